@@ -1,0 +1,54 @@
+# The commands of the project. `make demo` and `make test` are all that is needed to begin.
+
+CARGO ?= cargo
+# `make demo ARGS="--for-seconds 30"`
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check layers fmt bench deps
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: ## Show a sample campaign ringing simulated phones (no account, no configuration)
+	$(CARGO) build --release --package campanile
+	./target/release/campanile demo $(ARGS)
+
+test: ## Run every test of the workspace
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		$(CARGO) nextest run --workspace --no-fail-fast; \
+	else \
+		$(CARGO) test --workspace --no-fail-fast --quiet; \
+	fi
+
+check: ## Format, lints, layers, licences
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@$(MAKE) --no-print-directory layers
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+		$(CARGO) deny check; \
+	else \
+		echo 'skipped: cargo deny check (cargo-deny is not installed; cargo install --locked cargo-deny)'; \
+	fi
+
+layers:
+	$(CARGO) test --package campanile --test it --quiet -- layering
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+bench: ## Measure what docs/performance.md promises (release build)
+	$(CARGO) bench --workspace
+
+deps: ## Install the Debian packages the tests need, where that is possible
+	@missing=''; \
+	command -v cc >/dev/null || missing="$$missing build-essential"; \
+	command -v curl >/dev/null || missing="$$missing curl"; \
+	command -v jq >/dev/null || missing="$$missing jq"; \
+	python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
+	if [ -z "$$missing" ]; then echo 'nothing is missing'; exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then echo "please install:$$missing"; exit 1; fi; \
+	if [ "$$(id -u)" = 0 ]; then sudo=''; \
+	elif command -v sudo >/dev/null; then sudo='sudo'; \
+	else echo "please install as root:$$missing"; exit 1; fi; \
+	$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$missing

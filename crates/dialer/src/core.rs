@@ -1,0 +1,380 @@
+//! The steps of the dialer, each of which can be driven alone.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::ambient::{Clock, Entropy, random_key};
+use domain::attempt::{EndFault, Fact, Refusal, StateName};
+use domain::{LeadId, LineId, Outcome};
+use jiff::Timestamp;
+use lines::{OpenLine, callback_url, echo_fact, fact_about};
+use providers::{
+    CallSearch, CallbackTarget, LookupError, PLACE_TIMEOUT, PlaceAnswer, PlaceCall, ProviderRequest,
+    Transport, TransportError,
+};
+use serde_json::{Map, Value};
+use store::{
+    AttemptFact, AttemptRef, Check, Dispatch, LeadPayload, SendPermit, Store, StoreResult, Tick,
+    Ticked, Vault,
+};
+
+/// Most lines and calls in one transaction: long enough to share an fsync, short enough that a
+/// user's pause does not wait.
+const MAX_LINES: u32 = 64;
+/// See [`MAX_LINES`].
+const MAX_CALLS: u32 = 512;
+/// Look-ups claimed at once.
+const MAX_CHECKS: u32 = 64;
+/// Time limit of one look-up.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How far around the reservation a lost call is searched at the provider: its clock may differ.
+const SEARCH_MARGIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
+
+/// What the dialer works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Opens credentials.
+    pub vault: Vault,
+    /// Reaches providers.
+    pub transport: Arc<dyn Transport>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes keys.
+    pub entropy: Arc<dyn Entropy>,
+    /// Settings.
+    pub options: Options,
+}
+
+/// Settings of the dialer.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Root under which providers reach this server; without it calls are only looked up.
+    pub public_url: Option<String>,
+    /// Root of the sandbox inside this process.
+    pub sandbox_base_url: Option<String>,
+    /// How much faster than real time `clock` runs; 1 outside demonstrations.
+    pub time_scale: f64,
+}
+
+/// The steps. Cheap to clone.
+#[derive(Clone)]
+pub struct Core {
+    parts: Parts,
+    lines: Arc<Mutex<HashMap<LineId, (i64, Arc<OpenLine>)>>>,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Core")
+    }
+}
+
+/// A reserved call with what its request needs.
+#[derive(Clone)]
+pub struct Ready {
+    /// The reservation.
+    pub dispatch: Dispatch,
+    /// The line, or why it cannot be used.
+    line: Result<Arc<OpenLine>, String>,
+    payload: LeadPayload,
+}
+
+impl Core {
+    /// The steps over these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, lines: Arc::default() }
+    }
+
+    /// What it works with.
+    pub const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Plans and reserves. Every dispatch in the answer is durable.
+    pub async fn tick(&self) -> StoreResult<Ticked> {
+        let entropy = Arc::clone(&self.parts.entropy);
+        let keys = Box::new(move || random_key(entropy.as_ref(), "att_"));
+        let tick = Tick { now: self.parts.clock.now(), keys, max_lines: MAX_LINES, max_calls: MAX_CALLS };
+        self.parts.store.tick(tick).await
+    }
+
+    /// Reads, outside the writer, what the requests of these reservations need.
+    pub async fn prepare(&self, dispatches: Vec<Dispatch>) -> Vec<Ready> {
+        let ids: Vec<LeadId> = dispatches.iter().map(|dispatch| dispatch.lead_id).collect();
+        // A lead that was removed meanwhile has been revoked from the board as well.
+        let payloads = self.parts.store.lead_payloads(ids).await.unwrap_or_default();
+        let mut payloads = payloads.into_iter().map(Option::unwrap_or_default);
+        let mut ready = Vec::with_capacity(dispatches.len());
+        let mut lines: HashMap<LineId, Result<Arc<OpenLine>, String>> = HashMap::new();
+        for dispatch in dispatches {
+            let payload = payloads.next().unwrap_or_default();
+            let line = match lines.get(&dispatch.line_id) {
+                Some(line) => line.clone(),
+                None => {
+                    let line = self.open_line(dispatch.line_id).await;
+                    lines.insert(dispatch.line_id, line.clone());
+                    line
+                }
+            };
+            ready.push(Ready { dispatch, line, payload });
+        }
+        ready
+    }
+
+    /// The line as it is now; opened anew only when it changed.
+    async fn open_line(&self, line_id: LineId) -> Result<Arc<OpenLine>, String> {
+        let record = self.parts.store.line_for_dialing(line_id).await.map_err(|error| error.to_string())?;
+        let mut cache = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((revision, line)) = cache.get(&line_id)
+            && *revision == record.revision
+        {
+            return Ok(Arc::clone(line));
+        }
+        let opened = OpenLine::open(&record, &self.parts.vault, self.parts.options.sandbox_base_url.as_deref());
+        let line = Arc::new(opened.map_err(|error| error.to_string())?);
+        cache.insert(line_id, (record.revision, Arc::clone(&line)));
+        Ok(line)
+    }
+
+    /// Sends one reserved call, once, and says what its answer proves. The permit in the answer
+    /// must be held until the facts are stored.
+    pub async fn send(&self, ready: &Ready) -> (Vec<AttemptFact>, Option<SendPermit>) {
+        let dispatch = &ready.dispatch;
+        let line = match &ready.line {
+            Ok(line) => Arc::clone(line),
+            Err(message) => {
+                self.parts.store.send_board().forget(dispatch.attempt_id);
+                let mut fact = self.about(dispatch, Fact::NeverSent);
+                fact.reason = Some(message.clone());
+                fact.line_fault = Some("line_unusable");
+                return (vec![fact], None);
+            }
+        };
+        let request = line.adapter().place_call(&line.access, &self.place_call(dispatch, &line, &ready.payload));
+        let permit: Arc<Mutex<Option<SendPermit>>> = Arc::default();
+        let guard = self.guard(dispatch, Arc::clone(&permit));
+        let result = self.parts.transport.place(request, PLACE_TIMEOUT, guard).await;
+        let permit = permit.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let facts = match result {
+            Ok(answer) => self.read_placed(dispatch, line.adapter().read_place_call(&answer)),
+            Err(error) => vec![self.not_answered(dispatch, error, permit.is_some())],
+        };
+        if permit.is_none() {
+            self.parts.store.send_board().forget(dispatch.attempt_id);
+        }
+        (facts, permit)
+    }
+
+    /// The last question before the first byte: is it still allowed, and still in time?
+    fn guard(&self, dispatch: &Dispatch, into: Arc<Mutex<Option<SendPermit>>>) -> providers::SendGuard {
+        let board = self.parts.store.send_board();
+        let clock = Arc::clone(&self.parts.clock);
+        let (attempt_id, send_not_after) = (dispatch.attempt_id, dispatch.send_not_after);
+        let deadline = self.monotonic_deadline(send_not_after);
+        Box::new(move || {
+            let Some(permit) = board.begin(attempt_id) else { return false };
+            if clock.now() >= send_not_after || is_past(deadline) {
+                return false;
+            }
+            *into.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
+            true
+        })
+    }
+
+    /// The deadline on a clock that nobody can set.
+    fn monotonic_deadline(&self, send_not_after: Timestamp) -> tokio::time::Instant {
+        let left = send_not_after.duration_since(self.parts.clock.now());
+        let left = Duration::try_from(left).unwrap_or_default().div_f64(self.parts.options.time_scale.max(1.0));
+        #[expect(clippy::disallowed_methods, reason = "a deadline that must hold when the wall clock is set")]
+        let now = tokio::time::Instant::now();
+        now + left
+    }
+
+    fn place_call(&self, dispatch: &Dispatch, line: &OpenLine, payload: &LeadPayload) -> PlaceCall {
+        let callback = self.parts.options.public_url.as_deref().map(|public_url| CallbackTarget {
+            url: callback_url(public_url, line, &dispatch.attempt_key),
+            secret: line.webhook_secret.clone(),
+        });
+        let names = [payload.first_name.as_deref(), payload.last_name.as_deref()];
+        let name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        PlaceCall {
+            attempt_key: dispatch.attempt_key.clone(),
+            campaign_id: dispatch.campaign_id.to_string(),
+            entity: dispatch.entity,
+            assistant_id: dispatch.assistant_id.clone(),
+            phone_number_id: dispatch.phone_number_id.clone(),
+            to: dispatch.phone.clone(),
+            customer_name: (!name.is_empty()).then_some(name),
+            variables: variables(dispatch, payload),
+            callback,
+        }
+    }
+
+    fn about(&self, dispatch: &Dispatch, fact: Fact) -> AttemptFact {
+        AttemptFact::new(AttemptRef::Id(dispatch.attempt_id), fact)
+    }
+
+    fn read_placed(&self, dispatch: &Dispatch, answer: PlaceAnswer) -> Vec<AttemptFact> {
+        match answer {
+            PlaceAnswer::Placed { provider_call_id, control_url, events } => {
+                let mut fact = self.about(dispatch, Fact::Placed);
+                fact.provider_call_id = Some(provider_call_id);
+                fact.control_url = control_url;
+                let later = events.into_iter().map(|event| fact_about(dispatch.attempt_id, event));
+                std::iter::once(fact).chain(later).collect()
+            }
+            PlaceAnswer::Refused { refusal, message } => {
+                let mut fact = self.about(dispatch, Fact::Refused(refusal));
+                fact.reason = Some(message);
+                vec![fact]
+            }
+            PlaceAnswer::Unknown { message } => {
+                let mut fact = self.about(dispatch, Fact::AnswerLost);
+                fact.reason = Some(message);
+                fact.line_fault = Some("provider_broken");
+                vec![fact]
+            }
+        }
+    }
+
+    fn not_answered(&self, dispatch: &Dispatch, error: TransportError, begun: bool) -> AttemptFact {
+        let withdrawn = error.never_sent && !begun && error.message.starts_with("withdrawn");
+        let mut fact = self.about(dispatch, if error.never_sent { Fact::NeverSent } else { Fact::AnswerLost });
+        fact.reason = Some(error.message);
+        fact.line_fault = (!withdrawn).then_some("provider_unreachable");
+        fact
+    }
+
+    /// Stores facts; they are durable when this answers.
+    pub async fn record(&self, facts: Vec<AttemptFact>) -> StoreResult<()> {
+        if facts.is_empty() {
+            return Ok(());
+        }
+        count_facts(&facts);
+        self.parts.store.apply_facts(self.parts.clock.now(), facts).await.map(|_| ())
+    }
+
+    /// Look-ups that are due, claimed.
+    pub async fn due_checks(&self) -> StoreResult<Vec<Check>> {
+        self.parts.store.claim_checks(self.parts.clock.now(), MAX_CHECKS).await
+    }
+
+    /// Asks the provider about one attempt and says what that proves.
+    pub async fn look_up(&self, check: &Check) -> Vec<AttemptFact> {
+        if check.state == StateName::Dispatching {
+            // Its sender vanished without a word; nobody may send it now.
+            self.parts.store.send_board().forget(check.attempt_id);
+            let mut fact = AttemptFact::new(AttemptRef::Id(check.attempt_id), Fact::AnswerLost);
+            fact.reason = Some("the sender vanished".to_owned());
+            return vec![fact];
+        }
+        let found = match self.open_line(check.line_id).await {
+            Ok(line) => self.ask(check, &line).await,
+            Err(_) => None,
+        };
+        let attempt = AttemptRef::Id(check.attempt_id);
+        match found {
+            None => vec![AttemptFact::new(attempt, Fact::LookupFailed)],
+            Some(facts) if facts.is_empty() => vec![AttemptFact::new(attempt, Fact::NotFound)],
+            Some(mut facts) => {
+                if !facts.iter().any(|fact| matches!(fact.fact, Fact::Ended { .. })) {
+                    // Still up: ask again, and notice when it has been up for too long.
+                    facts.push(AttemptFact::new(attempt, Fact::LookupFailed));
+                }
+                facts
+            }
+        }
+    }
+
+    /// `None`: the provider gave no usable answer. Empty: it does not have the call.
+    async fn ask(&self, check: &Check, line: &OpenLine) -> Option<Vec<AttemptFact>> {
+        match &check.provider_call_id {
+            Some(id) => {
+                let request = line.adapter().get_call(&line.access, id);
+                match line.adapter().read_get_call(&self.exchange(request).await?) {
+                    Ok(events) => Some(events.into_iter().map(|event| fact_about(check.attempt_id, event)).collect()),
+                    Err(LookupError::NotFound) => Some(Vec::new()),
+                    Err(LookupError::Unauthorized(_) | LookupError::Unexpected(_)) => None,
+                }
+            }
+            None => self.search(check, line).await,
+        }
+    }
+
+    async fn search(&self, check: &Check, line: &OpenLine) -> Option<Vec<AttemptFact>> {
+        let around = |at: Timestamp, sign: i32| at.saturating_add(SEARCH_MARGIN * sign).unwrap_or(at);
+        let search = CallSearch {
+            assistant_id: check.assistant_id.clone(),
+            entity: check.entity,
+            phone_number_id: check.phone_number_id.clone(),
+            created_from: around(check.planned_at, -1),
+            created_until: around(check.send_not_after, 1),
+        };
+        let answer = self.exchange(line.adapter().search_calls(&line.access, &search)).await?;
+        let (events, cut) = line.adapter().read_search_calls(&answer).ok()?;
+        let ours = events.into_iter().filter(|event| event.attempt_key.as_deref() == Some(&check.attempt_key));
+        let facts: Vec<_> = ours.map(|event| echo_fact(check.line_id, event)).collect();
+        if facts.is_empty() && cut {
+            // A list that was cut proves no absence.
+            return None;
+        }
+        Some(facts)
+    }
+
+    async fn exchange(&self, request: ProviderRequest) -> Option<providers::ProviderAnswer> {
+        self.parts.transport.exchange(request, LOOKUP_TIMEOUT).await.ok()
+    }
+}
+
+fn is_past(deadline: tokio::time::Instant) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "compared with the monotonic deadline only")]
+    let now = tokio::time::Instant::now();
+    now >= deadline
+}
+
+/// The four standard variables and every custom field; a custom field of the same name wins, as
+/// the user chose it.
+fn variables(dispatch: &Dispatch, payload: &LeadPayload) -> Map<String, Value> {
+    let mut variables = Map::new();
+    variables.insert("phone_number".to_owned(), dispatch.phone.as_str().into());
+    let standard = [("first_name", &payload.first_name), ("last_name", &payload.last_name), ("email", &payload.email)];
+    for (name, value) in standard {
+        variables.insert(name.to_owned(), value.as_deref().unwrap_or_default().into());
+    }
+    variables.extend(payload.custom_fields.clone());
+    variables
+}
+
+/// Counts ends by outcome, so that an operator sees what calls come to.
+fn count_facts(facts: &[AttemptFact]) {
+    for fact in facts {
+        match &fact.fact {
+            Fact::Ended { outcome, fault } => {
+                let fault = if *fault == EndFault::None { "none" } else { "ours" };
+                metrics::counter!("campanile_calls_ended_total", "outcome" => Outcome::as_str(*outcome), "fault" => fault).increment(1);
+            }
+            Fact::Refused(refusal) => {
+                metrics::counter!("campanile_calls_refused_total", "refusal" => refusal_name(refusal)).increment(1);
+            }
+            Fact::AnswerLost => metrics::counter!("campanile_answers_lost_total").increment(1),
+            Fact::NeverSent => metrics::counter!("campanile_calls_released_total").increment(1),
+            Fact::Placed => metrics::counter!("campanile_calls_placed_total").increment(1),
+            Fact::Ringing | Fact::Connected | Fact::NotFound | Fact::LookupFailed => {}
+        }
+    }
+}
+
+const fn refusal_name(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Capacity => "capacity",
+        Refusal::RateLimited { .. } => "rate_limited",
+        Refusal::Credentials => "credentials",
+        Refusal::Payment => "payment",
+        Refusal::NumberDailyLimit => "number_daily_limit",
+        Refusal::Configuration => "configuration",
+        Refusal::InvalidNumber => "invalid_number",
+    }
+}

@@ -1,0 +1,25 @@
+//! The impure shell around the planner: it reads the clock, spawns tasks and talks to providers.
+//!
+//! ```text
+//! wake ─▶ tick (plan + reserve, durable) ─▶ one task per call: guard, send once, classify ─▶ facts
+//!                                check loop: look up what is unknown or overdue ─────────▶ facts
+//! ```
+//! [`Core`] has the steps, each of which can be driven alone (the simulation does); [`Dialer`]
+//! runs them until it is told to stop. Events only shorten the wait: both loops scan by time.
+//!
+//! Invariants: a request to place a call is sent at most once, after its reservation is durable,
+//! with the send board's permit and before its deadline; every reserved call gets a fact, even if
+//! its task dies; facts that cannot be stored are kept and tried again, never dropped.
+
+mod ambient;
+mod core;
+mod facts_queue;
+mod pool;
+mod resolver;
+mod run;
+mod transport;
+
+pub use ambient::{ScaledClock, SystemClock, SystemEntropy};
+pub use core::{Core, Options, Parts};
+pub use run::{Dialer, Heartbeat, RunError};
+pub use transport::{HttpTransport, TransportOptions};

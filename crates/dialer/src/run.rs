@@ -1,0 +1,252 @@
+//! The loops: tick, send, store facts, look up, import, sweep. They end when told to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use domain::ambient::Clock;
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::core::{Core, Parts, Ready};
+use crate::facts_queue::{self, Told};
+
+/// The scan by time: no wait is longer, whatever events were missed.
+const SCAN_PERIOD: Duration = Duration::from_secs(1);
+/// Pause after a tick that the store refused.
+const REFUSED_PAUSE: Duration = Duration::from_millis(500);
+/// Requests to place calls at the same time.
+const MAX_SENDING: usize = 2_048;
+/// Look-ups at the same time.
+const MAX_LOOKING_UP: usize = 32;
+/// Leads of bulk additions in one transaction.
+const IMPORT_STEP: u32 = 500;
+/// How often what is kept for a time only is swept.
+const SWEEP_PERIOD: Duration = Duration::from_secs(60);
+/// How long a stop waits for requests that are under way.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(8);
+/// Beyond this silence the loop counts as dead.
+const HEARTBEAT_LIMIT: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
+
+/// Why the dialer ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The store refused what a start needs.
+    #[error("the dialer cannot start: {0}")]
+    Recovery(#[from] store::StoreError),
+    /// A loop ended that must not.
+    #[error("the dialer's {0} loop ended unexpectedly")]
+    LoopEnded(&'static str),
+}
+
+/// Whether the dialer's loop is alive, for health checks.
+pub struct Heartbeat {
+    clock: Arc<dyn Clock>,
+    scale: f64,
+    last_micros: AtomicI64,
+}
+
+impl std::fmt::Debug for Heartbeat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Heartbeat")
+    }
+}
+
+impl Heartbeat {
+    fn beat(&self) {
+        self.last_micros.store(self.clock.now().as_microsecond(), Ordering::Relaxed);
+    }
+
+    /// # Errors
+    /// A sentence, when the loop has been silent for too long.
+    pub fn check(&self) -> Result<(), String> {
+        let last = Timestamp::from_microsecond(self.last_micros.load(Ordering::Relaxed)).unwrap_or_default();
+        let silent = self.clock.now().duration_since(last).as_secs_f64() / self.scale;
+        if silent > HEARTBEAT_LIMIT.as_secs_f64() {
+            return Err(format!("the dialer has been silent for {silent:.0} s"));
+        }
+        Ok(())
+    }
+}
+
+/// The running dialer.
+#[derive(Debug)]
+pub struct Dialer {
+    core: Core,
+    heartbeat: Arc<Heartbeat>,
+}
+
+impl Dialer {
+    /// A dialer over these parts; nothing runs yet.
+    pub fn new(parts: Parts) -> Self {
+        let scale = parts.options.time_scale.max(1.0);
+        let heartbeat = Heartbeat { clock: Arc::clone(&parts.clock), scale, last_micros: AtomicI64::new(0) };
+        heartbeat.beat();
+        Self { core: Core::new(parts), heartbeat: Arc::new(heartbeat) }
+    }
+
+    /// Tells whether the loop is alive.
+    pub fn heartbeat(&self) -> Arc<Heartbeat> {
+        Arc::clone(&self.heartbeat)
+    }
+
+    /// Runs until `shutdown`: then no new call begins, requests under way are awaited for a few
+    /// seconds, and what was reserved but not begun is released.
+    ///
+    /// # Errors
+    /// When it could not start, or a loop died.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
+        let core = self.core;
+        let recovered = core.parts().store.recover(core.parts().clock.now()).await?;
+        if recovered > 0 {
+            tracing::warn!(calls = recovered, "calls were being placed when the server stopped; they are looked up, not sent again");
+        }
+        let tasks = TaskTracker::new();
+        let (facts, incoming) = mpsc::unbounded_channel();
+        let recorder = tasks.spawn(facts_queue::run(core.clone(), incoming));
+        let helpers = CancellationToken::new();
+        let lookups = tasks.spawn(look_up_loop(core.clone(), facts.clone(), helpers.clone()));
+        let chores = tasks.spawn(chore_loop(core.clone(), helpers.clone()));
+        let sending = TaskTracker::new();
+        let ended = tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            () = tick_loop(&core, &facts, &sending, &self.heartbeat) => Err(RunError::LoopEnded("tick")),
+            _ = lookups => Err(RunError::LoopEnded("look-up")),
+            _ = chores => Err(RunError::LoopEnded("chore")),
+            _ = recorder => Err(RunError::LoopEnded("fact")),
+        };
+        core.parts().store.send_board().revoke(&store::Scope::Everything);
+        helpers.cancel();
+        drop(facts);
+        sending.close();
+        tasks.close();
+        let drained = tokio::time::timeout(DRAIN_PATIENCE, async {
+            sending.wait().await;
+            tasks.wait().await;
+        });
+        if drained.await.is_err() {
+            tracing::warn!("requests were still under way at the end; their calls are looked up at the next start");
+        }
+        ended
+    }
+}
+
+async fn tick_loop(core: &Core, facts: &mpsc::UnboundedSender<Told>, sending: &TaskTracker, heartbeat: &Heartbeat) {
+    let wake = core.parts().store.wake_signal();
+    let permits = Arc::new(Semaphore::new(MAX_SENDING));
+    loop {
+        heartbeat.beat();
+        // Registered before the tick, so that a wake-up during it is not lost.
+        let woken = wake.notified();
+        let wait = match core.tick().await {
+            Ok(ticked) => {
+                let wait = wait_until(core, ticked.next_wake_at);
+                send_all(core, ticked.dispatches, facts, sending, &permits).await;
+                wait
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "planning failed; no call is placed until it works again");
+                REFUSED_PAUSE
+            }
+        };
+        tokio::select! {
+            () = woken => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Real time until `at`, at most one scan period.
+fn wait_until(core: &Core, at: Option<Timestamp>) -> Duration {
+    let Some(at) = at else { return SCAN_PERIOD };
+    let left = at.duration_since(core.parts().clock.now());
+    let left = Duration::try_from(left).unwrap_or_default();
+    left.div_f64(core.parts().options.time_scale.max(1.0)).min(SCAN_PERIOD)
+}
+
+async fn send_all(
+    core: &Core,
+    dispatches: Vec<store::Dispatch>,
+    facts: &mpsc::UnboundedSender<Told>,
+    sending: &TaskTracker,
+    permits: &Arc<Semaphore>,
+) {
+    if dispatches.is_empty() {
+        return;
+    }
+    for ready in core.prepare(dispatches).await {
+        let Ok(permit) = Arc::clone(permits).acquire_owned().await else { return };
+        let (core, facts) = (core.clone(), facts.clone());
+        sending.spawn(async move {
+            send_one(&core, &ready, &facts).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn send_one(core: &Core, ready: &Ready, facts: &mpsc::UnboundedSender<Told>) {
+    let early = wait_for(core, ready.dispatch.send_at);
+    if !early.is_zero() {
+        tokio::time::sleep(early).await;
+    }
+    // The receiver outlives every sender; if it is gone, so is the process.
+    let _ = facts.send(core.send(ready).await);
+}
+
+fn wait_for(core: &Core, at: Timestamp) -> Duration {
+    let left = Duration::try_from(at.duration_since(core.parts().clock.now())).unwrap_or_default();
+    left.div_f64(core.parts().options.time_scale.max(1.0))
+}
+
+async fn look_up_loop(core: Core, facts: mpsc::UnboundedSender<Told>, stop: CancellationToken) {
+    let permits = Arc::new(Semaphore::new(MAX_LOOKING_UP));
+    let tasks = TaskTracker::new();
+    while !stop.is_cancelled() {
+        let checks = core.due_checks().await.unwrap_or_default();
+        let idle = checks.is_empty();
+        for check in checks {
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+            let (core, facts) = (core.clone(), facts.clone());
+            tasks.spawn(async move {
+                let _ = facts.send((core.look_up(&check).await, None));
+                drop(permit);
+            });
+        }
+        if idle {
+            let next = core.parts().store.next_check_at().await.unwrap_or_default();
+            let wait = wait_until(&core, next).max(Duration::from_millis(50));
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+/// Bulk additions step by step, and sweeping.
+async fn chore_loop(core: Core, stop: CancellationToken) {
+    let mut until_sweep = Duration::ZERO;
+    while !stop.is_cancelled() {
+        let now = core.parts().clock.now();
+        let more = core.parts().store.run_imports(now, IMPORT_STEP).await.unwrap_or(false);
+        if until_sweep.is_zero() {
+            if let Err(error) = core.parts().store.sweep(now).await {
+                tracing::warn!(error = %error, "sweeping failed");
+            }
+            until_sweep = SWEEP_PERIOD;
+        }
+        if more {
+            continue;
+        }
+        let pause = Duration::from_millis(100);
+        until_sweep = until_sweep.saturating_sub(pause);
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}

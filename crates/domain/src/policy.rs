@@ -1,0 +1,215 @@
+//! How often, and after which pause, a lead is tried.
+//!
+//! The policy is data; what has happened is a list of counted attempts. Nothing here reads a
+//! counter that could drift: totals and days are recounted from the attempts each time.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::calendar::next_local_day;
+use crate::campaign::LeadStatus;
+use crate::outcome::Outcome;
+
+/// Caps and pauses of a campaign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptPolicy {
+    /// Attempts a lead may get in all, at least 1.
+    pub max_call_attempts: u32,
+    /// Attempts a lead may get in one local day of the campaign, at least 1.
+    pub max_daily_attempts: u32,
+    /// Least pause from the end of one attempt to the next, minutes, at least 3.
+    pub min_gap_minutes: u32,
+    /// Growing pauses after the first, second, … attempt, minutes; the last one repeats. Empty:
+    /// always the least pause.
+    pub retry_gaps_minutes: Vec<u32>,
+    /// Outcomes after which a lead is tried again.
+    pub retry_outcomes: Vec<Outcome>,
+    /// Whether a mailbox counts as reached.
+    pub voicemail_is_answered: bool,
+}
+
+/// One attempt that counts in the caps: placed, or not provably unplaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CountedAttempt {
+    /// When it was reserved.
+    pub started_at: Timestamp,
+    /// When it ended, or the latest instant at which it can have ended.
+    pub ended_at: Timestamp,
+}
+
+/// A cap or pause that holds a lead back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// All attempts are used up; no time will mend that.
+    TotalReached,
+    /// Today's attempts are used up, until the local day ends.
+    DailyReached {
+        /// Start of the next local day.
+        until: Timestamp,
+    },
+    /// The pause after the last attempt lasts.
+    Gap {
+        /// End of the pause.
+        until: Timestamp,
+    },
+}
+
+impl AttemptPolicy {
+    /// What a finished attempt makes of its lead, `counted` attempts being on record.
+    pub fn lead_after(&self, outcome: Outcome, counted: u32) -> LeadStatus {
+        match outcome {
+            Outcome::Answered => LeadStatus::Answered,
+            Outcome::Voicemail if self.voicemail_is_answered => LeadStatus::Answered,
+            Outcome::InvalidNumber => LeadStatus::Invalid,
+            _ if counted >= self.max_call_attempts => LeadStatus::Exhausted,
+            // Our own fault: the lead waits, whatever the list says.
+            Outcome::FailedPermanent => LeadStatus::Ready,
+            _ if self.retry_outcomes.contains(&outcome) => LeadStatus::Ready,
+            _ => LeadStatus::Exhausted,
+        }
+    }
+
+    /// The pause after the `counted`-th attempt.
+    pub fn gap_after(&self, counted: u32) -> SignedDuration {
+        let last = self.retry_gaps_minutes.len().saturating_sub(1);
+        let index = usize::try_from(counted.saturating_sub(1))
+            .unwrap_or(usize::MAX)
+            .min(last);
+        let minutes = self
+            .retry_gaps_minutes
+            .get(index)
+            .copied()
+            .unwrap_or_default();
+        SignedDuration::from_mins(i64::from(minutes.max(self.min_gap_minutes)))
+    }
+
+    /// Everything that holds a lead with this history at `now`.
+    pub fn holds(&self, history: &[CountedAttempt], zone: &TimeZone, now: Timestamp) -> Vec<Hold> {
+        let mut holds = Vec::new();
+        let counted = u32::try_from(history.len()).unwrap_or(u32::MAX);
+        if counted >= self.max_call_attempts {
+            holds.push(Hold::TotalReached);
+        }
+        let today = zone.to_datetime(now).date();
+        let is_today =
+            |attempt: &&CountedAttempt| zone.to_datetime(attempt.started_at).date() == today;
+        let counted_today = history.iter().filter(is_today).count();
+        if u32::try_from(counted_today).unwrap_or(u32::MAX) >= self.max_daily_attempts {
+            holds.push(Hold::DailyReached {
+                until: next_local_day(zone, now),
+            });
+        }
+        if let Some(last_end) = history.iter().map(|attempt| attempt.ended_at).max() {
+            let until = last_end
+                .saturating_add(self.gap_after(counted))
+                .unwrap_or(Timestamp::MAX);
+            if now < until {
+                holds.push(Hold::Gap { until });
+            }
+        }
+        holds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> AttemptPolicy {
+        AttemptPolicy {
+            max_call_attempts: 3,
+            max_daily_attempts: 2,
+            min_gap_minutes: 60,
+            retry_gaps_minutes: vec![30, 240],
+            retry_outcomes: Outcome::RETRIED_BY_DEFAULT.to_vec(),
+            voicemail_is_answered: false,
+        }
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn attempt(start: &str, end: &str) -> CountedAttempt {
+        CountedAttempt {
+            started_at: at(start),
+            ended_at: at(end),
+        }
+    }
+
+    #[test]
+    fn gaps_grow_repeat_the_last_and_never_undercut_the_least() {
+        let minutes = |counted| policy().gap_after(counted).as_mins();
+        assert_eq!(
+            [minutes(1), minutes(2), minutes(3), minutes(9)],
+            [60, 240, 240, 240]
+        );
+    }
+
+    #[test]
+    fn the_gap_counts_from_the_end_of_the_attempt() {
+        let zone = TimeZone::UTC;
+        let history = [attempt("2026-03-02T10:00:00Z", "2026-03-02T10:05:00Z")];
+        let until = at("2026-03-02T11:05:00Z");
+        assert_eq!(
+            policy().holds(&history, &zone, at("2026-03-02T11:04:59Z")),
+            vec![Hold::Gap { until }]
+        );
+        assert_eq!(policy().holds(&history, &zone, until), vec![]);
+    }
+
+    #[test]
+    fn the_daily_cap_follows_the_local_date_even_over_a_clock_change() {
+        let zone = TimeZone::get("America/New_York").unwrap();
+        let history = [
+            attempt("2026-03-08T05:30:00Z", "2026-03-08T05:31:00Z"), // 00:30 local
+            attempt("2026-03-08T13:00:00Z", "2026-03-08T13:01:00Z"), // 09:00 local, after the gap
+        ];
+        let holds = policy().holds(&history, &zone, at("2026-03-09T03:59:59Z"));
+        assert!(holds.contains(&Hold::DailyReached {
+            until: at("2026-03-09T04:00:00Z")
+        }));
+        assert_eq!(
+            policy().holds(&history, &zone, at("2026-03-09T04:00:00Z")),
+            vec![]
+        );
+    }
+
+    #[test]
+    fn outcomes_decide_what_becomes_of_a_lead() {
+        let policy = policy();
+        assert_eq!(
+            policy.lead_after(Outcome::Answered, 1),
+            LeadStatus::Answered
+        );
+        assert_eq!(policy.lead_after(Outcome::Voicemail, 1), LeadStatus::Ready);
+        assert_eq!(
+            policy.lead_after(Outcome::NoAnswer, 3),
+            LeadStatus::Exhausted
+        );
+        assert_eq!(
+            policy.lead_after(Outcome::InvalidNumber, 1),
+            LeadStatus::Invalid
+        );
+        let narrow = AttemptPolicy {
+            retry_outcomes: vec![Outcome::Busy],
+            ..policy.clone()
+        };
+        assert_eq!(
+            narrow.lead_after(Outcome::NoAnswer, 1),
+            LeadStatus::Exhausted
+        );
+        assert_eq!(
+            narrow.lead_after(Outcome::FailedPermanent, 0),
+            LeadStatus::Ready
+        );
+        let voicemail = AttemptPolicy {
+            voicemail_is_answered: true,
+            ..policy
+        };
+        assert_eq!(
+            voicemail.lead_after(Outcome::Voicemail, 1),
+            LeadStatus::Answered
+        );
+    }
+}

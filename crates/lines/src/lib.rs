@@ -1,0 +1,10 @@
+//! A line as both the API and the dialer use it: its secrets opened for an adapter, and what its
+//! vendor says turned into facts for the store.
+//!
+//! The two meet only in the store; what they must do alike lives here. No I/O.
+
+mod access;
+mod facts;
+
+pub use access::{LineError, OpenLine, callback_url, credentials_context, webhook_secret_context};
+pub use facts::{echo_fact, fact_about, patience_of};

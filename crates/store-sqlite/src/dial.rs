@@ -1,0 +1,12 @@
+//! Operations of the dialer: plan and reserve, apply facts, look-ups, recovery.
+
+pub(crate) mod checks;
+mod effects;
+pub(crate) mod facts;
+mod lead_verdict;
+mod line_health;
+pub(crate) mod recover;
+mod reserve;
+mod row;
+mod snapshot;
+pub(crate) mod tick;

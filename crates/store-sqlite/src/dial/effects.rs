@@ -1,0 +1,34 @@
+//! What a reduced fact does beyond the attempt itself.
+
+use domain::attempt::{Change, Effect};
+use jiff::Timestamp;
+use store::StoreResult;
+
+use crate::dial::row::AttemptRow;
+use crate::dial::{lead_verdict, line_health};
+use crate::ops::wake;
+use crate::writer::Work;
+
+/// Carries the effects out, in the transaction of the change.
+pub(crate) fn carry_out(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow, change: &Change) -> StoreResult<()> {
+    for effect in &change.effects {
+        match effect {
+            Effect::LeadFreed { outcome, retry_after } => {
+                lead_verdict::freed(work, now, row, *outcome, *retry_after)?;
+                // A slot, a number and a lead are free again.
+                wake::campaign(work, row.campaign_id, now)?;
+                wake::line_only(work, row.line_id, now)?;
+            }
+            Effect::LeadUnresolved => lead_verdict::unresolved(work, now, row)?,
+            Effect::LeadInCall => lead_verdict::in_call(work, now, row)?,
+            Effect::LineRests { pause, reason } => line_health::rest(work, now, row, *pause, reason)?,
+            Effect::CircuitOpens => line_health::open_circuit(work, now, row)?,
+            Effect::NumberRests => line_health::rest_number(work, now, row)?,
+            Effect::LineWorks => line_health::works(work, now, row)?,
+            Effect::Corrected => {
+                tracing::warn!(call.id = row.attempt_id.raw(), "a call that had been given up was found after all");
+            }
+        }
+    }
+    Ok(())
+}

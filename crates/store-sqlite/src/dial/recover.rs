@@ -1,0 +1,35 @@
+//! A fresh process never sends what an old one may have sent.
+
+use domain::AttemptId;
+use domain::attempt::Fact;
+use jiff::Timestamp;
+use store::{AttemptFact, AttemptRef, PatienceOf, StoreResult};
+
+use crate::code::micros;
+use crate::dial::facts;
+use crate::error::translate;
+use crate::writer::Work;
+
+/// Every DISPATCHING attempt becomes UNKNOWN; every line and awake campaign is looked at anew.
+pub(crate) fn run(work: &mut Work<'_>, now: Timestamp, patience_of: PatienceOf) -> StoreResult<u64> {
+    let ids = {
+        let sql = "SELECT attempt_id FROM attempts WHERE live = 1 AND state = 'DISPATCHING'";
+        let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
+        let rows = statement.query_map([], |row| row.get(0)).map_err(translate)?;
+        rows.collect::<Result<Vec<i64>, _>>().map_err(translate)?
+    };
+    for id in &ids {
+        let mut fact = AttemptFact::new(AttemptRef::Id(AttemptId::from_raw(*id)), Fact::AnswerLost);
+        fact.reason = Some("the server stopped while the call was being placed".to_owned());
+        facts::apply(work, now, &fact, patience_of)?;
+    }
+    // Wake-ups are durable, so this is not needed for correctness; it costs one look.
+    work.tx
+        .prepare_cached("UPDATE lines SET wake_at = ?1 WHERE EXISTS
+             (SELECT 1 FROM campaigns WHERE campaigns.line_id = lines.line_id AND status = 'RUNNING')")
+        .map_err(translate)?
+        .execute([micros(now)])
+        .map_err(translate)?;
+    work.wake();
+    Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX))
+}

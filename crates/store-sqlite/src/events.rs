@@ -1,0 +1,55 @@
+//! Writing the tenant's feed: each event in the transaction of the change that it tells.
+
+use domain::{AttemptId, CampaignId, LeadId, TenantId};
+use jiff::Timestamp;
+use rusqlite::params;
+use serde_json::Value;
+use store::StoreResult;
+
+use crate::code::{micros, to_json};
+use crate::error::translate;
+use crate::writer::Work;
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject {
+    pub(crate) tenant_id: TenantId,
+    pub(crate) campaign_id: Option<CampaignId>,
+    pub(crate) lead_id: Option<LeadId>,
+    pub(crate) attempt_id: Option<AttemptId>,
+}
+
+impl Subject {
+    pub(crate) const fn tenant(tenant_id: TenantId) -> Self {
+        Self { tenant_id, campaign_id: None, lead_id: None, attempt_id: None }
+    }
+
+    pub(crate) const fn campaign(tenant_id: TenantId, campaign_id: CampaignId) -> Self {
+        Self { campaign_id: Some(campaign_id), ..Self::tenant(tenant_id) }
+    }
+
+    pub(crate) const fn lead(tenant_id: TenantId, campaign_id: CampaignId, lead_id: LeadId) -> Self {
+        Self { lead_id: Some(lead_id), ..Self::campaign(tenant_id, campaign_id) }
+    }
+}
+
+/// Appends an event. `kind` is a type of the contract (`call.placed`), `data` the facts that the
+/// rows do not keep (what changed, from where).
+pub(crate) fn append(work: &mut Work<'_>, now: Timestamp, kind: &'static str, subject: Subject, data: &Value) -> StoreResult<()> {
+    let sequence = work.next_sequence(subject.tenant_id)?;
+    let sql = "INSERT INTO events (tenant_id, sequence, type, campaign_id, lead_id, attempt_id, data, created_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
+    let row = params![
+        subject.tenant_id.raw(),
+        sequence,
+        kind,
+        subject.campaign_id.map(CampaignId::raw),
+        subject.lead_id.map(LeadId::raw),
+        subject.attempt_id.map(AttemptId::raw),
+        to_json(data),
+        micros(now),
+    ];
+    statement.execute(row).map_err(translate)?;
+    Ok(())
+}

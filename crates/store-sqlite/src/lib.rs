@@ -1,0 +1,27 @@
+//! The embedded back end: one SQLite file, one writer.
+//!
+//! - One thread writes. It drains up to 512 waiting commands into one transaction, each inside its
+//!   own savepoint, commits with `synchronous=FULL`, and only then acknowledges all of them: a
+//!   durable write costs a share of one fsync.
+//! - A few threads read, each with its own connection, in WAL mode: readers never wait.
+//! - One process owns a file: `<file>.lock` names the holder. The command line's token commands
+//!   open it beside a running server ([`Access::Beside`]) and never dial.
+//!
+//! Invariants: an acknowledged write survives power loss; a failed fsync ends the process, because
+//! the kernel may have dropped the page and a second fsync would lie; statements are constants, no
+//! text of a user is ever formatted into SQL.
+
+mod code;
+mod dial;
+mod error;
+mod events;
+mod lock;
+mod migrate;
+mod ops;
+mod readers;
+mod settings_cache;
+mod store_impl;
+mod writer;
+
+pub use migrate::{MigrateError, SCHEMA_VERSION};
+pub use store_impl::{Access, OpenError, Options, SqliteStore};

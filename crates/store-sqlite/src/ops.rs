@@ -1,0 +1,16 @@
+//! Operations of users: each one function on the writer's transaction or a reader's snapshot.
+
+pub(crate) mod calls;
+pub(crate) mod campaign_edit;
+pub(crate) mod campaigns;
+pub(crate) mod due;
+pub(crate) mod idempotency;
+pub(crate) mod imports;
+pub(crate) mod lead_edit;
+pub(crate) mod leads;
+pub(crate) mod lines;
+pub(crate) mod meta;
+pub(crate) mod pools;
+pub(crate) mod tenants;
+pub(crate) mod tokens;
+pub(crate) mod wake;

@@ -1,0 +1,260 @@
+//! The one writer: group commit, and what must happen in commit order right after it.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::{IdSource, TenantId};
+use jiff::Timestamp;
+use rusqlite::{Connection, TransactionBehavior};
+use store::{Dispatch, Scope, SendBoard, StoreError, StoreResult};
+use tokio::sync::{Notify, oneshot};
+
+use crate::error::{is_failed_sync, translate};
+use crate::settings_cache::SettingsCache;
+
+/// Most commands in one transaction.
+const MAX_GROUP: usize = 512;
+
+/// What a command may use: the transaction, the id source, and what to do after the commit.
+pub(crate) struct Work<'a> {
+    /// The open transaction.
+    pub(crate) tx: &'a Connection,
+    /// Parsed settings by campaign and revision.
+    pub(crate) settings: &'a mut SettingsCache,
+    ids: &'a mut IdSource,
+    sequences: HashMap<TenantId, i64>,
+    after: AfterCommit,
+}
+
+/// Effects on memory that must follow the commit, in the order of the commands.
+#[derive(Default)]
+struct AfterCommit {
+    steps: Vec<Step>,
+    wakes: bool,
+}
+
+enum Step {
+    Reserve(Vec<Dispatch>),
+    Revoke(Scope),
+}
+
+impl Work<'_> {
+    /// A new id.
+    pub(crate) fn next_id(&mut self, now: Timestamp) -> i64 {
+        self.ids.next_raw(now)
+    }
+
+    /// The next sequence of the tenant's feed. Gap-free: a command that fails gives its numbers
+    /// back with its savepoint.
+    pub(crate) fn next_sequence(&mut self, tenant_id: TenantId) -> StoreResult<i64> {
+        let last = match self.sequences.get(&tenant_id) {
+            Some(last) => *last,
+            None => self.stored_sequence(tenant_id)?,
+        };
+        self.sequences.insert(tenant_id, last + 1);
+        Ok(last + 1)
+    }
+
+    fn stored_sequence(&self, tenant_id: TenantId) -> StoreResult<i64> {
+        let sql = "SELECT last_sequence FROM tenants WHERE tenant_id = ?1";
+        let mut statement = self.tx.prepare_cached(sql).map_err(translate)?;
+        statement.query_row([tenant_id.raw()], |row| row.get(0)).map_err(translate)
+    }
+
+    /// Puts reserved calls on the board once they are durable.
+    pub(crate) fn reserve(&mut self, dispatches: &[Dispatch]) {
+        self.after.steps.push(Step::Reserve(dispatches.to_vec()));
+    }
+
+    /// Takes back what was not begun once the narrowing is durable.
+    pub(crate) fn revoke(&mut self, scope: Scope) {
+        self.after.steps.push(Step::Revoke(scope));
+    }
+
+    /// Rings the dialer once this is durable.
+    pub(crate) fn wake(&mut self) {
+        self.after.wakes = true;
+    }
+
+    /// Runs one command in its own savepoint: it happens whole or leaves no trace.
+    fn run(&mut self, job: &mut dyn Job) -> rusqlite::Result<()> {
+        let sequences_before = self.sequences.clone();
+        let steps_before = self.after.steps.len();
+        let wakes_before = self.after.wakes;
+        self.tx.execute_batch("SAVEPOINT command")?;
+        if job.run(self) {
+            self.settings.keep();
+        } else {
+            self.tx.execute_batch("ROLLBACK TO command")?;
+            self.settings.undo();
+            self.sequences = sequences_before;
+            self.after.steps.truncate(steps_before);
+            self.after.wakes = wakes_before;
+        }
+        self.tx.execute_batch("RELEASE command")
+    }
+
+    fn flush_sequences(&self) -> rusqlite::Result<()> {
+        let sql = "UPDATE tenants SET last_sequence = ?2 WHERE tenant_id = ?1";
+        for (tenant_id, last) in &self.sequences {
+            self.tx.prepare_cached(sql)?.execute([tenant_id.raw(), *last])?;
+        }
+        Ok(())
+    }
+}
+
+/// A waiting command: run once, then told whether it is durable.
+trait Job: Send {
+    /// Runs it; false if it failed and must be undone.
+    fn run(&mut self, work: &mut Work<'_>) -> bool;
+    /// Hands the result to the caller, or the reason why nothing of the group is durable.
+    fn acknowledge(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Command<T, F> {
+    body: Option<F>,
+    result: Option<StoreResult<T>>,
+    reply: oneshot::Sender<StoreResult<T>>,
+}
+
+impl<T, F> Job for Command<T, F>
+where
+    T: Send,
+    F: FnOnce(&mut Work<'_>) -> StoreResult<T> + Send,
+{
+    fn run(&mut self, work: &mut Work<'_>) -> bool {
+        let Some(body) = self.body.take() else { return false };
+        let result = body(work);
+        let succeeded = result.is_ok();
+        self.result = Some(result);
+        succeeded
+    }
+
+    fn acknowledge(self: Box<Self>, committed: Result<(), StoreError>) {
+        let result = match (committed, self.result) {
+            // A refusal is as true when the rest of its group could not be written.
+            (_, Some(Err(refused))) => Err(refused),
+            (Ok(()), Some(result)) => result,
+            (Err(error), _) => Err(error),
+            (Ok(()), None) => Err(StoreError::Unavailable("the command was not run".to_owned())),
+        };
+        // Nobody listens if the caller was cancelled; the effect stands all the same.
+        let _ = self.reply.send(result);
+    }
+}
+
+/// The writer's own state.
+pub(crate) struct Core {
+    connection: Connection,
+    ids: IdSource,
+    settings: SettingsCache,
+    board: Arc<SendBoard>,
+    wake: Arc<Notify>,
+    on_failed_sync: fn(&str),
+}
+
+impl Core {
+    pub(crate) fn new(
+        connection: Connection,
+        ids: IdSource,
+        board: Arc<SendBoard>,
+        wake: Arc<Notify>,
+        on_failed_sync: fn(&str),
+    ) -> Self {
+        Self { connection, ids, settings: SettingsCache::default(), board, wake, on_failed_sync }
+    }
+
+    /// Runs one group and acknowledges it. Nothing is acknowledged before the commit.
+    fn run(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        let committed = match self.run_group(&mut jobs) {
+            Ok(after) => {
+                self.follow_up(&after);
+                Ok(after.wakes)
+            }
+            Err(error) => {
+                self.settings.clear();
+                if is_failed_sync(&error) {
+                    (self.on_failed_sync)(&error.to_string());
+                }
+                Err(translate(error))
+            }
+        };
+        for job in jobs {
+            job.acknowledge(committed.clone().map(|_| ()));
+        }
+        if committed.unwrap_or(false) {
+            self.wake.notify_one();
+        }
+    }
+
+    fn run_group(&mut self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<AfterCommit> {
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut work = Work {
+            tx: &tx,
+            settings: &mut self.settings,
+            ids: &mut self.ids,
+            sequences: HashMap::new(),
+            after: AfterCommit::default(),
+        };
+        for job in jobs {
+            work.run(job.as_mut())?;
+        }
+        work.flush_sequences()?;
+        let after = work.after;
+        tx.commit()?;
+        Ok(after)
+    }
+
+    /// Memory follows the commit before anybody hears of it.
+    fn follow_up(&self, after: &AfterCommit) {
+        for step in &after.steps {
+            match step {
+                Step::Reserve(dispatches) => self.board.reserve(dispatches),
+                Step::Revoke(scope) => self.board.revoke(scope),
+            }
+        }
+    }
+}
+
+/// Takes commands and answers when they are durable.
+pub(crate) enum Writer {
+    /// A thread of its own that groups what waits.
+    Thread(Sender<Box<dyn Job>>),
+    /// The caller's own thread, one command a transaction: for the deterministic simulation.
+    Inline(Box<Mutex<Core>>),
+}
+
+impl Writer {
+    /// Starts the writer's thread. It ends when the last handle is gone.
+    pub(crate) fn start(core: Core) -> std::io::Result<Self> {
+        let (sender, receiver) = channel();
+        std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(move || run_loop(core, &receiver))?;
+        Ok(Self::Thread(sender))
+    }
+
+    /// Runs `body` in the writer; its answer means that it is durable.
+    pub(crate) async fn write<T, F>(&self, body: F) -> StoreResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Work<'_>) -> StoreResult<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job: Box<dyn Job> = Box::new(Command { body: Some(body), result: None, reply });
+        match self {
+            Self::Thread(sender) => {
+                sender.send(job).map_err(|_| StoreError::Unavailable("the database has stopped".to_owned()))?;
+            }
+            Self::Inline(core) => core.lock().unwrap_or_else(PoisonError::into_inner).run(vec![job]),
+        }
+        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the database has stopped".to_owned())))
+    }
+}
+
+fn run_loop(mut core: Core, receiver: &Receiver<Box<dyn Job>>) {
+    while let Ok(first) = receiver.recv() {
+        let mut jobs = vec![first];
+        jobs.extend(receiver.try_iter().take(MAX_GROUP - 1));
+        core.run(jobs);
+    }
+}

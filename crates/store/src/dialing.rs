@@ -1,0 +1,183 @@
+//! What the dialer and the store say to each other.
+
+use domain::attempt::{Fact, Patience, StateName};
+use domain::settings::CallingEntity;
+use domain::{AttemptId, CampaignId, LeadId, LineId, PhoneNumber, TenantId};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::records::CallDetails;
+
+/// Makes attempt keys: unguessable, at most 40 characters, unique. Randomness is the caller's.
+pub type KeySource = Box<dyn FnMut() -> String + Send>;
+
+/// A request to plan and reserve.
+pub struct Tick {
+    /// Now.
+    pub now: Timestamp,
+    /// Makes the keys of the attempts.
+    pub keys: KeySource,
+    /// Most lines to look at in one transaction.
+    pub max_lines: u32,
+    /// Most calls to reserve in one transaction.
+    pub max_calls: u32,
+}
+
+/// What a tick reserved. Every dispatch is durable.
+#[derive(Debug, Default)]
+pub struct Ticked {
+    /// Calls to send, in order.
+    pub dispatches: Vec<Dispatch>,
+    /// Earliest instant at which another tick can change something; `None`: an event will wake.
+    pub next_wake_at: Option<Timestamp>,
+}
+
+/// A reserved call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispatch {
+    /// The attempt.
+    pub attempt_id: AttemptId,
+    /// Its key.
+    pub attempt_key: String,
+    /// Its tenant.
+    pub tenant_id: TenantId,
+    /// The line to send it on.
+    pub line_id: LineId,
+    /// Its campaign.
+    pub campaign_id: CampaignId,
+    /// Its lead.
+    pub lead_id: LeadId,
+    /// Whom to call.
+    pub phone: PhoneNumber,
+    /// Vendor-native caller number.
+    pub phone_number_id: String,
+    /// Vendor-native id of what speaks.
+    pub assistant_id: String,
+    /// Its kind.
+    pub entity: CallingEntity,
+    /// No byte leaves before.
+    pub send_at: Timestamp,
+    /// No byte leaves after.
+    pub send_not_after: Timestamp,
+}
+
+/// What the assistant shall know of a lead.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LeadPayload {
+    /// First name.
+    pub first_name: Option<String>,
+    /// Last name.
+    pub last_name: Option<String>,
+    /// E-mail address.
+    pub email: Option<String>,
+    /// Free fields.
+    pub custom_fields: Map<String, Value>,
+}
+
+/// Which attempt a fact is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptRef {
+    /// By id.
+    Id(AttemptId),
+    /// By what a callback or list of this line says: the key first, else the vendor's id.
+    Echo {
+        /// The line whose callback address or account it came from.
+        line_id: LineId,
+        /// Echoed key.
+        attempt_key: Option<String>,
+        /// Vendor's id.
+        provider_call_id: String,
+    },
+}
+
+/// A fact with where it came from and what came with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptFact {
+    /// The attempt.
+    pub attempt: AttemptRef,
+    /// The fact.
+    pub fact: Fact,
+    /// When it happened, if the vendor said; else it is taken as now. Clamped to the past.
+    pub at: Option<Timestamp>,
+    /// Vendor's id of the call.
+    pub provider_call_id: Option<String>,
+    /// Where the vendor controls it.
+    pub control_url: Option<String>,
+    /// The vendor's own word for the end or refusal, for people.
+    pub reason: Option<String>,
+    /// What the call left behind.
+    pub details: Option<CallDetails>,
+    /// The transport or the vendor failed: the line rests after a few failures in a row.
+    pub line_fault: Option<&'static str>,
+}
+
+impl AttemptFact {
+    /// A fact with nothing else to say.
+    pub const fn new(attempt: AttemptRef, fact: Fact) -> Self {
+        Self {
+            attempt,
+            fact,
+            at: None,
+            provider_call_id: None,
+            control_url: None,
+            reason: None,
+            details: None,
+            line_fault: None,
+        }
+    }
+}
+
+/// What became of a fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// It changed the attempt.
+    Changed {
+        /// State after it.
+        state: StateName,
+    },
+    /// It said nothing new.
+    Unchanged,
+    /// No attempt matches: a stray call, or one of another server.
+    Unmatched,
+}
+
+/// An attempt to ask the provider about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// The attempt.
+    pub attempt_id: AttemptId,
+    /// Its key.
+    pub attempt_key: String,
+    /// Its line.
+    pub line_id: LineId,
+    /// Where it is.
+    pub state: StateName,
+    /// Vendor's id, if known: then the call is read; else it is searched.
+    pub provider_call_id: Option<String>,
+    /// Vendor-native caller number.
+    pub phone_number_id: String,
+    /// Vendor-native id of what speaks.
+    pub assistant_id: String,
+    /// Its kind.
+    pub entity: CallingEntity,
+    /// When it was reserved.
+    pub planned_at: Timestamp,
+    /// Latest instant at which it can have been sent.
+    pub send_not_after: Timestamp,
+}
+
+/// Constants of each vendor that the reducer needs, by the vendor's spelling.
+pub type PatienceOf = fn(&str) -> Patience;
+
+/// What the server shows of itself in metrics and health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Gauges {
+    /// Live attempts.
+    pub live_calls: u64,
+    /// Attempts whose fate is unknown.
+    pub unresolved_calls: u64,
+    /// RUNNING campaigns.
+    pub running_campaigns: u64,
+    /// Leads with a due hint.
+    pub due_leads: u64,
+}

@@ -1,0 +1,83 @@
+//! Everything that can keep an operation from being done.
+
+use domain::campaign::{CampaignStatus, IllegalCommand};
+
+/// Answer of an operation.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// Why an operation was not done. Nothing of it was.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// No such object of this tenant.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The object's state does not allow it.
+    #[error("{0}")]
+    Conflict(Conflict),
+    /// The object changed since the caller read it.
+    #[error("the object is at revision {current}")]
+    Stale {
+        /// Revision now.
+        current: i64,
+    },
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyMismatch,
+    /// The database cannot take it now: full, locked, shutting down. Trying again may help.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// A row that our own code cannot have written, or a statement that failed. A bug or damage.
+    #[error("the database is inconsistent: {0}")]
+    Corrupt(String),
+}
+
+/// Conflicts of state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// The life cycle does not allow the command.
+    #[error(transparent)]
+    IllegalCommand(#[from] IllegalCommand),
+    /// These settings are frozen in this status.
+    #[error("these settings cannot change while the campaign is {status}: {}", fields.join(", "))]
+    Frozen {
+        /// Status of the campaign.
+        status: CampaignStatus,
+        /// Settings that cannot change.
+        fields: Vec<&'static str>,
+    },
+    /// The campaign is not in a status in which it may be deleted.
+    #[error("only a DRAFT or ARCHIVED campaign can be deleted; this one is {0}")]
+    NotDeletable(CampaignStatus),
+    /// The campaign takes no leads any more.
+    #[error("a campaign that is {0} takes no leads")]
+    TakesNoLeads(CampaignStatus),
+    /// Campaigns or pools still use the object.
+    #[error("{0} still in use: change or delete what uses it first")]
+    InUse(&'static str),
+    /// An object with this name or number exists.
+    #[error("{0}")]
+    Duplicate(&'static str),
+    /// The call is over or cannot be hung up.
+    #[error("{0}")]
+    CallOver(&'static str),
+}
+
+impl From<Conflict> for StoreError {
+    fn from(conflict: Conflict) -> Self {
+        Self::Conflict(conflict)
+    }
+}
+
+impl StoreError {
+    /// Whether the same operation may succeed later without anybody changing it.
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::NotFound(_)
+            | Self::Conflict(_)
+            | Self::Stale { .. }
+            | Self::IdempotencyMismatch
+            | Self::Corrupt(_) => false,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The promise of "when pause has answered, nothing new rings", inside one process.
+//!
+//! Every reserved call is on the board from its commit until its request is decided. A narrowing
+//! operation revokes, at its own commit, what was not begun; beginning asks the board. So for each
+//! call there is one order of the two, and [`SendBoard::settle`] waits for those begun before.
+//!
+//! Commits are ordered by the one writer, which calls [`SendBoard::reserve`] and
+//! [`SendBoard::revoke`] in that order before it acknowledges. Nothing here is durable: after a
+//! crash every reserved call is UNKNOWN anyway.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use domain::{AttemptId, CampaignId, LeadId, LineId, PhoneNumber, TenantId};
+use tokio::sync::Notify;
+
+use crate::dialing::Dispatch;
+
+/// What a narrowing operation is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// All calls of a campaign.
+    Campaign(CampaignId),
+    /// All calls to a lead.
+    Lead(LeadId),
+    /// All calls of a tenant to a number.
+    Phone(TenantId, PhoneNumber),
+    /// All calls of a line.
+    Line(LineId),
+    /// All calls: the server stops.
+    Everything,
+}
+
+#[derive(Debug)]
+struct Entry {
+    tenant_id: TenantId,
+    line_id: LineId,
+    campaign_id: CampaignId,
+    lead_id: LeadId,
+    phone: PhoneNumber,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Reserved,
+    Revoked,
+    Sending,
+}
+
+impl Entry {
+    fn is_in(&self, scope: &Scope) -> bool {
+        match scope {
+            Scope::Campaign(id) => self.campaign_id == *id,
+            Scope::Lead(id) => self.lead_id == *id,
+            Scope::Phone(tenant_id, phone) => self.tenant_id == *tenant_id && self.phone == *phone,
+            Scope::Line(id) => self.line_id == *id,
+            Scope::Everything => true,
+        }
+    }
+}
+
+/// Calls between their reservation and the decision about their request.
+#[derive(Debug, Default)]
+pub struct SendBoard {
+    entries: Mutex<HashMap<AttemptId, Entry>>,
+    changed: Notify,
+}
+
+impl SendBoard {
+    fn lock(&self) -> MutexGuard<'_, HashMap<AttemptId, Entry>> {
+        // A panic while the lock is held leaves a map that is still true: every change is one step.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts committed calls on the board.
+    pub fn reserve(&self, dispatches: &[Dispatch]) {
+        let mut entries = self.lock();
+        for dispatch in dispatches {
+            let entry = Entry {
+                tenant_id: dispatch.tenant_id,
+                line_id: dispatch.line_id,
+                campaign_id: dispatch.campaign_id,
+                lead_id: dispatch.lead_id,
+                phone: dispatch.phone.clone(),
+                stage: Stage::Reserved,
+            };
+            entries.insert(dispatch.attempt_id, entry);
+        }
+    }
+
+    /// Takes back every call of the scope that was not begun.
+    pub fn revoke(&self, scope: &Scope) {
+        for entry in self.lock().values_mut() {
+            if entry.stage == Stage::Reserved && entry.is_in(scope) {
+                entry.stage = Stage::Revoked;
+            }
+        }
+    }
+
+    /// Asks to send. `None`: it was revoked or is not on the board; no byte may leave.
+    pub fn begin(self: &Arc<Self>, attempt_id: AttemptId) -> Option<SendPermit> {
+        let mut entries = self.lock();
+        let entry = entries.get_mut(&attempt_id)?;
+        if entry.stage != Stage::Reserved {
+            entries.remove(&attempt_id);
+            return None;
+        }
+        entry.stage = Stage::Sending;
+        Some(SendPermit { board: Arc::clone(self), attempt_id })
+    }
+
+    /// Takes a call off the board that will not be begun.
+    pub fn forget(&self, attempt_id: AttemptId) {
+        self.lock().remove(&attempt_id);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until no call of the scope is being sent, at most `patience`. Answers whether all
+    /// were decided; a request that hangs longer has long left and is listed as live.
+    pub async fn settle(&self, scope: &Scope, patience: Duration) -> bool {
+        let settled = async {
+            loop {
+                let changed = self.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                if !self.is_sending(scope) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout(patience, settled).await.is_ok()
+    }
+
+    fn is_sending(&self, scope: &Scope) -> bool {
+        self.lock().values().any(|entry| entry.stage == Stage::Sending && entry.is_in(scope))
+    }
+
+    /// How many calls are on the board.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether no call is on the board.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+}
+
+/// The right to send one call's request, held until its answer is recorded or given up.
+#[derive(Debug)]
+pub struct SendPermit {
+    board: Arc<SendBoard>,
+    attempt_id: AttemptId,
+}
+
+impl Drop for SendPermit {
+    fn drop(&mut self) {
+        self.board.forget(self.attempt_id);
+    }
+}
