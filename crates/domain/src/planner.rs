@@ -12,10 +12,11 @@
 //! most [`LOOKAHEAD`] ahead and carry the instant before which they must not be sent.
 //!
 //! Waking: a campaign is *awake* from its `wake_at` on, and only awake campaigns are in a
-//! snapshot. [`LinePlan::due_at`] says when the line must be planned again by time. Besides time,
-//! these events make the line due and wake the campaign they concern: an attempt frees its lead;
-//! leads are added or changed; a command, a new setting, a changed line or pool. A plan that asks
-//! to be repeated at once has always moved something: a call, a hint, or a campaign to sleep.
+//! snapshot. A line is planned at the earlier of its own `wake_at` and the first `wake_at` of its
+//! sleeping campaigns. Besides time, these events make a line due and wake the campaign they
+//! concern: an attempt frees its lead; leads are added or changed; a command, a new setting, a
+//! changed line or pool. A plan that asks to be repeated at once has always moved something: a
+//! call, a hint, or a campaign to sleep.
 
 mod decision;
 mod line;

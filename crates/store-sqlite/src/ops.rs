@@ -3,14 +3,17 @@
 pub(crate) mod calls;
 pub(crate) mod campaign_edit;
 pub(crate) mod campaigns;
+pub(crate) mod do_not_call;
 pub(crate) mod due;
 pub(crate) mod idempotency;
 pub(crate) mod imports;
 pub(crate) mod lead_edit;
+pub(crate) mod lead_write;
 pub(crate) mod leads;
 pub(crate) mod lines;
 pub(crate) mod meta;
 pub(crate) mod pools;
+pub(crate) mod query;
 pub(crate) mod tenants;
 pub(crate) mod tokens;
 pub(crate) mod wake;

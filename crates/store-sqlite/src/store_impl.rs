@@ -83,6 +83,7 @@ pub struct SqliteStore {
     board: Arc<SendBoard>,
     wake: Arc<Notify>,
     patience_of: PatienceOf,
+    settle_patience: Duration,
     _lock: Option<FileLock>,
 }
 
@@ -117,12 +118,14 @@ impl SqliteStore {
             let started = Writer::start(core).and_then(|writer| Ok((writer, Readers::start(connections)?)));
             started.map_err(|error| unusable(error.to_string()))?
         };
-        Ok(Self { writer, readers, board, wake, patience_of: options.patience_of, _lock: lock })
+        // In a simulation nothing else runs while an operation waits: waiting would be for ever.
+        let settle_patience = if options.access == Access::Simulated { Duration::ZERO } else { SETTLE_PATIENCE };
+        Ok(Self { writer, readers, board, wake, patience_of: options.patience_of, settle_patience, _lock: lock })
     }
 
     async fn settle(&self, scopes: &[Scope]) {
         for scope in scopes {
-            self.board.settle(scope, SETTLE_PATIENCE).await;
+            self.board.settle(scope, self.settle_patience).await;
         }
     }
 }

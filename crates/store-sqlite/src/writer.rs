@@ -105,7 +105,7 @@ impl Work<'_> {
 }
 
 /// A waiting command: run once, then told whether it is durable.
-trait Job: Send {
+pub(crate) trait Job: Send {
     /// Runs it; false if it failed and must be undone.
     fn run(&mut self, work: &mut Work<'_>) -> bool;
     /// Hands the result to the caller, or the reason why nothing of the group is durable.

@@ -1,1 +1,164 @@
 //! The suite that every back end passes.
+//!
+//! Each case gets a fresh store and speaks to it through [`Store`](crate::Store) only, so it tests
+//! what an operation means and not how it is done. A back end under test implements [`Bench`] and
+//! calls [`conformance_suite!`](crate::conformance_suite), which makes one test of each case.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "tests, though compiled as a library so that every back end can run them"
+)]
+
+pub mod calls;
+pub mod campaign_edit;
+pub mod campaign_life;
+pub mod campaigns;
+pub mod fixture;
+pub mod idempotency;
+pub mod imports;
+pub mod lead_edit;
+pub mod leads;
+pub mod lines;
+pub mod pools;
+pub mod server;
+pub mod tokens;
+
+use crate::trait_::Store;
+
+/// A back end under test.
+pub trait Bench {
+    /// A fresh, empty store.
+    fn open() -> Self;
+    /// The store.
+    fn store(&self) -> &dyn Store;
+    /// Called after each case: checks what must be true of whatever is stored.
+    fn check(self);
+}
+
+/// One `#[tokio::test]` for each case, against fresh stores of a [`Bench`].
+#[macro_export]
+macro_rules! conformance_suite {
+    ($bench:ty) => {
+        $crate::conformance_suite! { @cases $bench;
+            tokens {
+                a_tenant_is_made_once,
+                tenants_are_listed_newest_first,
+                a_token_is_found_by_its_hash_in_any_state,
+                tokens_are_listed_newest_first,
+                a_deleted_token_is_gone,
+                tokens_of_another_tenant_are_not_found,
+            }
+            idempotency {
+                a_repeated_request_has_one_effect_and_one_answer,
+                another_request_with_the_same_key_is_refused,
+                a_key_counts_within_its_tenant_and_operation,
+                a_key_is_forgotten_after_a_day,
+                a_refused_request_keeps_no_answer,
+            }
+            lines {
+                a_line_keeps_what_it_was_given,
+                a_change_leaves_absent_fields_and_counts_a_revision,
+                a_stale_change_of_a_line_is_refused,
+                a_line_in_use_is_not_deleted,
+                lines_are_listed_newest_first,
+                lines_of_another_tenant_are_not_found,
+            }
+            pools {
+                a_pool_keeps_its_numbers_in_order,
+                a_pool_lists_a_number_once,
+                a_pool_is_replaced_as_a_whole,
+                a_pool_in_use_is_not_deleted,
+                pools_of_another_tenant_are_not_found,
+                health_counts_the_last_day_by_number,
+            }
+            campaigns {
+                a_new_campaign_is_a_draft_at_revision_one,
+                a_campaign_needs_a_line_and_pool_of_its_tenant,
+                a_copy_takes_the_leads_with_fresh_caps,
+                campaigns_are_filtered,
+                pages_are_stable_while_campaigns_are_added,
+                only_drafts_and_archived_campaigns_are_deleted,
+                campaigns_of_another_tenant_are_not_found,
+            }
+            campaign_edit {
+                an_update_counts_a_revision_and_keeps_what_changed,
+                an_update_that_changes_nothing_is_no_revision,
+                a_stale_update_is_refused,
+                a_draft_may_change_everything,
+                a_running_campaign_keeps_its_line,
+                a_paused_campaign_may_change_its_line,
+                a_closed_campaign_keeps_everything_that_dials,
+                a_new_end_date_reopens_a_completed_campaign,
+                an_update_needs_a_line_and_pool_of_its_tenant,
+                an_update_may_verify_a_campaign,
+                an_update_takes_back_what_was_not_sent,
+            }
+            campaign_life {
+                a_campaign_goes_through_its_life,
+                a_repeated_command_changes_nothing,
+                an_illegal_command_names_the_legal_ones,
+                pausing_lists_the_calls_that_are_up,
+                pausing_takes_back_what_was_not_sent,
+                commands_of_another_tenant_are_not_found,
+            }
+            leads {
+                a_new_lead_is_ready_and_counted,
+                adding_a_number_again_updates_or_skips,
+                custom_fields_merge_by_key,
+                custom_fields_have_a_limit,
+                a_number_on_the_do_not_call_list_is_added_as_opted_out,
+                closed_campaigns_take_no_leads,
+                a_new_lead_reopens_a_completed_campaign,
+                leads_are_filtered,
+                pages_are_stable_while_leads_are_added,
+                leads_are_found_by_id_and_number_in_their_campaign_only,
+                attempts_are_counted_by_the_campaigns_day,
+                payloads_come_in_order_and_without_removed_leads,
+            }
+            lead_edit {
+                each_change_has_its_own_answer,
+                absent_fields_stay_and_null_clears,
+                a_change_that_changes_nothing_is_no_revision,
+                do_not_call_holds_in_every_campaign_of_the_tenant,
+                taking_do_not_call_back_puts_leads_where_they_were,
+                do_not_call_waits_for_a_call_that_is_up,
+                a_requeued_lead_has_fresh_caps,
+                only_reached_or_exhausted_leads_are_requeued,
+                a_requeued_lead_reopens_a_completed_campaign,
+                removed_leads_are_gone,
+                removing_takes_back_what_was_not_sent,
+                leads_of_another_tenant_are_not_found,
+            }
+            imports {
+                an_import_adds_its_leads_step_by_step,
+                an_import_counts_duplicates_as_asked,
+                a_campaign_closed_meanwhile_rejects_the_rest,
+                imports_run_one_after_the_other,
+                closed_campaigns_queue_no_leads,
+                imports_of_another_tenant_are_not_found,
+            }
+            calls {
+                a_call_keeps_everything_it_left_behind,
+                calls_are_filtered,
+                calls_stay_when_their_campaign_is_deleted,
+                calls_of_another_tenant_are_not_found,
+            }
+            server {
+                a_healthy_store_answers,
+                gauges_count_what_there_is,
+                sweeping_deletes_only_expired_keys,
+            }
+        }
+    };
+    (@cases $bench:ty; $($group:ident { $($case:ident),+ $(,)? })+) => {
+        $(mod $group {
+            $(#[tokio::test]
+            async fn $case() {
+                let bench = <$bench as $crate::conformance::Bench>::open();
+                $crate::conformance::$group::$case($crate::conformance::Bench::store(&bench)).await;
+                $crate::conformance::Bench::check(bench);
+            })+
+        })+
+    };
+}

@@ -57,6 +57,9 @@ pub enum Conflict {
     /// An object with this name or number exists.
     #[error("{0}")]
     Duplicate(&'static str),
+    /// The object would grow beyond its limit.
+    #[error("{0}")]
+    TooLarge(&'static str),
     /// The call is over or cannot be hung up.
     #[error("{0}")]
     CallOver(&'static str),

@@ -2,9 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::earliest;
 use crate::campaign::{LeadStatus, StatusReason};
-use crate::gate::Reason;
 use crate::id::{CampaignId, LeadId, LineId};
 use crate::phone::PhoneNumber;
 
@@ -47,8 +45,8 @@ pub struct Deferral {
 pub struct CampaignPlan {
     /// The campaign.
     pub campaign_id: CampaignId,
-    /// From when on it is awake; `None`: until an event wakes it. Now, if the line's own limit
-    /// or the size of the plan ended its turn: then the line's `due_at` decides.
+    /// From when on it is awake; `None`: until an event wakes it. Now, if it was not finished
+    /// with: then the line's `wake_at` decides.
     pub wake_at: Option<Timestamp>,
     /// Why it does or does not dial.
     pub reason: StatusReason,
@@ -71,30 +69,11 @@ pub struct LinePlan {
     pub deferrals: Vec<Deferral>,
     /// Campaigns of the snapshot.
     pub campaigns: Vec<CampaignPlan>,
-    /// The line's own limit that ended the plan, if one did.
-    pub limit: Option<Reason>,
-    /// When to look at the line again because of its own limit or unfinished work; see
-    /// [`LinePlan::due_at`].
+    /// When to look at the line again because of its own limit or unfinished work, besides the
+    /// `wake_at` of campaigns that sleep beyond now.
     pub wake_at: Option<Timestamp>,
     /// New GCRA instant.
     pub next_start_at: Option<Timestamp>,
     /// New virtual time.
     pub virtual_time: i64,
-}
-
-impl LinePlan {
-    /// When the line must be planned again by time, `sleeping` being the earliest `wake_at` of
-    /// its RUNNING campaigns that were not in the snapshot. While the line's own limit holds,
-    /// nothing that campaigns wait for can help; a limit without an instant (all calls at once in
-    /// use) is lifted by an event.
-    pub fn due_at(&self, sleeping: Option<Timestamp>) -> Option<Timestamp> {
-        if self.limit.is_some() {
-            return self.wake_at;
-        }
-        let campaigns = self
-            .campaigns
-            .iter()
-            .filter_map(|campaign| campaign.wake_at);
-        earliest(campaigns.chain(sleeping).chain(self.wake_at))
-    }
 }

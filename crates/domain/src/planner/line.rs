@@ -286,24 +286,26 @@ impl<'a> LinePlanner<'a> {
     fn finish(self) -> LinePlan {
         let line_code = self.limit.map(|limit| limit.code);
         let works = self.works.iter();
-        let campaigns = works
+        let campaigns: Vec<_> = works
             .map(|work| work.finish(self.now, self.send_at(work), line_code))
             .collect();
-        let unfinished = self.snapshot.more_campaigns || self.works.iter().any(|w| !w.is_done());
+        let awake = campaigns
+            .iter()
+            .filter_map(|campaign| campaign.wake_at)
+            .any(|at| at <= self.now);
         let wake_at = match self.limit {
             Some(Reason {
                 code: ReasonCode::LineRate,
                 until,
             }) => until.map(before_start),
             Some(Reason { until, .. }) => until,
-            None => unfinished.then_some(self.now),
+            None => (awake || self.snapshot.more_campaigns).then_some(self.now),
         };
         LinePlan {
             line_id: self.snapshot.line_id,
             calls: self.calls,
             deferrals: self.deferrals,
             campaigns,
-            limit: self.limit,
             wake_at,
             next_start_at: Some(self.next_start_at),
             virtual_time: self.virtual_time,

@@ -43,6 +43,10 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Starts a sandbox on an ephemeral port of 127.0.0.1. Must be called within a Tokio runtime.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the task is owned by the handle, and stopped by it"
+    )]
     pub async fn start(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -161,6 +165,10 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the sandbox reads a clock; the world is given the time"
+    )]
     fn start() -> Self {
         Self {
             started_at: Timestamp::now(),

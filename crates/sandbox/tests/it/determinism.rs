@@ -16,7 +16,8 @@ fn everything_at_once() -> Value {
             "create_500_after_accept": 0.05, "create_429": 0.05, "create_garbage": 0.05,
             "create_delay_seconds": [0, 3], "webhook_loss": 0.1, "webhook_duplicate": 0.1,
             "webhook_reorder": 0.2, "webhook_delay_seconds": [0, 20],
-            "webhook_before_response": 0.1, "list_lag_seconds": [0, 30], "get_500": 0.1, "down": 0.02
+            "webhook_before_response": 0.1, "list_lag_seconds": [0, 30],
+            "get_500": 0.1, "down": 0.02
         }
     })
 }

@@ -30,6 +30,7 @@ async fn two_thousand_calls_a_second_with_four_callbacks_each() {
     let sandbox = Sandbox::start(options).await.unwrap();
     let receiver = Receiver::start(0).await;
     let web = Web::new(sandbox.base_url());
+    #[expect(clippy::disallowed_methods, reason = "measuring is what this is for")]
     let started = Instant::now();
     let mut senders = tokio::task::JoinSet::new();
     for sender in 0..SENDERS {

@@ -17,7 +17,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
 };
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 /// How long a test waits for anything that is bound to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -86,6 +86,8 @@ pub(crate) struct Receiver {
     address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
     count: watch::Receiver<usize>,
+    /// Ends with the receiver.
+    _tasks: JoinSet<()>,
 }
 
 impl Receiver {
@@ -97,11 +99,13 @@ impl Receiver {
         let (sender, count) = watch::channel(0);
         let sender = Arc::new(sender);
         let log = Arc::clone(&received);
-        tokio::spawn(async move {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (log, sender) = (Arc::clone(&log), Arc::clone(&sender));
-                tokio::spawn(async move {
+                connections.spawn(async move {
                     let service = service_fn(|request| take(request, &log, &sender, failures));
                     let _ = http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service)
@@ -113,6 +117,7 @@ impl Receiver {
             address,
             received,
             count,
+            _tasks: tasks,
         }
     }
 

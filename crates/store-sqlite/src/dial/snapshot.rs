@@ -234,7 +234,8 @@ fn pool_rotation(work: &Work<'_>, pool_id: PoolId) -> StoreResult<Vec<(String, O
         PoolStrategy::RoundRobin => {
             let newest = (0..numbers.len()).max_by_key(|index| numbers[*index].2);
             if let Some(newest) = newest.filter(|index| numbers[*index].2 > 0) {
-                numbers.rotate_left((newest + 1) % numbers.len().max(1));
+                let next = (newest + 1) % numbers.len();
+                numbers.rotate_left(next);
             }
         }
     }

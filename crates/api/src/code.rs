@@ -1,0 +1,90 @@
+//! Every stable code of an error or a fault. Each has a section in `docs/error-codes.md`.
+
+macro_rules! codes {
+    ($($name:ident = $text:literal;)+) => {
+        $(pub(crate) const $name: &str = $text;)+
+
+        /// All of them.
+        #[cfg(test)]
+        pub(crate) const ALL: &[&str] = &[$($text),+];
+    };
+}
+
+codes! {
+    // Of a whole answer.
+    MALFORMED_JSON = "malformed_json";
+    DUPLICATE_KEY = "duplicate_key";
+    INVALID_HEADER = "invalid_header";
+    INVALID_IDEMPOTENCY_KEY = "invalid_idempotency_key";
+    UNAUTHENTICATED = "unauthenticated";
+    INSUFFICIENT_SCOPE = "insufficient_scope";
+    NO_SUCH_ROUTE = "no_such_route";
+    NOT_FOUND = "not_found";
+    METHOD_NOT_ALLOWED = "method_not_allowed";
+    ILLEGAL_TRANSITION = "illegal_transition";
+    SETTINGS_FROZEN = "settings_frozen";
+    NOT_DELETABLE = "not_deletable";
+    TAKES_NO_LEADS = "takes_no_leads";
+    IN_USE = "in_use";
+    ALREADY_EXISTS = "already_exists";
+    CALL_OVER = "call_over";
+    TOO_LARGE = "too_large";
+    TOO_MUCH_CONTENTION = "too_much_contention";
+    STALE_REVISION = "stale_revision";
+    BODY_TOO_LARGE = "body_too_large";
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type";
+    VALIDATION_FAILED = "validation_failed";
+    WRONG_ID_TYPE = "wrong_id_type";
+    IDEMPOTENCY_MISMATCH = "idempotency_mismatch";
+    RATE_LIMITED = "rate_limited";
+    INTERNAL = "internal";
+    PROVIDER_REFUSED = "provider_refused";
+    PROVIDER_UNREACHABLE = "provider_unreachable";
+    UNAVAILABLE = "unavailable";
+    REQUEST_TIMEOUT = "request_timeout";
+
+    // Of one fault in the input.
+    UNKNOWN_FIELD = "unknown_field";
+    UNKNOWN_PARAMETER = "unknown_parameter";
+    DUPLICATE_PARAMETER = "duplicate_parameter";
+    INVALID_TYPE = "invalid_type";
+    NOT_NULLABLE = "not_nullable";
+    REQUIRED = "required";
+    OUT_OF_RANGE = "out_of_range";
+    INVALID_CHOICE = "invalid_choice";
+    INVALID_FORMAT = "invalid_format";
+    INVALID_CHARACTERS = "invalid_characters";
+    INVALID_VALUE = "invalid_value";
+    TOO_LONG = "too_long";
+    TOO_SHORT = "too_short";
+    TOO_MANY = "too_many";
+    EMPTY = "empty";
+    DUPLICATE = "duplicate";
+    INVALID_ID = "invalid_id";
+    INVALID_CURSOR = "invalid_cursor";
+    INVALID_URL = "invalid_url";
+    PRIVATE_ADDRESS = "private_address";
+    IMMUTABLE = "immutable";
+    NO_SUCH_OBJECT = "no_such_object";
+    IN_THE_PAST = "in_the_past";
+    UNKNOWN_AT_PROVIDER = "unknown_at_provider";
+    WRONG_PROVIDER = "wrong_provider";
+    NO_NUMBER = "no_number";
+    NEVER_OPENS = "never_opens";
+    CREDENTIALS_REFUSED = "credentials_refused";
+    CONTRADICTION = "contradiction";
+}
+
+/// Codes of faults that the rules of campaigns find by themselves.
+#[cfg(test)]
+pub(crate) const OF_SETTINGS: &[&str] = &[
+    "not_supported",
+    "invalid_length",
+    "unknown_timezone",
+    "before_start_date",
+    "invalid_date",
+    "not_after_start",
+    "empty_window",
+    "invalid_time",
+    "not_growing",
+];

@@ -1,0 +1,203 @@
+//! Asks voice vendors on behalf of a user who waits: one request each, bounded in time, no retry.
+//!
+//! Secrets of a line are sealed for its `line_key`: credentials (a JSON object) in the context
+//! `line/{line_key}/credentials`, the callback secret (text) in `line/{line_key}/webhook_secret`.
+
+use domain::fault::Fault;
+use domain::settings::CallingEntity;
+use providers::{
+    Assistant, CHECK_TIMEOUT, Credentials, LineAccess, LookupError, Provider, ProviderAnswer, ProviderKind,
+    ProviderNumber, ProviderRequest,
+};
+use serde_json::{Map, Value};
+use store::LineRecord;
+
+use crate::code;
+use crate::error::{ApiError, ApiResult};
+use crate::state::App;
+
+/// Longest text of a vendor that is passed on.
+const MAX_WORDS_CHARS: usize = 500;
+
+/// A look-up without the object that was asked for.
+#[derive(Debug, Clone)]
+pub(crate) enum LookupFailure {
+    /// The vendor says that there is no such object.
+    NotFound,
+    /// The vendor refuses the credentials; its words.
+    Unauthorized(String),
+    /// The vendor answered something else; its words.
+    Unexpected(String),
+    /// No answer; why.
+    Unreachable(String),
+}
+
+impl LookupFailure {
+    /// As an answer, when it is nobody's single field.
+    pub(crate) fn into_error(self) -> ApiError {
+        match self {
+            Self::NotFound => ApiError::ProviderRefused("The voice provider knows no such object".to_owned()),
+            Self::Unauthorized(words) => {
+                ApiError::ProviderRefused(format!("The voice provider refused the credentials: {words}"))
+            }
+            Self::Unexpected(words) => {
+                ApiError::ProviderRefused(format!("The voice provider answered unexpectedly: {words}"))
+            }
+            Self::Unreachable(reason) => ApiError::ProviderUnreachable(reason),
+        }
+    }
+
+    /// A fault of `field` if the object is unknown, else an error of the whole request.
+    pub(crate) fn blame(self, field: &str) -> Result<Fault, ApiError> {
+        match self {
+            Self::NotFound => Ok(Fault::new(
+                field,
+                code::UNKNOWN_AT_PROVIDER,
+                format!("The voice provider knows no `{field}` like this; use an id from its account."),
+            )),
+            other => Err(other.into_error()),
+        }
+    }
+}
+
+/// A line with its secrets opened.
+pub(crate) struct Desk<'a> {
+    app: &'a App,
+    provider: &'static dyn Provider,
+    access: LineAccess,
+}
+
+/// Opens lines.
+pub(crate) struct ProviderDesk<'a> {
+    app: &'a App,
+}
+
+impl<'a> ProviderDesk<'a> {
+    pub(crate) const fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+
+    /// Opens a stored line.
+    pub(crate) fn open(&self, line: &LineRecord) -> ApiResult<Desk<'a>> {
+        let context = credentials_context(&line.line_key);
+        let sealed = self.app.vault.open(&line.sealed_credentials, &context);
+        let sealed = sealed.map_err(|error| ApiError::Internal(error.to_string()))?;
+        let credentials: Map<String, Value> = serde_json::from_slice(&sealed)
+            .map_err(|_| ApiError::Internal("stored credentials are no JSON object".to_owned()))?;
+        self.desk(kind_of(line)?, line.base_url.as_deref(), credentials)
+    }
+
+    /// A desk for credentials that are not stored yet.
+    pub(crate) fn desk(
+        &self,
+        kind: ProviderKind,
+        base_url: Option<&str>,
+        credentials: Map<String, Value>,
+    ) -> ApiResult<Desk<'a>> {
+        let base_url = base_url.or(kind.default_base_url()).or(self.app.options.sandbox_base_url.as_deref());
+        let base_url = base_url.ok_or_else(|| {
+            ApiError::ProviderUnreachable("no sandbox runs in this server; give the line a `base_url`".to_owned())
+        })?;
+        let access = LineAccess {
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            credentials: Credentials(credentials),
+        };
+        Ok(Desk { app: self.app, provider: kind.adapter(), access })
+    }
+
+    /// Opens the callback secret of a line.
+    pub(crate) fn webhook_secret(&self, line: &LineRecord) -> ApiResult<String> {
+        let context = webhook_secret_context(&line.line_key);
+        let opened = self.app.vault.open(&line.sealed_webhook_secret, &context);
+        let opened = opened.map_err(|error| ApiError::Internal(error.to_string()))?;
+        String::from_utf8(opened).map_err(|_| ApiError::Internal("a stored secret is no text".to_owned()))
+    }
+
+    /// Seals credentials for the line with this key.
+    pub(crate) fn seal_credentials(&self, line_key: &str, credentials: &Map<String, Value>) -> Vec<u8> {
+        // A map with string keys: this cannot fail.
+        let plain = serde_json::to_vec(credentials).unwrap_or_default();
+        self.seal(&plain, &credentials_context(line_key))
+    }
+
+    /// Seals a callback secret for the line with this key.
+    pub(crate) fn seal_webhook_secret(&self, line_key: &str, secret: &str) -> Vec<u8> {
+        self.seal(secret.as_bytes(), &webhook_secret_context(line_key))
+    }
+
+    fn seal(&self, plain: &[u8], context: &str) -> Vec<u8> {
+        let mut nonce = [0; 24];
+        self.app.entropy.fill(&mut nonce);
+        self.app.vault.seal(plain, context, nonce)
+    }
+}
+
+fn credentials_context(line_key: &str) -> String {
+    format!("line/{line_key}/credentials")
+}
+
+fn webhook_secret_context(line_key: &str) -> String {
+    format!("line/{line_key}/webhook_secret")
+}
+
+/// The vendor of a stored line.
+pub(crate) fn kind_of(line: &LineRecord) -> ApiResult<ProviderKind> {
+    ProviderKind::parse(&line.provider)
+        .ok_or_else(|| ApiError::Internal(format!("a line of the unknown vendor {}", line.provider)))
+}
+
+impl Desk<'_> {
+    /// One assistant, workflow or squad.
+    pub(crate) async fn assistant(&self, entity: CallingEntity, id: &str) -> Result<Assistant, LookupFailure> {
+        let request = self.provider.get_assistant(&self.access, entity, id);
+        read(self.provider.read_get_assistant(&self.exchange(request).await?))
+    }
+
+    /// Every assistant of the account.
+    pub(crate) async fn assistants(&self) -> Result<Vec<Assistant>, LookupFailure> {
+        let request = self.provider.list_assistants(&self.access);
+        read(self.provider.read_list_assistants(&self.exchange(request).await?))
+    }
+
+    /// One caller number.
+    pub(crate) async fn phone_number(&self, id: &str) -> Result<ProviderNumber, LookupFailure> {
+        let request = self.provider.get_phone_number(&self.access, id);
+        read(self.provider.read_get_phone_number(&self.exchange(request).await?))
+    }
+
+    /// Every caller number of the account.
+    pub(crate) async fn phone_numbers(&self) -> Result<Vec<ProviderNumber>, LookupFailure> {
+        let request = self.provider.list_phone_numbers(&self.access);
+        read(self.provider.read_list_phone_numbers(&self.exchange(request).await?))
+    }
+
+    /// Whether the credentials work.
+    pub(crate) async fn verify(&self) -> Result<(), LookupFailure> {
+        let request = self.provider.verify_credentials(&self.access);
+        read(self.provider.read_verify_credentials(&self.exchange(request).await?))
+    }
+
+    /// Hangs a call up. `NotFound` also when the vendor has no way to.
+    pub(crate) async fn hang_up(&self, provider_call_id: &str, control_url: Option<&str>) -> Result<(), LookupFailure> {
+        let request = self.provider.hang_up(&self.access, provider_call_id, control_url);
+        let request = request.ok_or(LookupFailure::NotFound)?;
+        read(self.provider.read_hang_up(&self.exchange(request).await?))
+    }
+
+    async fn exchange(&self, request: ProviderRequest) -> Result<ProviderAnswer, LookupFailure> {
+        let answer = self.app.transport.exchange(request, CHECK_TIMEOUT).await;
+        answer.map_err(|error| LookupFailure::Unreachable(words(&error.message)))
+    }
+}
+
+fn read<T>(answer: Result<T, LookupError>) -> Result<T, LookupFailure> {
+    answer.map_err(|error| match error {
+        LookupError::NotFound => LookupFailure::NotFound,
+        LookupError::Unauthorized(text) => LookupFailure::Unauthorized(words(&text)),
+        LookupError::Unexpected(text) => LookupFailure::Unexpected(words(&text)),
+    })
+}
+
+fn words(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_WORDS_CHARS).collect()
+}

@@ -1,0 +1,44 @@
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::state::App;
+
+/// Each part with `ok` or what is wrong with it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Readiness {
+    /// `ready` or `not_ready`.
+    #[schema(example = "ready")]
+    status: &'static str,
+    /// The database, its migrations included.
+    #[schema(example = "ok")]
+    database: String,
+    /// The loop that places calls.
+    #[schema(example = "ok")]
+    dialer: String,
+    /// The HTTP server; it says so when it stops.
+    #[schema(example = "ok")]
+    server: String,
+}
+
+/// Whether requests should be sent here.
+#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "Server",
+    responses((status = 200, description = "Every part is well.", body = Readiness),
+        (status = 503, description = "A part is not well; which one is in the body.", body = Readiness)))]
+pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
+    let database = app.store.ping(app.now()).await.map_err(|error| error.to_string());
+    let dialer = app.health.dialer_alive();
+    let server = if app.is_draining() { Err("the server stops".to_owned()) } else { Ok(()) };
+    let ready = database.is_ok() && dialer.is_ok() && server.is_ok();
+    let word = |part: Result<(), String>| part.err().unwrap_or_else(|| "ok".to_owned());
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = Readiness {
+        status: if ready { "ready" } else { "not_ready" },
+        database: word(database),
+        dialer: word(dialer),
+        server: word(server),
+    };
+    (status, Json(body))
+}

@@ -1,0 +1,78 @@
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use store::{NewToken, Scopes, TokenRecord};
+use utoipa::ToSchema;
+
+use super::view::{NewTokenView, TokenView};
+use crate::answer::{Answer, Success};
+use crate::auth::Admin;
+use crate::body::{Post, RequestBody};
+use crate::code;
+use crate::error::ApiResult;
+use crate::query::NoQuery;
+use crate::state::App;
+use crate::token;
+
+/// A token to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenCreate {
+    /// Display name.
+    #[schema(min_length = 1, max_length = 200, example = "CRM sync")]
+    name: String,
+    /// What it may do; `admin` implies `write`, `write` implies `read`.
+    #[schema(min_items = 1, schema_with = scopes_schema)]
+    scopes: Vec<String>,
+    /// From when on it does not authenticate; never, when left out.
+    #[schema(format = DateTime, example = "2027-01-31T00:00:00Z")]
+    expires_at: Option<String>,
+}
+
+impl RequestBody for TokenCreate {}
+
+fn scopes_schema() -> utoipa::openapi::schema::Array {
+    use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
+    let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["read", "write", "admin"]));
+    ArrayBuilder::new().items(word).min_items(Some(1)).unique_items(true).build()
+}
+
+/// Makes a token and shows its secret this once.
+#[utoipa::path(post, path = "/api/v2/tokens", operation_id = "createToken", tag = "Tokens",
+    request_body(content = TokenCreate, example = json!({ "name": "CRM sync", "scopes": ["read", "write"] })),
+    responses((status = 201, description = "Token created successfully", body = Success<NewTokenView>)))]
+pub(crate) async fn create_token(
+    State(app): State<App>,
+    Admin(caller): Admin,
+    _: NoQuery,
+    post: Post<TokenCreate>,
+) -> ApiResult<Answer> {
+    let (fields, mut faults) = post.body.into_parts();
+    let expires_at = match fields.get("expires_at") {
+        Some(Value::String(text)) => match text.parse::<Timestamp>() {
+            Ok(at) if at > caller.now => Some(at),
+            Ok(_) => {
+                faults.add("expires_at", code::IN_THE_PAST, "`expires_at` must lie in the future.");
+                None
+            }
+            Err(_) => {
+                let message = "`expires_at` must be an instant like `2027-01-31T00:00:00Z`.";
+                faults.add("expires_at", code::INVALID_FORMAT, message);
+                None
+            }
+        },
+        _ => None,
+    };
+    faults.check()?;
+    let name = fields.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let scopes = fields.get("scopes").and_then(Value::as_array).into_iter().flatten();
+    let scopes = Scopes::from_names(scopes.filter_map(Value::as_str)).unwrap_or_default();
+    let secret = token::generate(app.entropy.as_ref());
+    let new = NewToken { name, scopes, hash: token::hash(&secret), masked: token::mask(&secret), expires_at };
+    let render = move |record: &TokenRecord| {
+        let view = NewTokenView { token: TokenView::of(record), token_secret: secret.clone() };
+        Answer::created("Token created successfully", view)
+    };
+    post.once.write(&app, render, |key| app.store.create_token(caller, new, key)).await
+}

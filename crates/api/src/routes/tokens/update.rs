@@ -1,0 +1,43 @@
+use axum::extract::State;
+use domain::TokenId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::view::TokenView;
+use crate::answer::{Answer, Success};
+use crate::auth::Admin;
+use crate::body::{Body, RequestBody};
+use crate::error::ApiResult;
+use crate::ids::PathId;
+use crate::query::NoQuery;
+use crate::state::App;
+
+/// A change of a token.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenPatch {
+    /// Whether it authenticates; holds from the answer on.
+    #[schema(nullable = false)]
+    enabled: Option<bool>,
+}
+
+impl RequestBody for TokenPatch {}
+
+/// Enables or disables a token. It holds from the answer on.
+#[utoipa::path(patch, path = "/api/v2/tokens/{token_id}", operation_id = "updateToken", tag = "Tokens",
+    params(("token_id" = String, Path, description = "Global id of the token.", example = "QXBpVG9rZW46MTIz")),
+    request_body(content = TokenPatch, example = json!({ "enabled": false })),
+    responses((status = 200, description = "Token updated successfully", body = Success<TokenView>)))]
+pub(crate) async fn update_token(
+    State(app): State<App>,
+    Admin(caller): Admin,
+    PathId(token_id): PathId<TokenId>,
+    _: NoQuery,
+    body: Body<TokenPatch>,
+) -> ApiResult<Answer> {
+    let record = match body.parse()?.enabled {
+        Some(enabled) => app.store.set_token_enabled(caller, token_id, enabled).await?,
+        None => app.store.get_token(caller.tenant_id, token_id).await?,
+    };
+    Ok(Answer::ok("Token updated successfully", TokenView::of(&record)))
+}

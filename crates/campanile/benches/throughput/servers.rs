@@ -1,0 +1,130 @@
+//! The processes under measurement.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::Figure;
+use crate::client::Connection;
+
+/// A well-formed token, for the bootstrap of a fresh database.
+fn bootstrap_token() -> String {
+    api::token::generate(&dialer::SystemEntropy)
+}
+
+/// A child process that ends with its value.
+pub(crate) struct Running {
+    child: Child,
+    pub(crate) host: String,
+    pub(crate) token: String,
+    _directory: Option<tempfile::TempDir>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    /// Seconds of processor time used so far.
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
+        ticks / 100.0
+    }
+
+    /// Resident memory, MiB.
+    pub(crate) fn memory_mib(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+    }
+
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection::open(&self.host, Some(&self.token)).await
+    }
+}
+
+fn start(arguments: &[&str], environment: &[(&str, &str)], token: String, directory: Option<tempfile::TempDir>) -> Running {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_campanile"));
+    command.args(arguments).args(["--log-level", "error"]).envs(environment.iter().copied()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let host = line.trim().rsplit("http://").next().unwrap().trim_end_matches('/').to_owned();
+    Running { child, host, token, _directory: directory }
+}
+
+/// The sandbox in a process of its own.
+pub(crate) fn sandbox(scenario: &Value) -> Running {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("scenario.json");
+    std::fs::write(&path, scenario.to_string()).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    start(&["sandbox", "--listen", "127.0.0.1:0", "--scenario", &path], &[], String::new(), Some(directory))
+}
+
+/// The server on a fresh database on disk.
+pub(crate) fn server() -> Running {
+    let directory = tempfile::tempdir_in(".").unwrap();
+    let url = format!("sqlite://{}", directory.path().join("bench.db").display());
+    let token = bootstrap_token();
+    let arguments = [
+        "serve", "--listen", "127.0.0.1:0", "--database-url", &url, "--allow-private-networks",
+        "--api-rate-limit", "1000000", "--api-rate-burst", "1000000",
+    ];
+    start(&arguments, &[("CAMPANILE_BOOTSTRAP_TOKEN", &token)], token.clone(), Some(directory))
+}
+
+/// Makes a line to the sandbox and a campaign that may dial at any time.
+pub(crate) async fn campaign(server: &Running, sandbox: Option<&Running>, concurrency: u32, rate: u32) -> String {
+    let mut connection = server.connect().await;
+    let mut line = json!({ "provider": "SANDBOX", "name": "bench", "max_concurrent_calls": concurrency, "max_calls_per_second": rate });
+    if let Some(sandbox) = sandbox {
+        line["base_url"] = format!("http://{}/vapi", sandbox.host).into();
+    }
+    let line = post(&mut connection, "/api/v2/voice-providers", &line).await;
+    let campaign = json!({
+        "name": "bench", "type": "OUTBOUND", "assistant_id": "asst_abc123", "dialer_type": "SINGLE", "phone_number_id": "pn_abc123",
+        "tenant_voice_provider_id": line["data"]["tenant_voice_provider_id"], "start_date": "2020-01-01", "timezone": "UTC",
+        "days_of_week": ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"],
+        "daily_start_time": "00:00", "daily_end_time": "24:00", "max_call_attempts": 1, "max_daily_attempts": 1, "min_gap_between_attempts": 3
+    });
+    let campaign = post(&mut connection, "/api/v2/voice-campaigns", &campaign).await;
+    campaign["data"]["campaign_id"].as_str().unwrap().to_owned()
+}
+
+pub(crate) async fn post(connection: &mut Connection, path: &str, body: &Value) -> Value {
+    let answer = connection.send("POST", path, Some(&body.to_string())).await;
+    assert!(answer.status < 300, "{path}: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
+    answer.json()
+}
+
+/// From the start of the process to its readiness, on an empty database.
+pub(crate) async fn measure_start() -> Figure {
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        let began = Instant::now();
+        let server = server();
+        let ready = server.connect().await.send("GET", "/readyz", None).await;
+        assert_eq!(ready.status, 200);
+        times.push(began.elapsed());
+    }
+    times.sort();
+    let size = std::fs::metadata(env!("CARGO_BIN_EXE_campanile")).unwrap().len() as f64 / (1024.0 * 1024.0);
+    Figure {
+        name: "start to ready, empty database (median of 5)",
+        measured: format!("{:.0} ms", times[2].as_secs_f64() * 1000.0),
+        beside: format!("binary {size:.1} MiB (goal ≤ 60)"),
+        goal: "≤ 500 ms",
+    }
+}
+
+pub(crate) async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}

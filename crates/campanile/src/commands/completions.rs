@@ -1,0 +1,13 @@
+//! `campanile completions`.
+
+use clap_complete::Shell;
+
+use crate::failure::Outcome;
+use crate::{cli, output};
+
+pub(crate) fn run(shell: Shell) -> Outcome {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut cli::command(), "campanile", &mut script);
+    output::raw(&String::from_utf8_lossy(&script));
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! `campanile serve`.
+
+use std::sync::Arc;
+
+use dialer::{SystemClock, SystemEntropy};
+use sandbox::Options as SandboxOptions;
+use store::{PageRequest, Scopes, Store, Vault};
+use store_sqlite::Access;
+
+use crate::commands::token;
+use crate::config::settings::TokenSettings;
+use crate::config::{Role, Settings};
+use crate::failure::{Failure, Outcome};
+use crate::process::StopSignals;
+use crate::server::{self, Parts, Server};
+use crate::{key_file, output, storage};
+
+pub(crate) async fn run(settings: &Settings) -> Outcome {
+    check_bootstrap_token(settings)?;
+    let signals = StopSignals::listen()?;
+    let listener = match settings.role {
+        Role::All | Role::Api => Some(server::bind(&settings.listen).await?),
+        Role::Dialer => None,
+    };
+    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let store: Arc<dyn Store> = Arc::new(storage::open(&settings.database, Access::Owner)?);
+    let vault = open_vault(settings, store.as_ref()).await?;
+    bootstrap(settings, store.as_ref()).await?;
+    let parts = Parts {
+        store,
+        vault,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        sandbox: server::start_sandbox(SandboxOptions::default()).await?,
+        time_scale: 1.0,
+    };
+    warn_about(settings);
+    let server = Server::start(settings, parts, listener)?;
+    match address {
+        Some(address) => output::line(&format!("listening on http://{address}")),
+        None => output::line("dialing"),
+    }
+    server::run(server, &signals).await
+}
+
+fn check_bootstrap_token(settings: &Settings) -> Outcome {
+    match &settings.bootstrap_token {
+        Some(token) if !api::token::is_well_formed(token) => Err(Failure::usage(
+            "CAMPANILE_BOOTSTRAP_TOKEN is not a token: make one with `campanile token create --database-url sqlite:///tmp/throwaway.db`",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the first token, on an empty database only.
+async fn bootstrap(settings: &Settings, store: &dyn Store) -> Outcome {
+    let Some(secret) = &settings.bootstrap_token else { return Ok(()) };
+    if store.has_tokens().await.map_err(Failure::failed)? {
+        tracing::info!("the database has tokens already: the bootstrap token is not used");
+        return Ok(());
+    }
+    let wanted = TokenSettings {
+        tenant: "default".to_owned(),
+        name: "bootstrap".to_owned(),
+        scopes: Scopes { read: true, write: true, admin: true },
+    };
+    token::make(store, &wanted, secret).await.map_err(Failure::failed)?;
+    tracing::info!("made the tenant `default` with the bootstrap token");
+    Ok(())
+}
+
+/// The key of the installation, made on the first start. A database that holds credentials and
+/// has lost its key is refused: a fresh key would hide the loss until the first dial.
+async fn open_vault(settings: &Settings, store: &dyn Store) -> Outcome<Vault> {
+    let path = &settings.secret_key_file;
+    if let Some(key) = key_file::read(path).map_err(Failure::failed)? {
+        return Ok(Vault::new(&key));
+    }
+    if has_credentials(store).await? {
+        let (path, database) = (path.display(), settings.database.display());
+        return Err(Failure::failed(format!(
+            "the key file {path} is missing, but {database} holds credentials sealed with it: restore it from your backup, or name it with --secret-key-file"
+        )));
+    }
+    let key = key_file::create(path, &SystemEntropy).map_err(Failure::failed)?;
+    tracing::info!(path = %path.display(), "made the key file; keep a copy of it apart from the database's backups");
+    Ok(Vault::new(&key))
+}
+
+async fn has_credentials(store: &dyn Store) -> Outcome<bool> {
+    let mut before = None;
+    loop {
+        let page = store.list_tenants(PageRequest { limit: 200, before }).await.map_err(Failure::failed)?;
+        for tenant in &page.items {
+            let one = PageRequest { limit: 1, before: None };
+            let lines = store.list_lines(tenant.tenant_id, one).await.map_err(Failure::failed)?;
+            if !lines.items.is_empty() {
+                return Ok(true);
+            }
+        }
+        match page.next {
+            Some(next) => before = Some(next),
+            None => return Ok(false),
+        }
+    }
+}
+
+fn warn_about(settings: &Settings) {
+    if settings.role == Role::Dialer {
+        tracing::warn!("role dialer on SQLite: no other process can serve the API on this file, so provider callbacks are not received and calls are followed by asking the provider");
+    } else if settings.public_url.is_none() {
+        tracing::warn!("--public-url is not set: only the sandbox can call back; set it to where voice providers reach this server");
+    }
+    if settings.allow_private_networks {
+        tracing::warn!("--allow-private-networks is set: users of the API can make this server connect to private addresses");
+    }
+}

@@ -1,0 +1,324 @@
+//! From texts to values that can be used.
+
+use std::path::PathBuf;
+
+use store::Scopes;
+use url::Url;
+
+use super::catalogue::{Kind, Setting};
+use super::sources::{Origin, Resolved};
+use crate::failure::{Failure, Outcome};
+
+/// What a serving process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// API and dialer.
+    All,
+    /// The API alone.
+    Api,
+    /// The dialer alone.
+    Dialer,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// All settings, parsed.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) listen: String,
+    /// The SQLite file.
+    pub(crate) database: PathBuf,
+    pub(crate) public_url: Option<Url>,
+    pub(crate) role: Role,
+    pub(crate) allow_private_networks: bool,
+    pub(crate) secret_key_file: PathBuf,
+    pub(crate) bootstrap_token: Option<String>,
+    pub(crate) api_rate_limit: u32,
+    pub(crate) api_rate_burst: u32,
+    pub(crate) max_connections: usize,
+    pub(crate) log_format: LogFormat,
+    pub(crate) log_level: String,
+    /// Whether somebody chose the level.
+    pub(crate) log_level_is_chosen: bool,
+    pub(crate) json: bool,
+    pub(crate) token: TokenSettings,
+    pub(crate) sandbox: SandboxSettings,
+    pub(crate) demo: DemoSettings,
+}
+
+/// Settings of the token commands.
+#[derive(Debug, Clone)]
+pub(crate) struct TokenSettings {
+    pub(crate) tenant: String,
+    pub(crate) name: String,
+    pub(crate) scopes: Scopes,
+}
+
+/// Settings of `sandbox`.
+#[derive(Debug, Clone)]
+pub(crate) struct SandboxSettings {
+    pub(crate) listen: String,
+    pub(crate) seed: u64,
+    pub(crate) time_scale: f64,
+    pub(crate) scenario: Option<PathBuf>,
+}
+
+/// Settings of `demo`.
+#[derive(Debug, Clone)]
+pub(crate) struct DemoSettings {
+    pub(crate) listen: String,
+    /// Whether somebody chose the address.
+    pub(crate) listen_is_chosen: bool,
+    pub(crate) keep: Option<PathBuf>,
+    pub(crate) time_scale: f64,
+    pub(crate) for_seconds: Option<u64>,
+    pub(crate) exit_when_done: bool,
+}
+
+impl Settings {
+    /// Parses everything; lists every fault.
+    pub(crate) fn parse(resolved: &Resolved) -> Outcome<Self> {
+        let mut reader = Reader { resolved, faults: Vec::new() };
+        let settings = Self::read(&mut reader);
+        if reader.faults.is_empty() { Ok(settings) } else { Err(Failure::usage(reader.faults.join("\n"))) }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let database = reader.parsed("database_url", database_path).unwrap_or_default();
+        let key_file = reader.optional("secret_key_file").map(PathBuf::from);
+        Self {
+            listen: reader.parsed("listen", address).unwrap_or_default(),
+            public_url: reader.parsed("public_url", public_url),
+            role: reader.parsed("role", role).unwrap_or(Role::All),
+            allow_private_networks: reader.switch("allow_private_networks"),
+            secret_key_file: key_file.unwrap_or_else(|| beside(&database)),
+            database,
+            bootstrap_token: reader.optional("bootstrap_token"),
+            api_rate_limit: reader.whole("api_rate_limit").unwrap_or(1),
+            api_rate_burst: reader.whole("api_rate_burst").unwrap_or(1),
+            max_connections: reader.whole("max_connections").unwrap_or(1),
+            log_format: reader.parsed("log_format", log_format).unwrap_or(LogFormat::Text),
+            log_level: reader.parsed("log_level", crate::logging::checked_level).unwrap_or_default(),
+            log_level_is_chosen: reader.is_chosen("log_level"),
+            json: reader.switch("json"),
+            token: TokenSettings {
+                tenant: reader.parsed("token.tenant", name).unwrap_or_default(),
+                name: reader.parsed("token.name", name).unwrap_or_default(),
+                scopes: reader.parsed("token.scopes", scopes).unwrap_or_default(),
+            },
+            sandbox: SandboxSettings {
+                listen: reader.parsed("sandbox.listen", address).unwrap_or_default(),
+                seed: reader.whole("sandbox.seed").unwrap_or(1),
+                time_scale: reader.number("sandbox.time_scale"),
+                scenario: reader.optional("sandbox.scenario").map(PathBuf::from),
+            },
+            demo: DemoSettings {
+                listen: reader.parsed("demo.listen", address).unwrap_or_default(),
+                listen_is_chosen: reader.is_chosen("demo.listen"),
+                keep: reader.optional("demo.keep").map(PathBuf::from),
+                time_scale: reader.number("demo.time_scale"),
+                for_seconds: reader.whole("demo.for_seconds"),
+                exit_when_done: reader.switch("demo.exit_when_done"),
+            },
+        }
+    }
+}
+
+/// Reads values and collects faults.
+struct Reader<'a> {
+    resolved: &'a Resolved,
+    faults: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn optional(&self, key: &str) -> Option<String> {
+        self.resolved.get(key).map(|(value, _)| value.to_owned())
+    }
+
+    fn is_chosen(&self, key: &str) -> bool {
+        self.resolved.get(key).is_some_and(|(_, origin)| *origin != Origin::Default)
+    }
+
+    fn parsed<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let (value, origin) = self.resolved.get(key)?;
+        match parse(value) {
+            Ok(parsed) => Some(parsed),
+            Err(fault) => {
+                // A file has many keys, a flag or variable names its own.
+                let place = if matches!(origin, Origin::File(_)) { format!("{origin}: {key}") } else { origin.to_string() };
+                self.faults.push(format!("{place}: {fault}"));
+                None
+            }
+        }
+    }
+
+    fn switch(&mut self, key: &str) -> bool {
+        let read = |text: &str| match text {
+            "true" | "1" | "yes" | "on" => Ok(true),
+            "false" | "0" | "no" | "off" => Ok(false),
+            other => Err(format!("\"{other}\" is neither true nor false")),
+        };
+        self.parsed(key, read).unwrap_or(false)
+    }
+
+    fn whole<T: TryFrom<u64>>(&mut self, key: &str) -> Option<T> {
+        let (low, high) = match Setting::find(key).map(|setting| setting.kind) {
+            Some(Kind::Whole(low, high)) => (low, high),
+            _ => (0, u64::MAX),
+        };
+        self.parsed(key, |text| {
+            let number = text.parse::<u64>().ok().filter(|number| (low..=high).contains(number));
+            let number = number.and_then(|number| T::try_from(number).ok());
+            number.ok_or_else(|| format!("\"{text}\" is not a whole number from {low} to {high}"))
+        })
+    }
+
+    fn number(&mut self, key: &str) -> f64 {
+        let (low, high) = match Setting::find(key).map(|setting| setting.kind) {
+            Some(Kind::Number(low, high)) => (low, high),
+            _ => (0, u32::MAX),
+        };
+        let read = |text: &str| {
+            let number = text.parse::<f64>().ok();
+            let number = number.filter(|number| (f64::from(low)..=f64::from(high)).contains(number));
+            number.ok_or_else(|| format!("\"{text}\" is not a number from {low} to {high}"))
+        };
+        self.parsed(key, read).unwrap_or(1.0)
+    }
+}
+
+fn address(text: &str) -> Result<String, String> {
+    let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    match port.map(|(_, port)| port.parse::<u16>()) {
+        Some(Ok(_)) => Ok(text.to_owned()),
+        _ => Err(format!("\"{text}\" is not an address with a port, as in 127.0.0.1:8080")),
+    }
+}
+
+fn database_path(text: &str) -> Result<PathBuf, String> {
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return Err("PostgreSQL is not supported yet; use sqlite://FILE".to_owned());
+    }
+    let Some(path) = text.strip_prefix("sqlite://") else {
+        return Err(format!("\"{}\" is not a database URL; use sqlite://FILE, as in sqlite://campanile.db", without_password(text)));
+    };
+    if path.is_empty() || path.ends_with('/') || path.starts_with(':') || path.contains('?') {
+        return Err(format!("\"{text}\" does not name a database file; use sqlite://FILE, as in sqlite:///var/lib/campanile/campanile.db"));
+    }
+    Ok(PathBuf::from(path))
+}
+
+/// `text` with the password of a URL hidden.
+pub(crate) fn without_password(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(mut url) if url.password().is_some() => {
+            // Fails only for URLs that cannot have a password.
+            let _ = url.set_password(Some("****"));
+            url.to_string()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+fn beside(database: &std::path::Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".key");
+    PathBuf::from(name)
+}
+
+fn public_url(text: &str) -> Result<Url, String> {
+    let wrong = || format!("\"{text}\" is not a web address of this server, as in https://calls.example.com");
+    let url = Url::parse(text).map_err(|_| wrong())?;
+    let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+    let is_plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    if is_web && is_plain { Ok(url) } else { Err(wrong()) }
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    match text {
+        "all" => Ok(Role::All),
+        "api" => Ok(Role::Api),
+        "dialer" => Ok(Role::Dialer),
+        other => Err(format!("\"{other}\" is not a role; use all, api or dialer")),
+    }
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => Err(format!("\"{other}\" is not a log format; use text or json")),
+    }
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let is_sane = !text.trim().is_empty() && text.chars().count() <= 100 && !text.chars().any(char::is_control);
+    if is_sane { Ok(text.to_owned()) } else { Err(format!("{text:?} is not a name: use 1 to 100 printable characters")) }
+}
+
+fn scopes(text: &str) -> Result<Scopes, String> {
+    let names = || text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let scopes = Scopes::from_names(names()).filter(|_| names().next().is_some());
+    scopes.ok_or_else(|| format!("\"{text}\" is not a list of scopes; use read, write and admin, separated by commas"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::config::sources::Environment;
+
+    fn with(flags: &[(&'static str, &str)]) -> Outcome<Settings> {
+        let flags: HashMap<_, _> = flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+        Settings::parse(&Resolved::find(&flags, &Environment::default(), None).unwrap())
+    }
+
+    #[test]
+    fn the_defaults_are_sound() {
+        let settings = with(&[]).unwrap();
+        assert_eq!(settings.database, PathBuf::from("campanile.db"));
+        assert_eq!(settings.secret_key_file, PathBuf::from("campanile.db.key"));
+        assert_eq!(settings.token.scopes.names(), ["read", "write", "admin"]);
+        assert_eq!(settings.role, Role::All);
+        assert!(!settings.log_level_is_chosen);
+    }
+
+    #[test]
+    fn every_fault_is_listed_with_its_origin() {
+        let fault = with(&[("listen", "8080"), ("api_rate_limit", "many"), ("public_url", "calls.example.com")]);
+        let Err(Failure::Usage(text)) = fault else { panic!("{fault:?}") };
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3);
+        assert!(lines.iter().any(|line| line.starts_with("flag --api-rate-limit: \"many\" is not a whole number from 1")));
+    }
+
+    #[test]
+    fn a_database_that_cannot_be_used_is_refused_with_the_remedy() {
+        for (url, remedy) in [
+            ("postgres://u:secret@h/db", "not supported yet"),
+            ("mysql://u:secret@h/db", "sqlite://FILE"),
+            ("sqlite://", "does not name"),
+            ("sqlite://:memory:", "does not name"),
+            ("sqlite://a.db?mode=ro", "does not name"),
+        ] {
+            let Err(Failure::Usage(text)) = with(&[("database_url", url)]) else { panic!("{url}") };
+            assert!(text.contains(remedy), "{text}");
+            assert!(!text.contains("secret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn scopes_are_words_of_the_contract() {
+        assert_eq!(scopes("read, write").unwrap().names(), ["read", "write"]);
+        assert!(scopes("").is_err());
+        assert!(scopes("root").is_err());
+    }
+}

@@ -1,0 +1,228 @@
+//! Changing a campaign: its settings, and its way through life.
+
+use domain::CampaignId;
+use domain::TenantId;
+use domain::campaign::{CampaignCommand, CampaignStatus, StatusReason, Transition};
+use jiff::Timestamp;
+use rusqlite::params;
+use serde_json::{Map, Value, json};
+use store::{
+    CampaignOrder, CampaignRecord, CampaignUpdate, Caller, Conflict, OrderDone, Scope, StoreError,
+    StoreResult,
+};
+
+use crate::code::{micros, to_json};
+use crate::events::{self, Subject};
+use crate::ops::campaigns::{self, Head, from_to};
+use crate::ops::{calls, query, wake};
+use crate::writer::Work;
+
+/// Settings that no call depends on: always free.
+const FREE: &[&str] = &["name", "metadata", "webhook_url"];
+/// Settings that can make a waiting lead due earlier than its hint says.
+const HINTED: &[&str] = &[
+    "timezone",
+    "windows",
+    "daily_start_time",
+    "daily_end_time",
+    "days_of_week",
+    "max_daily_attempts",
+    "min_gap_between_attempts",
+    "retry_gaps_minutes",
+    "lead_timezone",
+    "start_date",
+    "end_date",
+    "blackout_dates",
+];
+/// The setting that opens a COMPLETED campaign again.
+const REOPENING: &str = "end_date";
+
+/// Replaces the settings; answers the scopes to settle.
+pub(crate) fn update(
+    work: &mut Work<'_>,
+    caller: Caller,
+    update: &CampaignUpdate,
+) -> StoreResult<(CampaignRecord, Vec<Scope>)> {
+    let before = campaigns::get(work.tx, caller.tenant_id, update.campaign_id)?;
+    if before.revision != update.base_revision {
+        return Err(StoreError::Stale { current: before.revision });
+    }
+    let changed = before.draft.changed_fields(&update.draft);
+    check_edit_matrix(before.status, &changed)?;
+    let unverified = update.unverified.unwrap_or(before.unverified);
+    if changed.is_empty() && unverified == before.unverified {
+        return Ok((before, Vec::new()));
+    }
+    campaigns::check_references(work, caller.tenant_id, &update.settings)?;
+    let reopens = before.status == CampaignStatus::Completed && changed.contains(&REOPENING);
+    let mut changes = campaigns::changes(&before.draft, &update.draft);
+    if unverified != before.unverified {
+        changes.insert("unverified".to_owned(), from_to(before.unverified, unverified));
+    }
+    if reopens {
+        changes.insert("status".to_owned(), status_change(before.status, CampaignStatus::Running));
+    }
+    let revision = before.revision + 1;
+    write_settings(work, caller.now, update, unverified)?;
+    campaigns::record_revision(work, caller, update.campaign_id, revision, &changes)?;
+    let subject = Subject::campaign(caller.tenant_id, update.campaign_id);
+    let names: Vec<&String> = changes.keys().collect();
+    events::append(work, caller.now, "campaign.updated", subject, &json!({ "changed": names, "revision": revision }))?;
+    let scopes = take_effect(work, caller.now, update.campaign_id, &changed)?;
+    if reopens {
+        enter(work, caller.now, update.campaign_id, CampaignStatus::Running)?;
+        tell_reopened(work, caller, update.campaign_id, revision)?;
+    }
+    Ok((campaigns::get(work.tx, caller.tenant_id, update.campaign_id)?, scopes))
+}
+
+/// What may change in which status, as the contract has it.
+fn check_edit_matrix(status: CampaignStatus, changed: &[&'static str]) -> StoreResult<()> {
+    let is_frozen = |field: &&'static str| {
+        if FREE.contains(field) {
+            return false;
+        }
+        match status {
+            CampaignStatus::Draft | CampaignStatus::Paused => false,
+            CampaignStatus::Running => *field == "tenant_voice_provider_id",
+            CampaignStatus::Completed => *field != REOPENING,
+            CampaignStatus::Stopped | CampaignStatus::Archived => true,
+        }
+    };
+    let fields: Vec<_> = changed.iter().copied().filter(is_frozen).collect();
+    if fields.is_empty() { Ok(()) } else { Err(Conflict::Frozen { status, fields }.into()) }
+}
+
+fn write_settings(work: &Work<'_>, now: Timestamp, update: &CampaignUpdate, unverified: bool) -> StoreResult<()> {
+    let sql = "UPDATE campaigns SET line_id = ?2, pool_id = ?3, name = ?4, settings = ?5, unverified = ?6,
+                   revision = revision + 1, updated_at = ?7
+               WHERE campaign_id = ?1";
+    let bound = params![
+        update.campaign_id.raw(),
+        update.settings.line_id.raw(),
+        campaigns::pool_of(&update.settings).map(domain::PoolId::raw),
+        update.draft.name,
+        to_json(&update.draft),
+        unverified,
+        micros(now),
+    ];
+    query::execute(work.tx, sql, bound)?;
+    Ok(())
+}
+
+/// Makes new settings hold from the next dial: what was reserved under the old ones and not begun
+/// is taken back, and the campaign plans anew.
+fn take_effect(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    campaign_id: CampaignId,
+    changed: &[&'static str],
+) -> StoreResult<Vec<Scope>> {
+    if changed.iter().all(|field| FREE.contains(field)) {
+        return Ok(Vec::new());
+    }
+    // What failed by configuration may work now.
+    let sql = "UPDATE campaigns SET circuit_failures = 0, circuit_open_until = NULL WHERE campaign_id = ?1";
+    query::execute(work.tx, sql, [campaign_id.raw()])?;
+    if changed.iter().any(|field| HINTED.contains(field)) {
+        let sql = "UPDATE due SET due_at = max(?2, coalesce(
+                       (SELECT not_before FROM leads WHERE leads.lead_id = due.lead_id), ?2))
+                   WHERE campaign_id = ?1 AND due_at > ?2";
+        query::execute(work.tx, sql, [campaign_id.raw(), micros(now)])?;
+    }
+    wake::campaign(work, campaign_id, now)?;
+    work.revoke(Scope::Campaign(campaign_id));
+    Ok(vec![Scope::Campaign(campaign_id)])
+}
+
+/// Carries out a life-cycle command.
+pub(crate) fn order(work: &mut Work<'_>, caller: Caller, order: CampaignOrder) -> StoreResult<OrderDone> {
+    let campaign = campaigns::head(work.tx, caller.tenant_id, order.campaign_id)?;
+    let transition = campaign.status.after(order.command).map_err(Conflict::from)?;
+    if let Transition::To(status) = transition {
+        let revision = move_to(work, caller, &campaign, status)?;
+        let (kind, data) = event(order.command, campaign.status, status, revision);
+        let subject = Subject::campaign(caller.tenant_id, order.campaign_id);
+        events::append(work, caller.now, kind, subject, &data)?;
+        match status {
+            CampaignStatus::Running => wake::campaign(work, order.campaign_id, caller.now)?,
+            _ => work.revoke(Scope::Campaign(order.campaign_id)),
+        }
+    }
+    Ok(OrderDone {
+        campaign: campaigns::get(work.tx, caller.tenant_id, order.campaign_id)?,
+        changed: transition != Transition::Unchanged,
+        live_calls: calls::live_of_campaign(work.tx, order.campaign_id)?,
+    })
+}
+
+fn event(command: CampaignCommand, from: CampaignStatus, to: CampaignStatus, revision: i64) -> (&'static str, Value) {
+    let moved = json!({ "from": from.as_str(), "to": to.as_str(), "revision": revision });
+    match command {
+        CampaignCommand::Start => ("campaign.started", moved),
+        CampaignCommand::Pause => ("campaign.paused", moved),
+        CampaignCommand::Resume => ("campaign.resumed", moved),
+        CampaignCommand::Stop => ("campaign.stopped", moved),
+        CampaignCommand::Archive => ("campaign.updated", json!({ "changed": ["status"], "revision": revision })),
+    }
+}
+
+/// Ends a RUNNING campaign whose work is done; the planner says when.
+pub(crate) fn complete(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    tenant_id: TenantId,
+    campaign_id: CampaignId,
+) -> StoreResult<()> {
+    let caller = Caller { tenant_id, token_id: None, now };
+    let campaign = campaigns::head(work.tx, tenant_id, campaign_id)?;
+    if campaign.status != CampaignStatus::Running {
+        return Ok(());
+    }
+    let revision = move_to(work, caller, &campaign, CampaignStatus::Completed)?;
+    let subject = Subject::campaign(tenant_id, campaign_id);
+    events::append(work, now, "campaign.completed", subject, &json!({ "revision": revision }))
+}
+
+/// Runs a COMPLETED campaign again, because it has something to do again.
+pub(crate) fn reopen(work: &mut Work<'_>, caller: Caller, campaign: &mut Head) -> StoreResult<()> {
+    if campaign.status != CampaignStatus::Completed {
+        return Ok(());
+    }
+    campaign.revision = move_to(work, caller, campaign, CampaignStatus::Running)?;
+    campaign.status = CampaignStatus::Running;
+    tell_reopened(work, caller, campaign.campaign_id, campaign.revision)
+}
+
+fn tell_reopened(work: &mut Work<'_>, caller: Caller, campaign_id: CampaignId, revision: i64) -> StoreResult<()> {
+    let subject = Subject::campaign(caller.tenant_id, campaign_id);
+    let data = json!({ "reason": "reopened", "revision": revision });
+    events::append(work, caller.now, "campaign.resumed", subject, &data)?;
+    wake::campaign(work, campaign_id, caller.now)
+}
+
+/// Moves the campaign and keeps that as a revision, which it answers.
+fn move_to(work: &Work<'_>, caller: Caller, campaign: &Head, status: CampaignStatus) -> StoreResult<i64> {
+    enter(work, caller.now, campaign.campaign_id, status)?;
+    let revision = campaign.revision + 1;
+    let sql = "UPDATE campaigns SET revision = ?2 WHERE campaign_id = ?1";
+    query::execute(work.tx, sql, [campaign.campaign_id.raw(), revision])?;
+    let changes = Map::from_iter([("status".to_owned(), status_change(campaign.status, status))]);
+    campaigns::record_revision(work, caller, campaign.campaign_id, revision, &changes)?;
+    Ok(revision)
+}
+
+fn status_change(from: CampaignStatus, to: CampaignStatus) -> Value {
+    from_to(from.as_str(), to.as_str())
+}
+
+/// Sets the status. A campaign that begins to run takes its turn at the line's present; its reason
+/// is a guess until the planner has looked.
+fn enter(work: &Work<'_>, now: Timestamp, campaign_id: CampaignId, status: CampaignStatus) -> StoreResult<()> {
+    let reason = (status == CampaignStatus::Running).then_some(StatusReason::NoDialableLeads.as_str());
+    let sql = "UPDATE campaigns SET status = ?2, status_reason = ?3, wake_at = NULL, updated_at = ?4,
+                   pass = (SELECT virtual_time FROM lines WHERE lines.line_id = campaigns.line_id)
+               WHERE campaign_id = ?1";
+    query::execute(work.tx, sql, params![campaign_id.raw(), status.as_str(), reason, micros(now)])?;
+    Ok(())
+}

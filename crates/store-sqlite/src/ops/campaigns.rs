@@ -1,0 +1,261 @@
+//! Campaigns: making, reading, deleting.
+
+use std::sync::Arc;
+
+use domain::campaign::{CampaignStatus, CampaignType, LeadStatus, StatusReason};
+use domain::settings::{CampaignSettings, Numbers, SettingsDraft, parse_zone};
+use domain::{CampaignId, PoolId, TenantId, TokenId};
+use jiff::tz::TimeZone;
+use rusqlite::{Connection, params};
+use serde_json::{Map, Value};
+use store::{
+    CampaignFilter, CampaignRecord, Caller, Conflict, LeadCounts, NewCampaign, Page, PageRequest,
+    RevisionRecord, StoreError, StoreResult,
+};
+
+use crate::code::{Cells, micros, to_json};
+use crate::ops::{lead_write, lines, pools, query};
+use crate::settings_cache::{parse_draft, parse_settings};
+use crate::writer::Work;
+
+/// No such campaign of this tenant.
+pub(crate) const NOT_FOUND: StoreError = StoreError::NotFound("campaign");
+
+/// What operations on a campaign's leads need of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    pub(crate) campaign_id: CampaignId,
+    pub(crate) kind: CampaignType,
+    pub(crate) status: CampaignStatus,
+    pub(crate) revision: i64,
+    /// The stored draft.
+    settings: String,
+}
+
+impl Head {
+    /// The zone whose dates are the campaign's days.
+    pub(crate) fn zone(&self) -> StoreResult<TimeZone> {
+        let zone = parse_draft(&self.settings)?.timezone;
+        Ok(zone.as_deref().and_then(parse_zone).unwrap_or(TimeZone::UTC))
+    }
+
+    /// The settings as parsed.
+    pub(crate) fn settings(&self, work: &mut Work<'_>) -> StoreResult<Arc<CampaignSettings>> {
+        work.settings.get(self.campaign_id, self.revision, self.kind, &self.settings)
+    }
+}
+
+/// Finds a campaign of the tenant.
+pub(crate) fn head(db: &Connection, tenant_id: TenantId, campaign_id: CampaignId) -> StoreResult<Head> {
+    let sql = "SELECT kind, status, revision, settings FROM campaigns
+               WHERE tenant_id = ?1 AND campaign_id = ?2";
+    let found = query::one(db, sql, [tenant_id.raw(), campaign_id.raw()], |cells| {
+        Ok(Head {
+            campaign_id,
+            kind: cells.choice("kind", CampaignType::parse)?,
+            status: cells.choice("status", CampaignStatus::parse)?,
+            revision: cells.get("revision")?,
+            settings: cells.get("settings")?,
+        })
+    })?;
+    found.ok_or(NOT_FOUND)
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT campaign_id, tenant_id, kind, status, status_reason, settings, revision,
+                    unverified, created_at, updated_at
+             FROM campaigns ",
+            $rest
+        )
+    };
+}
+
+/// Makes a campaign in DRAFT.
+pub(crate) fn create(work: &mut Work<'_>, caller: Caller, campaign: &NewCampaign) -> StoreResult<CampaignRecord> {
+    check_references(work, caller.tenant_id, &campaign.settings)?;
+    let source = campaign.leads_of.map(|id| head(work.tx, caller.tenant_id, id)).transpose()?;
+    let campaign_id = CampaignId::from_raw(work.next_id(caller.now));
+    let sql = "INSERT INTO campaigns (campaign_id, tenant_id, line_id, pool_id, kind, status, name,
+                   settings, revision, unverified, created_at, updated_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, 'DRAFT', ?6, ?7, 1, ?8, ?9, ?9)";
+    let bound = params![
+        campaign_id.raw(),
+        caller.tenant_id.raw(),
+        campaign.settings.line_id.raw(),
+        pool_of(&campaign.settings).map(PoolId::raw),
+        campaign.kind.as_str(),
+        campaign.draft.name,
+        to_json(&campaign.draft),
+        campaign.unverified,
+        micros(caller.now),
+    ];
+    query::execute(work.tx, sql, bound)?;
+    let changes = changes(&SettingsDraft::default(), &campaign.draft);
+    record_revision(work, caller, campaign_id, 1, &changes)?;
+    if let Some(source) = source {
+        let target = head(work.tx, caller.tenant_id, campaign_id)?;
+        lead_write::copy(work, caller, &source, &target)?;
+    }
+    get(work.tx, caller.tenant_id, campaign_id)
+}
+
+/// The pool a campaign dials from.
+pub(crate) const fn pool_of(settings: &CampaignSettings) -> Option<PoolId> {
+    match settings.numbers {
+        Numbers::Pool(pool_id) => pool_id,
+        Numbers::Single(_) => None,
+    }
+}
+
+/// Line and pool must be the tenant's.
+pub(crate) fn check_references(work: &Work<'_>, tenant_id: TenantId, settings: &CampaignSettings) -> StoreResult<()> {
+    if !lines::is_of(work.tx, tenant_id, settings.line_id)? {
+        return Err(lines::NOT_FOUND);
+    }
+    match pool_of(settings) {
+        Some(pool_id) if !pools::is_of(work.tx, tenant_id, pool_id)? => Err(pools::NOT_FOUND),
+        _ => Ok(()),
+    }
+}
+
+/// What differs between two drafts, as setting → `{"from": …, "to": …}`.
+pub(crate) fn changes(before: &SettingsDraft, after: &SettingsDraft) -> Map<String, Value> {
+    let value = |draft| serde_json::to_value(draft).unwrap_or_default();
+    let (old, new) = (value(before), value(after));
+    let change = |field: &'static str| (field.to_owned(), from_to(old[field].clone(), new[field].clone()));
+    before.changed_fields(after).into_iter().map(change).collect()
+}
+
+/// One entry of a revision's changes.
+pub(crate) fn from_to(from: impl Into<Value>, to: impl Into<Value>) -> Value {
+    serde_json::json!({ "from": from.into(), "to": to.into() })
+}
+
+/// Keeps what led to a revision.
+pub(crate) fn record_revision(
+    work: &Work<'_>,
+    caller: Caller,
+    campaign_id: CampaignId,
+    revision: i64,
+    changes: &Map<String, Value>,
+) -> StoreResult<()> {
+    let sql = "INSERT INTO revisions (campaign_id, revision, tenant_id, token_id, changes, created_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let bound = params![
+        campaign_id.raw(),
+        revision,
+        caller.tenant_id.raw(),
+        caller.token_id.map(TokenId::raw),
+        to_json(changes),
+        micros(caller.now),
+    ];
+    query::execute(work.tx, sql, bound)?;
+    Ok(())
+}
+
+/// One campaign.
+pub(crate) fn get(db: &Connection, tenant_id: TenantId, campaign_id: CampaignId) -> StoreResult<CampaignRecord> {
+    let sql = select!("WHERE tenant_id = ?1 AND campaign_id = ?2");
+    let bound = [tenant_id.raw(), campaign_id.raw()];
+    query::one(db, sql, bound, |cells| read(db, cells))?.ok_or(NOT_FOUND)
+}
+
+/// Campaigns, newest first.
+pub(crate) fn list(
+    db: &Connection,
+    tenant_id: TenantId,
+    filter: &CampaignFilter,
+    page: PageRequest,
+) -> StoreResult<Page<CampaignRecord>> {
+    let sql = select!(
+        r"WHERE tenant_id = ?1 AND campaign_id < ?2
+            AND (?4 IS NULL OR status = ?4) AND (?5 IS NULL OR kind = ?5)
+            AND (?6 IS NULL OR name LIKE ?6 ESCAPE '\')
+          ORDER BY campaign_id DESC LIMIT ?3"
+    );
+    let bound = params![
+        tenant_id.raw(),
+        query::below(page),
+        query::rows_for(page),
+        filter.status.map(CampaignStatus::as_str),
+        filter.kind.map(CampaignType::as_str),
+        filter.name.as_deref().map(query::containing),
+    ];
+    let campaigns = query::many(db, sql, bound, |cells| read(db, cells))?;
+    Ok(query::page_of(campaigns, page, |campaign| campaign.campaign_id.raw()))
+}
+
+/// Deletes a campaign with its leads; its calls stay.
+pub(crate) fn delete(work: &mut Work<'_>, caller: Caller, campaign_id: CampaignId) -> StoreResult<()> {
+    let status = head(work.tx, caller.tenant_id, campaign_id)?.status;
+    if !matches!(status, CampaignStatus::Draft | CampaignStatus::Archived) {
+        return Err(Conflict::NotDeletable(status).into());
+    }
+    for sql in [
+        "DELETE FROM import_rows WHERE import_id IN (SELECT import_id FROM imports WHERE campaign_id = ?1)",
+        "DELETE FROM imports WHERE campaign_id = ?1",
+        "DELETE FROM due WHERE campaign_id = ?1",
+        "DELETE FROM leads WHERE campaign_id = ?1",
+        "DELETE FROM lead_counts WHERE campaign_id = ?1",
+        "DELETE FROM revisions WHERE campaign_id = ?1",
+        "DELETE FROM campaigns WHERE campaign_id = ?1",
+    ] {
+        query::execute(work.tx, sql, [campaign_id.raw()])?;
+    }
+    Ok(())
+}
+
+/// Changes of a campaign, newest first.
+pub(crate) fn revisions(
+    db: &Connection,
+    tenant_id: TenantId,
+    campaign_id: CampaignId,
+    page: PageRequest,
+) -> StoreResult<Page<RevisionRecord>> {
+    head(db, tenant_id, campaign_id)?;
+    let sql = "SELECT revision, created_at, token_id, changes FROM revisions
+               WHERE campaign_id = ?1 AND tenant_id = ?2 AND revision < ?3
+               ORDER BY revision DESC LIMIT ?4";
+    let bound = params![campaign_id.raw(), tenant_id.raw(), query::below(page), query::rows_for(page)];
+    let revisions = query::many(db, sql, bound, |cells| {
+        Ok(RevisionRecord {
+            revision: cells.get("revision")?,
+            created_at: cells.instant("created_at")?,
+            token_id: cells.get::<Option<i64>>("token_id")?.map(TokenId::from_raw),
+            changes: cells.json("changes")?,
+        })
+    })?;
+    Ok(query::page_of(revisions, page, |revision| revision.revision))
+}
+
+fn read(db: &Connection, cells: &Cells<'_, '_>) -> StoreResult<CampaignRecord> {
+    let campaign_id = CampaignId::from_raw(cells.get("campaign_id")?);
+    let kind = cells.choice("kind", CampaignType::parse)?;
+    let settings: String = cells.get("settings")?;
+    Ok(CampaignRecord {
+        campaign_id,
+        tenant_id: TenantId::from_raw(cells.get("tenant_id")?),
+        kind,
+        status: cells.choice("status", CampaignStatus::parse)?,
+        status_reason: cells.maybe_choice("status_reason", StatusReason::parse)?,
+        draft: parse_draft(&settings)?,
+        settings: Arc::new(parse_settings(kind, &settings)?),
+        revision: cells.get("revision")?,
+        unverified: cells.get("unverified")?,
+        lead_counts: lead_counts(db, campaign_id)?,
+        created_at: cells.instant("created_at")?,
+        updated_at: cells.instant("updated_at")?,
+    })
+}
+
+fn lead_counts(db: &Connection, campaign_id: CampaignId) -> StoreResult<LeadCounts> {
+    let sql = "SELECT status, leads FROM lead_counts WHERE campaign_id = ?1";
+    let counted = query::many(db, sql, [campaign_id.raw()], |cells| {
+        Ok((cells.choice("status", LeadStatus::parse)?.as_str(), cells.get("leads")?))
+    })?;
+    let mut counts: LeadCounts = LeadStatus::ALL.iter().map(|status| (status.as_str(), 0)).collect();
+    counts.extend(counted);
+    Ok(counts)
+}

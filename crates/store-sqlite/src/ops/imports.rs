@@ -1,0 +1,236 @@
+//! Bulk additions: queued with the request, added a few at a time so that dialing never waits.
+
+use domain::campaign::CampaignStatus;
+use domain::{CampaignId, ImportId, PhoneNumber, TenantId, TokenId};
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use store::{
+    Caller, Conflict, ImportRecord, LeadFields, NewLead, OnDuplicate, StoreError, StoreResult,
+};
+
+use crate::code::{Cells, corrupt, instant, micros, to_json};
+use crate::ops::campaigns::{self, Head};
+use crate::ops::lead_write::{self, Put};
+use crate::ops::{query, wake};
+use crate::writer::Work;
+
+/// A queued lead as stored; names never change, rows may outlive a version.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QueuedLead {
+    phone: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    custom_fields: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timezone: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    priority: Option<u8>,
+    /// Microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_before: Option<i64>,
+}
+
+impl QueuedLead {
+    fn of(lead: &NewLead) -> Self {
+        let LeadFields { first_name, last_name, email, custom_fields, timezone, priority, not_before } =
+            lead.fields.clone();
+        Self {
+            phone: lead.phone.as_str().to_owned(),
+            first_name,
+            last_name,
+            email,
+            custom_fields,
+            timezone,
+            priority,
+            not_before: not_before.map(micros),
+        }
+    }
+
+    fn into_lead(self) -> StoreResult<NewLead> {
+        let phone = PhoneNumber::parse(&self.phone).ok_or_else(|| corrupt("a queued lead: not E.164"))?;
+        let fields = LeadFields {
+            first_name: self.first_name,
+            last_name: self.last_name,
+            email: self.email,
+            custom_fields: self.custom_fields,
+            timezone: self.timezone,
+            priority: self.priority,
+            not_before: self.not_before.map(instant).transpose()?,
+        };
+        Ok(NewLead { phone, fields })
+    }
+}
+
+/// Queues leads.
+pub(crate) fn queue(
+    work: &mut Work<'_>,
+    caller: Caller,
+    campaign_id: CampaignId,
+    leads: &[NewLead],
+    on_duplicate: OnDuplicate,
+) -> StoreResult<ImportRecord> {
+    let status = campaigns::head(work.tx, caller.tenant_id, campaign_id)?.status;
+    if matches!(status, CampaignStatus::Stopped | CampaignStatus::Archived) {
+        return Err(Conflict::TakesNoLeads(status).into());
+    }
+    let import_id = ImportId::from_raw(work.next_id(caller.now));
+    let sql = "INSERT INTO imports (import_id, tenant_id, campaign_id, token_id, on_duplicate, total, created_at, finished_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let bound = params![
+        import_id.raw(),
+        caller.tenant_id.raw(),
+        campaign_id.raw(),
+        caller.token_id.map(TokenId::raw),
+        duplicate_name(on_duplicate),
+        leads.len(),
+        micros(caller.now),
+        leads.is_empty().then(|| micros(caller.now)),
+    ];
+    query::execute(work.tx, sql, bound)?;
+    let sql = "INSERT INTO import_rows (import_id, row, lead) VALUES (?1, ?2, ?3)";
+    for (row, lead) in (0_i64..).zip(leads) {
+        query::execute(work.tx, sql, params![import_id.raw(), row, to_json(&QueuedLead::of(lead))])?;
+    }
+    get(work.tx, caller.tenant_id, import_id)
+}
+
+/// One import.
+pub(crate) fn get(db: &Connection, tenant_id: TenantId, import_id: ImportId) -> StoreResult<ImportRecord> {
+    let sql = "SELECT import_id, campaign_id, total, processed, added, updated, skipped, rejected,
+                   created_at, finished_at
+               FROM imports WHERE tenant_id = ?1 AND import_id = ?2";
+    let found = query::one(db, sql, [tenant_id.raw(), import_id.raw()], |cells| {
+        Ok(ImportRecord {
+            import_id: ImportId::from_raw(cells.get("import_id")?),
+            campaign_id: CampaignId::from_raw(cells.get("campaign_id")?),
+            total: cells.get("total")?,
+            processed: cells.get("processed")?,
+            added: cells.get("added")?,
+            updated: cells.get("updated")?,
+            skipped: cells.get("skipped")?,
+            rejected: cells.get("rejected")?,
+            created_at: cells.instant("created_at")?,
+            finished_at: cells.maybe_instant("finished_at")?,
+        })
+    })?;
+    found.ok_or(StoreError::NotFound("import"))
+}
+
+/// Whether an import waits.
+pub(crate) fn any_unfinished(db: &Connection) -> StoreResult<bool> {
+    query::exists(db, "SELECT 1 FROM imports WHERE finished_at IS NULL LIMIT 1", [])
+}
+
+/// The import whose turn it is.
+struct Running {
+    import_id: ImportId,
+    campaign_id: CampaignId,
+    caller: Caller,
+    on_duplicate: OnDuplicate,
+}
+
+/// What a few rows came to.
+#[derive(Default)]
+struct Tally {
+    added: u64,
+    updated: u64,
+    skipped: u64,
+    rejected: u64,
+}
+
+/// Adds queued leads of the oldest import; answers whether more are waiting.
+pub(crate) fn run(work: &mut Work<'_>, now: Timestamp, max_leads: u32) -> StoreResult<bool> {
+    let Some(import) = oldest(work, now)? else { return Ok(false) };
+    let rows = take_rows(work, import.import_id, max_leads)?;
+    let tally = add_rows(work, &import, rows)?;
+    let sql = "UPDATE imports SET added = added + ?2, updated = updated + ?3, skipped = skipped + ?4,
+                   rejected = rejected + ?5, processed = processed + ?2 + ?3 + ?4 + ?5,
+                   finished_at = CASE WHEN EXISTS (SELECT 1 FROM import_rows WHERE import_id = ?1)
+                                      THEN NULL ELSE ?6 END
+               WHERE import_id = ?1";
+    let Tally { added, updated, skipped, rejected } = tally;
+    let bound = params![import.import_id.raw(), added, updated, skipped, rejected, micros(now)];
+    query::execute(work.tx, sql, bound)?;
+    any_unfinished(work.tx)
+}
+
+fn oldest(work: &Work<'_>, now: Timestamp) -> StoreResult<Option<Running>> {
+    let sql = "SELECT import_id, tenant_id, campaign_id, token_id, on_duplicate FROM imports
+               WHERE finished_at IS NULL ORDER BY import_id LIMIT 1";
+    query::one(work.tx, sql, [], |cells| {
+        Ok(Running {
+            import_id: ImportId::from_raw(cells.get("import_id")?),
+            campaign_id: CampaignId::from_raw(cells.get("campaign_id")?),
+            caller: Caller {
+                tenant_id: TenantId::from_raw(cells.get("tenant_id")?),
+                token_id: cells.get::<Option<i64>>("token_id")?.map(TokenId::from_raw),
+                now,
+            },
+            on_duplicate: cells.choice("on_duplicate", parse_duplicate)?,
+        })
+    })
+}
+
+fn take_rows(work: &Work<'_>, import_id: ImportId, max_leads: u32) -> StoreResult<Vec<NewLead>> {
+    let sql = "SELECT row, lead FROM import_rows WHERE import_id = ?1 ORDER BY row LIMIT ?2";
+    let rows = query::many(work.tx, sql, params![import_id.raw(), max_leads], |cells: &Cells<'_, '_>| {
+        Ok((cells.get::<i64>("row")?, cells.json::<QueuedLead>("lead")?))
+    })?;
+    let sql = "DELETE FROM import_rows WHERE import_id = ?1 AND row <= ?2";
+    let last = rows.last().map_or(-1, |(row, _)| *row);
+    query::execute(work.tx, sql, [import_id.raw(), last])?;
+    rows.into_iter().map(|(_, lead)| lead.into_lead()).collect()
+}
+
+fn add_rows(work: &mut Work<'_>, import: &Running, rows: Vec<NewLead>) -> StoreResult<Tally> {
+    let mut campaign = match campaigns::head(work.tx, import.caller.tenant_id, import.campaign_id) {
+        Ok(campaign) => Some(campaign),
+        Err(StoreError::NotFound(_)) => None,
+        Err(failure) => return Err(failure),
+    };
+    let mut tally = Tally::default();
+    for lead in rows {
+        match add_row(work, import, campaign.as_mut(), &lead)? {
+            Some(Put::Added(_)) => tally.added += 1,
+            Some(Put::Updated(_)) => tally.updated += 1,
+            Some(Put::Skipped(_)) => tally.skipped += 1,
+            None => tally.rejected += 1,
+        }
+    }
+    wake::campaign(work, import.campaign_id, import.caller.now)?;
+    Ok(tally)
+}
+
+/// `None`: the lead was refused.
+fn add_row(
+    work: &mut Work<'_>,
+    import: &Running,
+    campaign: Option<&mut Head>,
+    lead: &NewLead,
+) -> StoreResult<Option<Put>> {
+    let Some(campaign) = campaign else { return Ok(None) };
+    match lead_write::put(work, import.caller, campaign, lead, import.on_duplicate) {
+        Ok(put) => Ok(Some(put)),
+        Err(StoreError::Conflict(_)) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+const fn duplicate_name(on_duplicate: OnDuplicate) -> &'static str {
+    match on_duplicate {
+        OnDuplicate::Update => "UPDATE",
+        OnDuplicate::Skip => "SKIP",
+    }
+}
+
+fn parse_duplicate(text: &str) -> Option<OnDuplicate> {
+    [OnDuplicate::Update, OnDuplicate::Skip].into_iter().find(|choice| duplicate_name(*choice) == text)
+}

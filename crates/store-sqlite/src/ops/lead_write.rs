@@ -1,0 +1,301 @@
+//! Writing leads: the one way in for single additions, imports and copies, and for changed fields.
+
+use domain::campaign::{CampaignStatus, LeadStatus};
+use domain::settings::DEFAULT_PRIORITY;
+use domain::{CampaignId, LeadId, Outcome, PhoneNumber};
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+use serde_json::{Map, Value, json};
+use store::{
+    Caller, Conflict, LeadChange, LeadFields, LeadKey, NewLead, OnDuplicate, StoreResult,
+};
+
+use crate::code::{Cells, micros, to_json};
+use crate::events::{self, Subject};
+use crate::ops::campaigns::Head;
+use crate::ops::{campaign_edit, do_not_call, due, query};
+use crate::writer::Work;
+
+/// Longest `custom_fields` as JSON, bytes.
+const MAX_CUSTOM_FIELDS: usize = 64 * 1024;
+/// Leads read at once while copying.
+const COPY_CHUNK: u32 = 500;
+
+/// What became of a lead that was to be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Put {
+    Added(LeadId),
+    Updated(LeadId),
+    Skipped(LeadId),
+}
+
+/// A lead as stored.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) lead_id: LeadId,
+    pub(crate) campaign_id: CampaignId,
+    pub(crate) phone: PhoneNumber,
+    pub(crate) status: LeadStatus,
+    pub(crate) fields: LeadFields,
+    pub(crate) last_outcome: Option<Outcome>,
+    pub(crate) last_attempt_at: Option<Timestamp>,
+    pub(crate) requeued_at: Option<Timestamp>,
+    pub(crate) revision: i64,
+}
+
+impl Row {
+    /// Whether nothing was tried since it was put back.
+    pub(crate) fn is_requeued(&self) -> bool {
+        self.requeued_at.is_some() && self.requeued_at >= self.last_attempt_at
+    }
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT lead_id, campaign_id, phone, status, timezone, rank, not_before, last_outcome,
+                    last_attempt_at, requeued_at, first_name, last_name, email, custom_fields, revision
+             FROM leads ",
+            $rest
+        )
+    };
+}
+
+/// The lead of the campaign with this key.
+pub(crate) fn find(db: &Connection, campaign_id: CampaignId, key: &LeadKey) -> StoreResult<Option<Row>> {
+    match key {
+        LeadKey::Id(lead_id) => find_by_id(db, campaign_id, *lead_id),
+        LeadKey::Phone(phone) => {
+            let sql = select!("WHERE campaign_id = ?1 AND phone = ?2");
+            query::one(db, sql, params![campaign_id.raw(), phone.as_str()], read)
+        }
+    }
+}
+
+/// The lead of the campaign with this id.
+pub(crate) fn find_by_id(db: &Connection, campaign_id: CampaignId, lead_id: LeadId) -> StoreResult<Option<Row>> {
+    let sql = select!("WHERE campaign_id = ?1 AND lead_id = ?2");
+    query::one(db, sql, [campaign_id.raw(), lead_id.raw()], read)
+}
+
+fn read(cells: &Cells<'_, '_>) -> StoreResult<Row> {
+    Ok(Row {
+        lead_id: LeadId::from_raw(cells.get("lead_id")?),
+        campaign_id: CampaignId::from_raw(cells.get("campaign_id")?),
+        phone: cells.phone("phone")?,
+        status: cells.choice("status", LeadStatus::parse)?,
+        fields: fields(cells)?,
+        last_outcome: cells.maybe_choice("last_outcome", Outcome::parse)?,
+        last_attempt_at: cells.maybe_instant("last_attempt_at")?,
+        requeued_at: cells.maybe_instant("requeued_at")?,
+        revision: cells.get("revision")?,
+    })
+}
+
+/// What the user says of a lead, from its row.
+pub(crate) fn fields(cells: &Cells<'_, '_>) -> StoreResult<LeadFields> {
+    Ok(LeadFields {
+        first_name: cells.get("first_name")?,
+        last_name: cells.get("last_name")?,
+        email: cells.get("email")?,
+        custom_fields: cells.json("custom_fields")?,
+        timezone: cells.get("timezone")?,
+        priority: Some(10_u8.saturating_sub(cells.get("rank")?)),
+        not_before: cells.maybe_instant("not_before")?,
+    })
+}
+
+/// Smaller is more urgent.
+fn rank(fields: &LeadFields) -> u8 {
+    10_u8.saturating_sub(fields.priority.unwrap_or(DEFAULT_PRIORITY))
+}
+
+/// Adds a lead, or changes the one with its number. The caller wakes the campaign.
+pub(crate) fn put(
+    work: &mut Work<'_>,
+    caller: Caller,
+    campaign: &mut Head,
+    lead: &NewLead,
+    on_duplicate: OnDuplicate,
+) -> StoreResult<Put> {
+    if matches!(campaign.status, CampaignStatus::Stopped | CampaignStatus::Archived) {
+        return Err(Conflict::TakesNoLeads(campaign.status).into());
+    }
+    let key = LeadKey::Phone(lead.phone.clone());
+    let Some(found) = find(work.tx, campaign.campaign_id, &key)? else {
+        let (lead_id, status) = insert(work, caller, campaign, &lead.phone, &lead.fields)?;
+        if status == LeadStatus::Ready {
+            campaign_edit::reopen(work, caller, campaign)?;
+        }
+        return Ok(Put::Added(lead_id));
+    };
+    if on_duplicate == OnDuplicate::Skip {
+        return Ok(Put::Skipped(found.lead_id));
+    }
+    let fields = merged(&found.fields, &as_change(&lead.fields))?;
+    let changed = changed_fields(&found.fields, &fields);
+    if !changed.is_empty() {
+        write_fields(work, caller, &found, &fields, &changed)?;
+    }
+    Ok(Put::Updated(found.lead_id))
+}
+
+/// Inserts a lead: READY, or OPTED_OUT when its number is on the do-not-call list.
+fn insert(
+    work: &mut Work<'_>,
+    caller: Caller,
+    campaign: &Head,
+    phone: &PhoneNumber,
+    fields: &LeadFields,
+) -> StoreResult<(LeadId, LeadStatus)> {
+    let fields = merged(&LeadFields::default(), &as_change(fields))?;
+    let suppressed = do_not_call::has(work.tx, caller.tenant_id, phone, caller.now)?;
+    let status = if suppressed { LeadStatus::OptedOut } else { LeadStatus::Ready };
+    let lead_id = LeadId::from_raw(work.next_id(caller.now));
+    let sql = "INSERT INTO leads (lead_id, campaign_id, tenant_id, phone, status, timezone, rank, not_before,
+                   first_name, last_name, email, custom_fields, revision, created_at, updated_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 1, ?13, ?13)";
+    let bound = params![
+        lead_id.raw(),
+        campaign.campaign_id.raw(),
+        caller.tenant_id.raw(),
+        phone.as_str(),
+        status.as_str(),
+        fields.timezone,
+        rank(&fields),
+        fields.not_before.map(micros),
+        fields.first_name,
+        fields.last_name,
+        fields.email,
+        to_json(&fields.custom_fields),
+        micros(caller.now),
+    ];
+    query::execute(work.tx, sql, bound)?;
+    due::put(work, campaign.campaign_id, lead_id, caller.now)?;
+    let subject = Subject::lead(caller.tenant_id, campaign.campaign_id, lead_id);
+    events::append(work, caller.now, "lead.added", subject, &json!({ "status": status.as_str() }))?;
+    Ok((lead_id, status))
+}
+
+/// Copies the leads of `source`, with fresh caps and no history.
+pub(crate) fn copy(work: &mut Work<'_>, caller: Caller, source: &Head, target: &Head) -> StoreResult<()> {
+    let sql = select!("WHERE campaign_id = ?1 AND lead_id > ?2 ORDER BY lead_id LIMIT ?3");
+    let mut last = 0;
+    loop {
+        let bound = params![source.campaign_id.raw(), last, COPY_CHUNK];
+        let chunk = query::many(work.tx, sql, bound, read)?;
+        let Some(end) = chunk.last() else { return Ok(()) };
+        last = end.lead_id.raw();
+        for lead in &chunk {
+            insert(work, caller, target, &lead.phone, &lead.fields)?;
+        }
+    }
+}
+
+/// Fields that are given replace, fields that are absent stay.
+fn as_change(fields: &LeadFields) -> LeadChange {
+    let LeadFields { first_name, last_name, email, custom_fields, timezone, priority, not_before } = fields.clone();
+    LeadChange {
+        first_name: first_name.map(Some),
+        last_name: last_name.map(Some),
+        email: email.map(Some),
+        custom_fields: Some(custom_fields),
+        timezone: timezone.map(Some),
+        priority: priority.map(Some),
+        not_before: not_before.map(Some),
+        do_not_call: None,
+        mark_as_unanswered: None,
+    }
+}
+
+/// The fields after a change.
+pub(crate) fn merged(old: &LeadFields, change: &LeadChange) -> StoreResult<LeadFields> {
+    let LeadChange {
+        first_name,
+        last_name,
+        email,
+        custom_fields,
+        timezone,
+        priority,
+        not_before,
+        do_not_call: _,
+        mark_as_unanswered: _,
+    } = change.clone();
+    let old = old.clone();
+    let priority = priority.unwrap_or(old.priority).unwrap_or(DEFAULT_PRIORITY);
+    Ok(LeadFields {
+        first_name: first_name.unwrap_or(old.first_name),
+        last_name: last_name.unwrap_or(old.last_name),
+        email: email.unwrap_or(old.email),
+        custom_fields: merged_custom_fields(old.custom_fields, custom_fields.unwrap_or_default())?,
+        timezone: timezone.unwrap_or(old.timezone),
+        priority: Some(priority),
+        not_before: not_before.unwrap_or(old.not_before),
+    })
+}
+
+fn merged_custom_fields(mut fields: Map<String, Value>, change: Map<String, Value>) -> StoreResult<Map<String, Value>> {
+    for (key, value) in change {
+        if value.is_null() {
+            fields.shift_remove(&key);
+        } else {
+            fields.insert(key, value);
+        }
+    }
+    if to_json(&fields).len() > MAX_CUSTOM_FIELDS {
+        return Err(Conflict::TooLarge("`custom_fields` of a lead hold at most 64 KiB: remove keys first").into());
+    }
+    Ok(fields)
+}
+
+/// Names of the fields that differ.
+pub(crate) fn changed_fields(old: &LeadFields, new: &LeadFields) -> Vec<&'static str> {
+    let differs = [
+        ("first_name", old.first_name != new.first_name),
+        ("last_name", old.last_name != new.last_name),
+        ("email", old.email != new.email),
+        ("custom_fields", old.custom_fields != new.custom_fields),
+        ("timezone", old.timezone != new.timezone),
+        ("priority", old.priority != new.priority),
+        ("not_before", old.not_before != new.not_before),
+    ];
+    differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+}
+
+/// Writes changed fields and tells of everything that changed with them.
+pub(crate) fn write_fields(
+    work: &mut Work<'_>,
+    caller: Caller,
+    lead: &Row,
+    fields: &LeadFields,
+    changed: &[&'static str],
+) -> StoreResult<()> {
+    let sql = "UPDATE leads SET first_name = ?2, last_name = ?3, email = ?4, custom_fields = ?5, timezone = ?6,
+                   rank = ?7, not_before = ?8, revision = revision + 1, updated_at = ?9
+               WHERE lead_id = ?1";
+    let bound = params![
+        lead.lead_id.raw(),
+        fields.first_name,
+        fields.last_name,
+        fields.email,
+        to_json(&fields.custom_fields),
+        fields.timezone,
+        rank(fields),
+        fields.not_before.map(micros),
+        micros(caller.now),
+    ];
+    query::execute(work.tx, sql, bound)?;
+    if ["timezone", "priority", "not_before"].iter().any(|field| changed.contains(field)) {
+        due::put(work, lead.campaign_id, lead.lead_id, caller.now)?;
+    }
+    let subject = Subject::lead(caller.tenant_id, lead.campaign_id, lead.lead_id);
+    let data = json!({ "changed": changed, "revision": lead.revision + 1 });
+    events::append(work, caller.now, "lead.updated", subject, &data)
+}
+
+/// Moves a lead. The caller keeps `due` in step and tells.
+pub(crate) fn set_status(work: &Work<'_>, now: Timestamp, lead_id: LeadId, status: LeadStatus) -> StoreResult<()> {
+    let sql = "UPDATE leads SET status = ?2, updated_at = ?3 WHERE lead_id = ?1";
+    query::execute(work.tx, sql, params![lead_id.raw(), status.as_str(), micros(now)])?;
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! Tokens. Only the hash of a secret is ever here.
+
+use domain::{TenantId, TokenId};
+use rusqlite::{Connection, params};
+use store::{
+    Caller, NewToken, Page, PageRequest, Scopes, StoreError, StoreResult, TokenRecord,
+};
+
+use crate::code::{Cells, corrupt, micros};
+use crate::ops::query;
+use crate::writer::Work;
+
+const NOT_FOUND: StoreError = StoreError::NotFound("token");
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT token_id, tenant_id, name, scopes, enabled, masked, expires_at, created_at
+             FROM tokens ",
+            $rest
+        )
+    };
+}
+
+/// Whether there is any token.
+pub(crate) fn any(db: &Connection) -> StoreResult<bool> {
+    query::exists(db, "SELECT 1 FROM tokens LIMIT 1", [])
+}
+
+/// The token whose secret has this hash, whoever's it is.
+pub(crate) fn find(db: &Connection, hash: &[u8; 32]) -> StoreResult<Option<TokenRecord>> {
+    query::one(db, select!("WHERE hash = ?1"), params![hash], read)
+}
+
+/// Makes a token.
+pub(crate) fn create(work: &mut Work<'_>, caller: Caller, token: &NewToken) -> StoreResult<TokenRecord> {
+    let token_id = TokenId::from_raw(work.next_id(caller.now));
+    let sql = "INSERT INTO tokens
+                   (token_id, tenant_id, name, scopes, enabled, hash, masked, expires_at, created_at)
+               VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8)";
+    let bound = params![
+        token_id.raw(),
+        caller.tenant_id.raw(),
+        token.name,
+        token.scopes.names().join(","),
+        token.hash,
+        token.masked,
+        token.expires_at.map(micros),
+        micros(caller.now),
+    ];
+    query::execute(work.tx, sql, bound)?;
+    get(work.tx, caller.tenant_id, token_id)
+}
+
+/// One token.
+pub(crate) fn get(db: &Connection, tenant_id: TenantId, token_id: TokenId) -> StoreResult<TokenRecord> {
+    let sql = select!("WHERE tenant_id = ?1 AND token_id = ?2");
+    query::one(db, sql, [tenant_id.raw(), token_id.raw()], read)?.ok_or(NOT_FOUND)
+}
+
+/// Tokens, newest first.
+pub(crate) fn list(db: &Connection, tenant_id: TenantId, page: PageRequest) -> StoreResult<Page<TokenRecord>> {
+    let sql = select!("WHERE tenant_id = ?1 AND token_id < ?2 ORDER BY token_id DESC LIMIT ?3");
+    let bound = params![tenant_id.raw(), query::below(page), query::rows_for(page)];
+    let tokens = query::many(db, sql, bound, read)?;
+    Ok(query::page_of(tokens, page, |token| token.token_id.raw()))
+}
+
+/// Enables or disables a token.
+pub(crate) fn set_enabled(work: &mut Work<'_>, caller: Caller, token_id: TokenId, enabled: bool) -> StoreResult<TokenRecord> {
+    let sql = "UPDATE tokens SET enabled = ?3 WHERE tenant_id = ?1 AND token_id = ?2";
+    query::execute(work.tx, sql, params![caller.tenant_id.raw(), token_id.raw(), enabled])?;
+    get(work.tx, caller.tenant_id, token_id)
+}
+
+/// Deletes a token.
+pub(crate) fn delete(work: &mut Work<'_>, caller: Caller, token_id: TokenId) -> StoreResult<()> {
+    let sql = "DELETE FROM tokens WHERE tenant_id = ?1 AND token_id = ?2";
+    match query::execute(work.tx, sql, [caller.tenant_id.raw(), token_id.raw()])? {
+        0 => Err(NOT_FOUND),
+        _ => Ok(()),
+    }
+}
+
+fn read(cells: &Cells<'_, '_>) -> StoreResult<TokenRecord> {
+    let scopes: String = cells.get("scopes")?;
+    let names = scopes.split(',').filter(|name| !name.is_empty());
+    Ok(TokenRecord {
+        token_id: TokenId::from_raw(cells.get("token_id")?),
+        tenant_id: TenantId::from_raw(cells.get("tenant_id")?),
+        name: cells.get("name")?,
+        scopes: Scopes::from_names(names).ok_or_else(|| corrupt("a token has an unknown scope"))?,
+        enabled: cells.get("enabled")?,
+        masked: cells.get("masked")?,
+        expires_at: cells.maybe_instant("expires_at")?,
+        created_at: cells.instant("created_at")?,
+    })
+}

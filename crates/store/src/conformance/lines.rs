@@ -1,0 +1,91 @@
+//! Lines.
+
+use domain::LineId;
+
+use super::fixture::{
+    assert_not_found, at, campaign, conflict, draft, first, fresh, later, line, morning, new_line, pool,
+    stale, tenant,
+};
+use crate::{Conflict, LineChange, PageRequest, Store};
+
+pub async fn a_line_keeps_what_it_was_given(store: &dyn Store) {
+    let caller = tenant(store, "Acme").await;
+    let given = new_line();
+    let made = fresh(store.create_line(caller, given.clone(), None).await.unwrap());
+    assert_eq!(made.tenant_id, caller.tenant_id);
+    assert_eq!((made.provider.as_str(), made.name.as_str()), ("VAPI", "Main"));
+    assert_eq!(made.sealed_credentials, given.sealed_credentials);
+    assert_eq!(made.sealed_webhook_secret, given.sealed_webhook_secret);
+    assert_eq!((made.max_concurrent_calls, made.max_calls_per_second), (10, 10));
+    assert_eq!((made.revision, made.created_at, made.rests_until), (1, morning(), None));
+    let by_key = store.line_by_key(&given.line_key).await.unwrap().unwrap();
+    assert_eq!(by_key.line_id, made.line_id);
+    assert!(store.line_by_key("unknown").await.unwrap().is_none());
+    assert_eq!(store.line_for_dialing(made.line_id).await.unwrap().line_key, given.line_key);
+    assert_not_found(store.line_for_dialing(LineId::from_raw(1)).await, "voice provider");
+}
+
+pub async fn a_change_leaves_absent_fields_and_counts_a_revision(store: &dyn Store) {
+    let caller = tenant(store, "Acme").await;
+    let made = line(store, caller).await;
+    let change = LineChange {
+        name: Some("Second".to_owned()),
+        base_url: Some(Some("https://example.org".to_owned())),
+        sealed_credentials: Some(vec![9]),
+        ..LineChange::default()
+    };
+    let caller = at(caller, later(60));
+    let changed = store.update_line(caller, made.line_id, change, Some(1)).await.unwrap();
+    assert_eq!((changed.name.as_str(), changed.base_url.as_deref()), ("Second", Some("https://example.org")));
+    assert_eq!((changed.sealed_credentials, changed.sealed_webhook_secret), (vec![9], made.sealed_webhook_secret));
+    assert_eq!((changed.revision, changed.updated_at, changed.created_at), (2, later(60), morning()));
+
+    let change = LineChange { base_url: Some(None), max_concurrent_calls: Some(3), ..LineChange::default() };
+    let changed = store.update_line(caller, made.line_id, change, None).await.unwrap();
+    assert_eq!((changed.base_url, changed.max_concurrent_calls, changed.revision), (None, 3, 3));
+}
+
+pub async fn a_stale_change_of_a_line_is_refused(store: &dyn Store) {
+    let caller = tenant(store, "Acme").await;
+    let made = line(store, caller).await;
+    let rename = |name: &str| LineChange { name: Some(name.to_owned()), ..LineChange::default() };
+    store.update_line(caller, made.line_id, rename("B"), Some(1)).await.unwrap();
+    assert_eq!(stale(store.update_line(caller, made.line_id, rename("C"), Some(1)).await), 2);
+    assert_eq!(store.get_line(caller.tenant_id, made.line_id).await.unwrap().name, "B");
+}
+
+pub async fn a_line_in_use_is_not_deleted(store: &dyn Store) {
+    let caller = tenant(store, "Acme").await;
+    let (of_campaign, of_pool, unused) = (line(store, caller).await, line(store, caller).await, line(store, caller).await);
+    let campaign = campaign(store, caller, draft(of_campaign.line_id)).await;
+    let pool = pool(store, caller, of_pool.line_id, &["pn_1"]).await;
+    for used in [&of_campaign, &of_pool] {
+        let refused = conflict(store.delete_line(caller, used.line_id).await);
+        assert!(matches!(refused, Conflict::InUse(_)), "{refused:?}");
+    }
+    store.delete_campaign(caller, campaign.campaign_id).await.unwrap();
+    store.delete_pool(caller, pool.pool_id).await.unwrap();
+    for line in [of_campaign, of_pool, unused] {
+        store.delete_line(caller, line.line_id).await.unwrap();
+        assert_not_found(store.get_line(caller.tenant_id, line.line_id).await, "voice provider");
+    }
+}
+
+pub async fn lines_are_listed_newest_first(store: &dyn Store) {
+    let caller = tenant(store, "Acme").await;
+    let (old, new) = (line(store, caller).await, line(store, caller).await);
+    let page = store.list_lines(caller.tenant_id, first(1)).await.unwrap();
+    assert_eq!(page.items[0].line_id, new.line_id);
+    let rest = store.list_lines(caller.tenant_id, PageRequest { limit: 1, before: page.next }).await.unwrap();
+    assert_eq!((rest.items[0].line_id, rest.next), (old.line_id, None));
+}
+
+pub async fn lines_of_another_tenant_are_not_found(store: &dyn Store) {
+    let (owner, stranger) = (tenant(store, "Acme").await, tenant(store, "Other").await);
+    let made = line(store, owner).await;
+    assert_not_found(store.get_line(stranger.tenant_id, made.line_id).await, "voice provider");
+    let update = store.update_line(stranger, made.line_id, LineChange::default(), None).await;
+    assert_not_found(update, "voice provider");
+    assert_not_found(store.delete_line(stranger, made.line_id).await, "voice provider");
+    assert!(store.list_lines(stranger.tenant_id, first(10)).await.unwrap().items.is_empty());
+}
