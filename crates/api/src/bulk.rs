@@ -74,9 +74,16 @@ pub(crate) fn read_all<T: RequestBody, R>(
     Ok(results)
 }
 
-/// The items of a list whose shape is right. A value that cannot be is the fault of its item only,
-/// which then is why the item is refused.
-pub(crate) fn read_each<T: RequestBody>(body: Body<T>) -> ApiResult<Vec<Result<Map<String, Value>, String>>> {
+/// An item of a list whose shape is right.
+pub(crate) struct Item {
+    /// What was sent.
+    pub(crate) fields: Map<String, Value>,
+    /// Why it is refused: a value that cannot be is the fault of its item only.
+    pub(crate) refusal: Option<String>,
+}
+
+/// Reads the items of a list, each on its own.
+pub(crate) fn read_each<T: RequestBody>(body: Body<T>) -> ApiResult<Vec<Item>> {
     let (value, mut faults) = body.into_value();
     let mut refused = HashMap::new();
     faults.rewrite(|fault| match index_of(&fault.field) {
@@ -88,7 +95,11 @@ pub(crate) fn read_each<T: RequestBody>(body: Body<T>) -> ApiResult<Vec<Result<M
     });
     check(faults)?;
     let items = items(value).enumerate();
-    Ok(items.map(|(index, item)| refused.remove(&index).map_or_else(|| Ok(item.unwrap_or_default()), Err)).collect())
+    let item = |(index, fields): (usize, Option<_>)| Item {
+        fields: fields.unwrap_or_default(),
+        refusal: refused.remove(&index),
+    };
+    Ok(items.map(item).collect())
 }
 
 fn items(list: Value) -> impl Iterator<Item = Option<Map<String, Value>>> {

@@ -17,6 +17,8 @@ codes! {
     INVALID_HEADER = "invalid_header";
     INVALID_IDEMPOTENCY_KEY = "invalid_idempotency_key";
     UNAUTHENTICATED = "unauthenticated";
+    WRONG_TENANT = "wrong_tenant";
+    CALLBACK_UNAUTHENTIC = "callback_unauthentic";
     INSUFFICIENT_SCOPE = "insufficient_scope";
     NO_SUCH_ROUTE = "no_such_route";
     NOT_FOUND = "not_found";

@@ -31,6 +31,10 @@ pub(crate) enum ApiError {
     Unauthenticated,
     /// The token may not do this; what it needs.
     InsufficientScope(&'static str),
+    /// The body names a tenant that is not the token's.
+    WrongTenant,
+    /// A callback without the vendor's proof.
+    CallbackUnauthentic,
     /// No route has this path.
     NoSuchRoute,
     /// The tenant has no such object; what it would be.
@@ -215,6 +219,16 @@ impl From<ApiError> for Problem {
                 S::FORBIDDEN,
                 code::INSUFFICIENT_SCOPE,
                 format!("This needs a token with the scope `{scope}`."),
+            ),
+            E::WrongTenant => Self::new(
+                S::FORBIDDEN,
+                code::WRONG_TENANT,
+                "`tenant_id` must be the tenant of the token; see `GET /api/v2/tenant`.",
+            ),
+            E::CallbackUnauthentic => Self::new(
+                S::UNAUTHORIZED,
+                code::CALLBACK_UNAUTHENTIC,
+                "The callback's secret or signature is missing or wrong.",
             ),
             E::NoSuchRoute => Self::new(
                 S::NOT_FOUND,

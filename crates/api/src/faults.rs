@@ -50,6 +50,12 @@ impl Faults {
         self.0 = std::mem::take(&mut self.0).into_iter().filter_map(change).collect();
     }
 
+    /// What was read, unless there are faults.
+    pub(crate) fn settle<T>(self, read: Option<T>) -> ApiResult<T> {
+        self.check()?;
+        read.ok_or_else(|| ApiError::Internal("an input without faults could not be read".to_owned()))
+    }
+
     /// All of them as an error, if there are any.
     pub(crate) fn check(self) -> ApiResult<()> {
         let mut faults = self.0;

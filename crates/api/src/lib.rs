@@ -62,6 +62,7 @@
 mod answer;
 mod auth;
 mod body;
+mod bulk;
 mod code;
 mod cursor;
 mod edge;
@@ -74,6 +75,7 @@ mod json;
 mod openapi;
 mod outside;
 mod patch;
+mod phone;
 mod provider_desk;
 mod query;
 mod rate;

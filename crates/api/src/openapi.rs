@@ -26,6 +26,7 @@ Every POST takes an `Idempotency-Key`; objects with a `revision` answer an `ETag
 const TAGS: &[(&str, &str)] = &[
     ("Campaigns", "What is dialed, when, how often, and by which assistant."),
     ("Leads", "The people of a campaign."),
+    ("Leads, version 1", "The lead calls of the API's first version, kept for its clients."),
     ("Calls", "Attempts and what came of them."),
     ("Voice providers", "A tenant's accounts at voice vendors."),
     ("Phone number pools", "Caller numbers a campaign rotates over."),

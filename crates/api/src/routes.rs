@@ -1,6 +1,10 @@
 //! Every route, by what it needs.
 
+mod imports;
+mod leads;
+mod legacy_leads;
 mod server;
+mod tenant;
 mod tokens;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -15,5 +19,10 @@ pub(crate) fn open() -> OpenApiRouter<App> {
 
 /// Routes behind [`crate::auth::authenticate`].
 pub(crate) fn authenticated() -> OpenApiRouter<App> {
-    OpenApiRouter::default().merge(tokens::routes())
+    OpenApiRouter::default()
+        .merge(leads::routes())
+        .merge(legacy_leads::routes())
+        .merge(imports::routes())
+        .merge(tenant::routes())
+        .merge(tokens::routes())
 }

@@ -127,7 +127,10 @@ pub(crate) fn command() -> Clap {
         .arg_required_else_help(true)
         .after_help("Example:\n  campanile token create --name ci")
         .subcommands(TOKEN_LEAVES.iter().map(leaf));
-    let shell = Arg::new("shell").required(true).value_parser(value_parser!(Shell)).help("The shell");
+    let shell = Arg::new("shell")
+        .required(true)
+        .value_parser(value_parser!(Shell))
+        .help("The shell");
     let completions = Clap::new("completions")
         .about("Print completions for a shell")
         .after_help("Example:\n  campanile completions bash > ~/.local/share/bash-completion/completions/campanile")
@@ -149,25 +152,50 @@ pub(crate) fn command() -> Clap {
 }
 
 fn leaf(leaf: &Leaf) -> Clap {
-    let mut command = Clap::new(leaf.name).about(leaf.about).after_help(format!("Example:\n  {}", leaf.example));
+    let mut command = Clap::new(leaf.name)
+        .about(leaf.about)
+        .after_help(format!("Example:\n  {}", leaf.example));
     if leaf.name == "disable" {
-        command = command.arg(Arg::new("token").value_name("TOKEN").required(true).help("Id or name of the token"));
+        command = command.arg(
+            Arg::new("token")
+                .value_name("TOKEN")
+                .required(true)
+                .help("Id or name of the token"),
+        );
     }
     if leaf.name == "openapi" {
         // The document is JSON as it is; the flag is taken so that scripts need no exception.
-        command = command.arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print data as JSON (always so)"));
+        command = command.arg(
+            Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .help("Print data as JSON (always so)"),
+        );
     }
-    let Some(takes) = leaf.takes else { return command };
-    command.args(SETTINGS.iter().filter(|setting| setting.commands.contains(&takes)).filter_map(flag))
+    let Some(takes) = leaf.takes else {
+        return command;
+    };
+    command.args(
+        SETTINGS
+            .iter()
+            .filter(|setting| setting.commands.contains(&takes))
+            .filter_map(flag),
+    )
 }
 
 fn flag(setting: &'static Setting) -> Option<Arg> {
     let name = setting.flag?;
-    let default = setting.default.map_or(String::new(), |default| format!(" [default: {default}]"));
+    let default = setting
+        .default
+        .map_or(String::new(), |default| format!(" [default: {default}]"));
     let arg = Arg::new(setting.key)
         .long(name)
         .value_name(setting.value_name)
-        .help(format!("{} [env: {}]{default}", setting.help, setting.variable()));
+        .help(format!(
+            "{} [env: {}]{default}",
+            setting.help,
+            setting.variable()
+        ));
     Some(match setting.kind {
         Kind::Switch => arg
             .num_args(0..=1)
@@ -203,9 +231,19 @@ pub(crate) fn read(matches: &ArgMatches) -> Option<Invocation> {
         }
         _ => return None,
     };
-    let flags = SETTINGS.iter().filter_map(|setting| Some((setting.key, given(inner, setting)?)));
-    let config_file = inner.try_get_one::<PathBuf>("config").ok().flatten().cloned();
-    Some(Invocation { action, config_file, flags: flags.collect() })
+    let flags = SETTINGS
+        .iter()
+        .filter_map(|setting| Some((setting.key, given(inner, setting)?)));
+    let config_file = inner
+        .try_get_one::<PathBuf>("config")
+        .ok()
+        .flatten()
+        .cloned();
+    Some(Invocation {
+        action,
+        config_file,
+        flags: flags.collect(),
+    })
 }
 
 /// The flag's value, if the user gave it.
@@ -230,7 +268,8 @@ mod tests {
 
     #[test]
     fn flags_are_read_under_the_keys_of_their_settings() {
-        let serve = invocation("campanile serve --listen h:1 --allow-private-networks --config c.toml");
+        let serve =
+            invocation("campanile serve --listen h:1 --allow-private-networks --config c.toml");
         assert_eq!(serve.action, Action::Serve);
         assert_eq!(serve.config_file, Some(PathBuf::from("c.toml")));
         assert_eq!(serve.flags["listen"], "h:1");
@@ -241,7 +280,10 @@ mod tests {
         assert_eq!(sandbox.config_file, Some(PathBuf::from("c.toml")));
         let off = invocation("campanile serve --allow-private-networks=false");
         assert_eq!(off.flags["allow_private_networks"], "false");
-        assert_eq!(invocation("campanile token disable ci").action, Action::TokenDisable("ci".to_owned()));
+        assert_eq!(
+            invocation("campanile token disable ci").action,
+            Action::TokenDisable("ci".to_owned())
+        );
     }
 
     #[test]

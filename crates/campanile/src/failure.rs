@@ -22,11 +22,19 @@ pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 
 impl Failure {
     /// Exit code 1 with this text.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "`map_err` gives the error away"
+    )]
     pub(crate) fn failed(cause: impl ToString) -> Self {
         Self::Failed(cause.to_string())
     }
 
     /// Exit code 2 with this text.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "`map_err` gives the error away"
+    )]
     pub(crate) fn usage(cause: impl ToString) -> Self {
         Self::Usage(cause.to_string())
     }

@@ -20,7 +20,9 @@ const MAX_FILE_BYTES: u64 = 4_096;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyFileError {
     /// It cannot be read or made.
-    #[error("cannot use the key file {path}: {error}; check the path and its permissions, or name another with --secret-key-file")]
+    #[error(
+        "cannot use the key file {path}: {error}; check the path and its permissions, or name another with --secret-key-file"
+    )]
     Io {
         /// The file.
         path: String,
@@ -28,7 +30,9 @@ pub(crate) enum KeyFileError {
         error: std::io::Error,
     },
     /// Others can read it.
-    #[error("the key file {path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`, and change the stored credentials if somebody may have seen it")]
+    #[error(
+        "the key file {path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`, and change the stored credentials if somebody may have seen it"
+    )]
     Open {
         /// The file.
         path: String,
@@ -36,7 +40,9 @@ pub(crate) enum KeyFileError {
         mode: u32,
     },
     /// It holds no key.
-    #[error("the key file {path} does not hold a key of 32 bytes in base64: restore it from your backup; if nothing was ever stored with it, remove it and a new one is made")]
+    #[error(
+        "the key file {path} does not hold a key of 32 bytes in base64: restore it from your backup; if nothing was ever stored with it, remove it and a new one is made"
+    )]
     Malformed {
         /// The file.
         path: String,
@@ -45,7 +51,10 @@ pub(crate) enum KeyFileError {
 
 /// The key of an existing file; `None` when there is no such file.
 pub(crate) fn read(path: &Path) -> Result<Option<[u8; KEY_BYTES]>, KeyFileError> {
-    let io = |error| KeyFileError::Io { path: path.display().to_string(), error };
+    let io = |error| KeyFileError::Io {
+        path: path.display().to_string(),
+        error,
+    };
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -53,21 +62,39 @@ pub(crate) fn read(path: &Path) -> Result<Option<[u8; KEY_BYTES]>, KeyFileError>
     };
     let mode = file.metadata().map_err(io)?.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
-        return Err(KeyFileError::Open { path: path.display().to_string(), mode });
+        return Err(KeyFileError::Open {
+            path: path.display().to_string(),
+            mode,
+        });
     }
     let mut text = Vec::new();
-    file.take(MAX_FILE_BYTES).read_to_end(&mut text).map_err(io)?;
-    let key = STANDARD.decode(text.trim_ascii()).ok().and_then(|key| key.try_into().ok());
-    key.map(Some).ok_or_else(|| KeyFileError::Malformed { path: path.display().to_string() })
+    file.take(MAX_FILE_BYTES)
+        .read_to_end(&mut text)
+        .map_err(io)?;
+    let key = STANDARD
+        .decode(text.trim_ascii())
+        .ok()
+        .and_then(|key| key.try_into().ok());
+    key.map(Some).ok_or_else(|| KeyFileError::Malformed {
+        path: path.display().to_string(),
+    })
 }
 
 /// Makes the file with a fresh key. Fails when it is there.
 pub(crate) fn create(path: &Path, entropy: &dyn Entropy) -> Result<[u8; KEY_BYTES], KeyFileError> {
-    let io = |error| KeyFileError::Io { path: path.display().to_string(), error };
+    let io = |error| KeyFileError::Io {
+        path: path.display().to_string(),
+        error,
+    };
     let mut key = [0; KEY_BYTES];
     entropy.fill(&mut key);
     let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(io)?;
     let written = write_durably(&mut file, path, &key);
     if written.is_err() {
         // Half a key would only stand in the way of the next start.
@@ -82,7 +109,9 @@ fn write_durably(file: &mut File, path: &Path, key: &[u8]) -> std::io::Result<()
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(format!("{}\n", STANDARD.encode(key)).as_bytes())?;
     file.sync_all()?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
@@ -104,9 +133,15 @@ mod tests {
         let path = folder.path().join("db.key");
         assert_eq!(read(&path).unwrap(), None);
         assert_eq!(create(&path, &Sevens).unwrap(), [7; 32]);
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(read(&path).unwrap(), Some([7; 32]));
-        assert!(create(&path, &Sevens).is_err(), "an existing key is never overwritten");
+        assert!(
+            create(&path, &Sevens).is_err(),
+            "an existing key is never overwritten"
+        );
     }
 
     #[test]
@@ -119,7 +154,13 @@ mod tests {
         std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         for content in ["", "c2hvcnQ=", "not base64 at all"] {
             std::fs::write(&path, content).unwrap();
-            assert!(read(&path).unwrap_err().to_string().contains("restore it from your backup"), "{content}");
+            assert!(
+                read(&path)
+                    .unwrap_err()
+                    .to_string()
+                    .contains("restore it from your backup"),
+                "{content}"
+            );
         }
     }
 }

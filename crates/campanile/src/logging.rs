@@ -16,17 +16,23 @@ pub(crate) fn checked_level(text: &str) -> Result<String, String> {
     if text.split(',').map(str::trim).all(is_known) && EnvFilter::try_new(text).is_ok() {
         Ok(text.to_owned())
     } else {
-        Err(format!("\"{text}\" is not a log level; use error, warn, info, debug or trace, or for a part: info,dialer=debug"))
+        Err(format!(
+            "\"{text}\" is not a log level; use error, warn, info, debug or trace, or for a part: info,dialer=debug"
+        ))
     }
 }
 
 /// Starts the log. To be called once; a second call changes nothing.
 pub(crate) fn start(format: LogFormat, level: &str) {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // Failure means that a log is there already.
     let _ = match format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Text => builder
+            .with_ansi(std::io::stderr().is_terminal())
+            .try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
 }

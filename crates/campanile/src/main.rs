@@ -32,7 +32,9 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let Some(invocation) = cli::read(&matches) else { return ExitCode::from(2) };
+    let Some(invocation) = cli::read(&matches) else {
+        return ExitCode::from(2);
+    };
     match run(&invocation) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -47,14 +49,27 @@ fn main() -> ExitCode {
 fn run(invocation: &Invocation) -> Outcome {
     // These two say the same whatever the settings are.
     match &invocation.action {
-        Action::Completions(shell) => return commands::completions::run(*shell),
-        Action::OpenApi => return commands::openapi::run(),
+        Action::Completions(shell) => {
+            commands::completions::run(*shell);
+            return Ok(());
+        }
+        Action::OpenApi => {
+            commands::openapi::run();
+            return Ok(());
+        }
         _ => {}
     }
     let environment = Environment::read();
-    let resolved = Resolved::find(&invocation.flags, &environment, invocation.config_file.as_deref())?;
+    let resolved = Resolved::find(
+        &invocation.flags,
+        &environment,
+        invocation.config_file.as_deref(),
+    )?;
     let settings = Settings::parse(&resolved)?;
-    logging::start(settings.log_format, log_level(&settings, &invocation.action));
+    logging::start(
+        settings.log_format,
+        log_level(&settings, &invocation.action),
+    );
     process::report_panics();
     match &invocation.action {
         Action::Serve => process::block_on(commands::serve::run(&settings)),
@@ -62,10 +77,17 @@ fn run(invocation: &Invocation) -> Outcome {
         Action::Sandbox => process::block_on(commands::sandbox::run(&settings)),
         Action::TokenCreate => process::block_on(commands::token::create(&settings)),
         Action::TokenList => process::block_on(commands::token::list(&settings)),
-        Action::TokenDisable(token) => process::block_on(commands::token::disable(&settings, token)),
-        Action::Doctor => process::block_on(commands::doctor::run(&settings, &resolved, &environment)),
+        Action::TokenDisable(token) => {
+            process::block_on(commands::token::disable(&settings, token))
+        }
+        Action::Doctor => {
+            process::block_on(commands::doctor::run(&settings, &resolved, &environment))
+        }
         Action::Migrate => commands::migrate::run(&settings),
-        Action::Config => commands::config::run(&settings, &resolved),
+        Action::Config => {
+            commands::config::run(&settings, &resolved);
+            Ok(())
+        }
         Action::OpenApi | Action::Completions(_) => Ok(()),
     }
 }
@@ -73,5 +95,9 @@ fn run(invocation: &Invocation) -> Outcome {
 /// Tools are asked one thing and print one answer; what a server tells would be in the way.
 fn log_level<'a>(settings: &'a Settings, action: &Action) -> &'a str {
     let serves = matches!(action, Action::Serve | Action::Sandbox);
-    if serves || settings.log_level_is_chosen { &settings.log_level } else { "warn" }
+    if serves || settings.log_level_is_chosen {
+        &settings.log_level
+    } else {
+        "warn"
+    }
 }

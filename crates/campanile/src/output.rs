@@ -52,7 +52,9 @@ pub(crate) fn rows(heading: &[&str], rows: &[Vec<String>]) {
 /// A table for a terminal.
 pub(crate) fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(heading).add_rows(rows);
     table.to_string()
 }

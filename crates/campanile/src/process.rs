@@ -17,8 +17,16 @@ const WORKER_THREAD: &str = "worker";
 /// A runtime with a thread for each core.
 pub(crate) fn runtime() -> Outcome<Runtime> {
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let built = Builder::new_multi_thread().worker_threads(threads).thread_name(WORKER_THREAD).enable_all().build();
-    built.map_err(|error| Failure::failed(format!("cannot start threads: {error}; check the limits of this user")))
+    let built = Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name(WORKER_THREAD)
+        .enable_all()
+        .build();
+    built.map_err(|error| {
+        Failure::failed(format!(
+            "cannot start threads: {error}; check the limits of this user"
+        ))
+    })
 }
 
 /// Logs every panic, and ends the process when it was in a thread that nobody supervises: a
@@ -28,25 +36,43 @@ pub(crate) fn report_panics() {
         let thread = std::thread::current();
         let name = thread.name().unwrap_or("unnamed").to_owned();
         let place = panic.location().map_or(String::new(), ToString::to_string);
-        let message = panic.payload_as_str().unwrap_or("no message");
-        tracing::error!(thread = name, place, message, "panic: this is a bug, please report it");
+        let message = said(panic.payload());
+        tracing::error!(
+            thread = name,
+            place,
+            message,
+            "panic: this is a bug, please report it"
+        );
         if name != WORKER_THREAD && name != "main" {
             exit_now();
         }
     }));
 }
 
+/// The message of a panic.
+fn said(payload: &(dyn std::any::Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let literal = || payload.downcast_ref::<&str>().copied();
+    text.or_else(literal).unwrap_or("no message")
+}
+
 /// Ends the process because an fsync failed: the system may have dropped what was to be written,
 /// and going on would acknowledge what is lost.
 pub(crate) fn end_after_failed_sync(cause: &str) {
-    tracing::error!(cause, "the disk refused to make data durable; the process ends so that nothing is acknowledged that is lost");
+    tracing::error!(
+        cause,
+        "the disk refused to make data durable; the process ends so that nothing is acknowledged that is lost"
+    );
     output::complaint(&format!(
         "the disk refused to make data durable ({cause}); check the disk, then start again: nothing that was acknowledged is lost"
     ));
     exit_now();
 }
 
-#[expect(clippy::exit, reason = "the one way out where unwinding would let other threads go on")]
+#[expect(
+    clippy::exit,
+    reason = "the one way out where unwinding would let other threads go on"
+)]
 fn exit_now() -> ! {
     std::process::exit(1);
 }
@@ -61,12 +87,25 @@ pub(crate) struct StopSignals {
 impl StopSignals {
     /// Starts to listen; from now on neither signal kills the process by itself.
     pub(crate) fn listen() -> Outcome<Arc<Self>> {
-        let hear = |kind| signal(kind).map_err(|error| Failure::failed(format!("cannot listen for signals: {error}")));
-        let signals = (hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?);
+        let hear = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::failed(format!("cannot listen for signals: {error}")))
+        };
+        let signals = (
+            hear(SignalKind::terminate())?,
+            hear(SignalKind::interrupt())?,
+        );
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
-        #[expect(clippy::disallowed_methods, reason = "the handle is kept and aborted with its owner")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the handle is kept and aborted with its owner"
+        )]
         let listener = tokio::spawn(pass_on(signals, stop.clone(), abort.clone()));
-        Ok(Arc::new(Self { listener, stop, abort }))
+        Ok(Arc::new(Self {
+            listener,
+            stop,
+            abort,
+        }))
     }
 
     /// Cancelled by the first signal.
@@ -86,7 +125,11 @@ impl Drop for StopSignals {
     }
 }
 
-async fn pass_on((mut terminate, mut interrupt): (Signal, Signal), stop: CancellationToken, abort: CancellationToken) {
+async fn pass_on(
+    (mut terminate, mut interrupt): (Signal, Signal),
+    stop: CancellationToken,
+    abort: CancellationToken,
+) {
     for token in [stop, abort] {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -58,8 +58,12 @@ pub(crate) async fn bind(address: &str) -> Outcome<TcpListener> {
     use std::io::ErrorKind;
     TcpListener::bind(address).await.map_err(|error| {
         let remedy = match error.kind() {
-            ErrorKind::AddrInUse => "another process listens there: stop it, or choose another port with --listen",
-            ErrorKind::PermissionDenied => "ports below 1024 need privileges: choose another with --listen",
+            ErrorKind::AddrInUse => {
+                "another process listens there: stop it, or choose another port with --listen"
+            }
+            ErrorKind::PermissionDenied => {
+                "ports below 1024 need privileges: choose another with --listen"
+            }
             _ => "choose an address of this machine with --listen",
         };
         Failure::failed(format!("cannot listen on {address}: {error}; {remedy}"))
@@ -70,14 +74,20 @@ pub(crate) async fn bind(address: &str) -> Outcome<TcpListener> {
 pub(crate) fn local_url(address: SocketAddr) -> String {
     let mut reachable = address;
     if address.ip().is_unspecified() {
-        reachable.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        reachable.set_ip(if address.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        });
     }
     format!("http://{reachable}")
 }
 
 /// Starts the sandbox of this process.
 pub(crate) async fn start_sandbox(options: sandbox::Options) -> Outcome<Sandbox> {
-    Sandbox::start(options).await.map_err(|error| Failure::failed(format!("the sandbox cannot start: {error}")))
+    Sandbox::start(options)
+        .await
+        .map_err(|error| Failure::failed(format!("the sandbox cannot start: {error}")))
 }
 
 /// A server that runs.
@@ -89,10 +99,15 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts the parts that the role asks for. `listener` is absent exactly when there is no API.
-    pub(crate) fn start(settings: &Settings, parts: Parts, listener: Option<TcpListener>) -> Outcome<Self> {
+    pub(crate) fn start(
+        settings: &Settings,
+        parts: Parts,
+        listener: Option<TcpListener>,
+    ) -> Outcome<Self> {
         let metrics = install_metrics()?;
         let sandbox_base_url = format!("{}/vapi", parts.sandbox.base_url());
-        let network = ProviderNetwork::new(settings.allow_private_networks, Some(&sandbox_base_url))?;
+        let network =
+            ProviderNetwork::new(settings.allow_private_networks, Some(&sandbox_base_url))?;
         let transport: Arc<dyn Transport> = Arc::new(network);
         let public_url = match (&settings.public_url, &listener) {
             (Some(url), _) => Some(url.as_str().trim_end_matches('/').to_owned()),
@@ -115,7 +130,12 @@ impl Server {
                 },
             });
             let (heartbeat, stop) = (dialer.heartbeat(), stop.clone());
-            tasks.spawn(async move { ("dialer", dialer.run(stop).await.map_err(|error| error.to_string())) });
+            tasks.spawn(async move {
+                (
+                    "dialer",
+                    dialer.run(stop).await.map_err(|error| error.to_string()),
+                )
+            });
             heartbeat
         });
         tasks.spawn(upkeep(metrics.clone(), stop.clone()));
@@ -130,13 +150,28 @@ impl Server {
                 options: api_options(settings, public_url, sandbox_base_url, metrics),
             };
             let stop = stop.clone();
-            tasks.spawn(async move { ("API", api::serve(listener, api, stop).await.map_err(|error| error.to_string())) });
+            tasks.spawn(async move {
+                (
+                    "API",
+                    api::serve(listener, api, stop)
+                        .await
+                        .map_err(|error| error.to_string()),
+                )
+            });
         }
-        Ok(Self { tasks, stop, sandbox: parts.sandbox })
+        Ok(Self {
+            tasks,
+            stop,
+            sandbox: parts.sandbox,
+        })
     }
 
     /// Serves until `stop`, then stops; `abort` ends it without waiting.
-    pub(crate) async fn run_until(mut self, stop: &CancellationToken, abort: &CancellationToken) -> Outcome {
+    pub(crate) async fn run_until(
+        mut self,
+        stop: &CancellationToken,
+        abort: &CancellationToken,
+    ) -> Outcome {
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
             ended = first_end(&mut self.tasks) => Err(ended),
@@ -181,7 +216,9 @@ type Ended = Result<(&'static str, Result<(), String>), tokio::task::JoinError>;
 /// How the first part ended that must not end by itself.
 async fn first_end(tasks: &mut JoinSet<(&'static str, Result<(), String>)>) -> Failure {
     match tasks.join_next().await {
-        Some(Ok((part, Ok(())))) => Failure::failed(format!("the {part} ended by itself; this is a bug, please report it")),
+        Some(Ok((part, Ok(())))) => Failure::failed(format!(
+            "the {part} ended by itself; this is a bug, please report it"
+        )),
         Some(ended) => told(ended).err().unwrap_or(Failure::Told),
         None => Failure::failed("nothing runs; this is a bug, please report it"),
     }
@@ -191,7 +228,9 @@ fn told(ended: Ended) -> Outcome {
     match ended {
         Ok((_, Ok(()))) => Ok(()),
         Ok((part, Err(cause))) => Err(Failure::failed(format!("the {part} failed: {cause}"))),
-        Err(error) => Err(Failure::failed(format!("a part of the server panicked: {error}; this is a bug, please report it"))),
+        Err(error) => Err(Failure::failed(format!(
+            "a part of the server panicked: {error}; this is a bug, please report it"
+        ))),
     }
 }
 
@@ -200,14 +239,25 @@ fn install_metrics() -> Outcome<PrometheusHandle> {
     installed.map_err(|error| Failure::failed(format!("metrics cannot be collected: {error}")))
 }
 
-async fn upkeep(metrics: PrometheusHandle, stop: CancellationToken) -> (&'static str, Result<(), String>) {
-    while tokio::time::timeout(METRICS_UPKEEP, stop.cancelled()).await.is_err() {
+async fn upkeep(
+    metrics: PrometheusHandle,
+    stop: CancellationToken,
+) -> (&'static str, Result<(), String>) {
+    while tokio::time::timeout(METRICS_UPKEEP, stop.cancelled())
+        .await
+        .is_err()
+    {
         metrics.run_upkeep();
     }
     ("metrics", Ok(()))
 }
 
-fn api_options(settings: &Settings, public_url: Option<String>, sandbox_base_url: String, metrics: PrometheusHandle) -> api::Options {
+fn api_options(
+    settings: &Settings,
+    public_url: Option<String>,
+    sandbox_base_url: String,
+    metrics: PrometheusHandle,
+) -> api::Options {
     api::Options {
         public_url,
         allow_private_networks: settings.allow_private_networks,
@@ -229,7 +279,9 @@ struct Health(Option<Arc<Heartbeat>>);
 
 impl api::Health for Health {
     fn dialer_alive(&self) -> Result<(), String> {
-        self.0.as_ref().map_or(Ok(()), |heartbeat| heartbeat.check())
+        self.0
+            .as_ref()
+            .map_or(Ok(()), |heartbeat| heartbeat.check())
     }
 }
 
@@ -239,8 +291,14 @@ mod tests {
 
     #[test]
     fn the_local_url_never_names_an_address_that_cannot_be_connected_to() {
-        assert_eq!(local_url("0.0.0.0:80".parse().unwrap()), "http://127.0.0.1:80");
+        assert_eq!(
+            local_url("0.0.0.0:80".parse().unwrap()),
+            "http://127.0.0.1:80"
+        );
         assert_eq!(local_url("[::]:80".parse().unwrap()), "http://[::1]:80");
-        assert_eq!(local_url("192.0.2.1:80".parse().unwrap()), "http://192.0.2.1:80");
+        assert_eq!(
+            local_url("192.0.2.1:80".parse().unwrap()),
+            "http://192.0.2.1:80"
+        );
     }
 }

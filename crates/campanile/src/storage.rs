@@ -36,6 +36,10 @@ pub(crate) fn version_on_disk(path: &Path) -> std::io::Result<Option<u32>> {
     };
     let mut header = Vec::with_capacity(HEADER_BYTES);
     file.take(64).read_to_end(&mut header)?;
-    let version = header.get(VERSION_OFFSET..).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
-    Ok(version.map(u32::from_be_bytes).filter(|version| *version > 0))
+    let version = header
+        .get(VERSION_OFFSET..)
+        .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
+    Ok(version
+        .map(u32::from_be_bytes)
+        .filter(|version| *version > 0))
 }

@@ -22,19 +22,34 @@ impl Baseline {
     pub(crate) async fn start() -> Self {
         let directory = tempfile::tempdir_in(".").unwrap();
         let connection = rusqlite::Connection::open(directory.path().join("baseline.db")).unwrap();
-        connection.pragma_update(None, "journal_mode", "WAL").unwrap();
-        connection.pragma_update(None, "synchronous", "FULL").unwrap();
-        connection.execute_batch("CREATE TABLE campaigns (id INTEGER PRIMARY KEY, settings TEXT NOT NULL) STRICT").unwrap();
+        connection
+            .pragma_update(None, "journal_mode", "WAL")
+            .unwrap();
+        connection
+            .pragma_update(None, "synchronous", "FULL")
+            .unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE campaigns (id INTEGER PRIMARY KEY, settings TEXT NOT NULL) STRICT",
+            )
+            .unwrap();
         for id in 0..64_i64 {
-            connection.execute("INSERT INTO campaigns VALUES (?1, '{}')", [id]).unwrap();
+            connection
+                .execute("INSERT INTO campaigns VALUES (?1, '{}')", [id])
+                .unwrap();
         }
         let (sender, receiver) = mpsc::channel::<Job>();
         std::thread::spawn(move || write(&connection, &receiver));
-        let router = Router::new().route("/{id}", patch(handle)).with_state(sender);
+        let router = Router::new()
+            .route("/{id}", patch(handle))
+            .with_state(sender);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { host, _directory: directory }
+        Self {
+            host,
+            _directory: directory,
+        }
     }
 }
 
@@ -44,7 +59,9 @@ fn write(connection: &rusqlite::Connection, receiver: &mpsc::Receiver<Job>) {
         jobs.extend(receiver.try_iter().take(511));
         connection.execute_batch("BEGIN IMMEDIATE").unwrap();
         for (id, settings, _) in &jobs {
-            let mut statement = connection.prepare_cached("UPDATE campaigns SET settings = ?2 WHERE id = ?1").unwrap();
+            let mut statement = connection
+                .prepare_cached("UPDATE campaigns SET settings = ?2 WHERE id = ?1")
+                .unwrap();
             statement.execute(rusqlite::params![id, settings]).unwrap();
         }
         connection.execute_batch("COMMIT").unwrap();
@@ -54,7 +71,11 @@ fn write(connection: &rusqlite::Connection, receiver: &mpsc::Receiver<Job>) {
     }
 }
 
-async fn handle(State(writer): State<mpsc::Sender<Job>>, Path(id): Path<i64>, Json(body): Json<Value>) -> Json<Value> {
+async fn handle(
+    State(writer): State<mpsc::Sender<Job>>,
+    Path(id): Path<i64>,
+    Json(body): Json<Value>,
+) -> Json<Value> {
     let (done, committed) = oneshot::channel();
     writer.send((id, body.to_string(), done)).unwrap();
     committed.await.unwrap();

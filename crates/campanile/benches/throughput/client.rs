@@ -19,7 +19,8 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("not JSON: {}", String::from_utf8_lossy(&self.body)))
     }
 }
 
@@ -27,11 +28,20 @@ impl Connection {
     pub(crate) async fn open(host: &str, token: Option<&str>) -> Self {
         let stream = TcpStream::connect(host).await.expect("the server listens");
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::with_capacity(16 * 1024), host: host.to_owned(), token: token.map(str::to_owned) }
+        Self {
+            stream,
+            buffer: Vec::with_capacity(16 * 1024),
+            host: host.to_owned(),
+            token: token.map(str::to_owned),
+        }
     }
 
     pub(crate) async fn send(&mut self, method: &str, path: &str, body: Option<&str>) -> Answer {
-        let auth = self.token.as_ref().map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+        let auth = self
+            .token
+            .as_ref()
+            .map(|token| format!("authorization: Bearer {token}\r\n"))
+            .unwrap_or_default();
         let body = body.unwrap_or_default();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: {}\r\n{auth}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
@@ -45,7 +55,11 @@ impl Connection {
     async fn read(&mut self) -> Answer {
         self.buffer.clear();
         let head_end = loop {
-            if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+            if let Some(end) = self
+                .buffer
+                .windows(4)
+                .position(|window| window == b"\r\n\r\n")
+            {
                 break end + 4;
             }
             self.fill().await;
@@ -55,7 +69,10 @@ impl Connection {
         let body = if head.contains("transfer-encoding: chunked") {
             self.read_chunked(head_end).await
         } else {
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |length| length.trim().parse().unwrap());
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "))
+                .map_or(0, |length| length.trim().parse().unwrap());
             while self.buffer.len() < head_end + length {
                 self.fill().await;
             }
@@ -69,12 +86,21 @@ impl Connection {
         let mut at = head_end;
         loop {
             let line_end = loop {
-                if let Some(end) = self.buffer[at..].windows(2).position(|window| window == b"\r\n") {
+                if let Some(end) = self.buffer[at..]
+                    .windows(2)
+                    .position(|window| window == b"\r\n")
+                {
                     break at + end;
                 }
                 self.fill().await;
             };
-            let size = usize::from_str_radix(std::str::from_utf8(&self.buffer[at..line_end]).unwrap().trim(), 16).unwrap();
+            let size = usize::from_str_radix(
+                std::str::from_utf8(&self.buffer[at..line_end])
+                    .unwrap()
+                    .trim(),
+                16,
+            )
+            .unwrap();
             let start = line_end + 2;
             while self.buffer.len() < start + size + 2 {
                 self.fill().await;

@@ -14,10 +14,25 @@ pub(crate) async fn measure() -> Figure {
     let first = servers::campaign(&server, None, 10, 10).await;
     let mut connection = server.connect().await;
     let lead = json!({ "phone_number": "+14155550100" });
-    post(&mut connection, &format!("/api/v2/voice-campaigns/{first}/leads"), &lead).await;
+    post(
+        &mut connection,
+        &format!("/api/v2/voice-campaigns/{first}/leads"),
+        &lead,
+    )
+    .await;
     // Starts next century's first day: it waits, and stays so whenever this runs.
     let later = json!({ "start_date": "2100-01-01" }).to_string();
-    assert_eq!(connection.send("PATCH", &format!("/api/v2/voice-campaigns/{first}"), Some(&later)).await.status, 200);
+    assert_eq!(
+        connection
+            .send(
+                "PATCH",
+                &format!("/api/v2/voice-campaigns/{first}"),
+                Some(&later)
+            )
+            .await
+            .status,
+        200
+    );
     let mut tasks = tokio::task::JoinSet::new();
     for worker in 0..16 {
         let (host, token, first) = (server.host.clone(), server.token.clone(), first.clone());
@@ -25,9 +40,19 @@ pub(crate) async fn measure() -> Figure {
             let mut connection = crate::client::Connection::open(&host, Some(&token)).await;
             for _ in (worker..CAMPAIGNS).step_by(16) {
                 let copy = json!({ "include_leads": true });
-                let copy = post(&mut connection, &format!("/api/v2/voice-campaigns/{first}/duplicate"), &copy).await;
+                let copy = post(
+                    &mut connection,
+                    &format!("/api/v2/voice-campaigns/{first}/duplicate"),
+                    &copy,
+                )
+                .await;
                 let id = copy["data"]["campaign_id"].as_str().unwrap().to_owned();
-                post(&mut connection, &format!("/api/v2/voice-campaigns/{id}/start"), &json!({})).await;
+                post(
+                    &mut connection,
+                    &format!("/api/v2/voice-campaigns/{id}/start"),
+                    &json!({}),
+                )
+                .await;
             }
         });
     }

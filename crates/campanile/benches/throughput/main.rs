@@ -5,10 +5,22 @@
 //! process that is started here is ended here. Nothing asserts: figures are for people.
 //!
 //! `cargo bench -p campanile -- calls` runs only the measurements whose name contains `calls`.
-#![expect(clippy::disallowed_methods, reason = "a benchmark owns its clocks and tasks")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark owns its clocks and tasks"
+)]
 #![expect(clippy::print_stdout, reason = "its output is the table")]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot run should say where")]
-#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "figures for people")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a benchmark that cannot run should say where"
+)]
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures for people"
+)]
 
 mod baseline;
 mod calls;
@@ -29,8 +41,15 @@ pub(crate) struct Figure {
 }
 
 fn main() {
-    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let filter = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'))
+        .unwrap_or_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let wanted = |name: &str| name.contains(&filter);
     let mut figures = Vec::new();
     if wanted("pure") {
@@ -55,6 +74,9 @@ fn main() {
     });
     println!("\n| figure | measured | beside it | goal |\n|---|---|---|---|");
     for figure in figures {
-        println!("| {} | {} | {} | {} |", figure.name, figure.measured, figure.beside, figure.goal);
+        println!(
+            "| {} | {} | {} | {} |",
+            figure.name, figure.measured, figure.beside, figure.goal
+        );
     }
 }

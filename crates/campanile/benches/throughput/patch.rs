@@ -11,21 +11,39 @@ use crate::servers;
 
 const CONNECTIONS: usize = 64;
 
-async fn load(host: &str, token: Option<&str>, path: Arc<dyn Fn(usize) -> String + Send + Sync>, duration: Duration) -> f64 {
+async fn load(
+    host: &str,
+    token: Option<&str>,
+    path: Arc<dyn Fn(usize) -> String + Send + Sync>,
+    duration: Duration,
+) -> f64 {
     let done = Arc::new(AtomicU64::new(0));
     let mut tasks = tokio::task::JoinSet::new();
     let until = Instant::now() + duration;
     for worker in 0..CONNECTIONS {
-        let (host, token, path, done) = (host.to_owned(), token.map(str::to_owned), Arc::clone(&path), Arc::clone(&done));
+        let (host, token, path, done) = (
+            host.to_owned(),
+            token.map(str::to_owned),
+            Arc::clone(&path),
+            Arc::clone(&done),
+        );
         tasks.spawn(async move {
             let mut connection = Connection::open(&host, token.as_deref()).await;
             let path = path(worker);
             let mut number = 0_u64;
             while Instant::now() < until {
                 number += 1;
-                let body = format!("{{\"name\":\"campaign {worker} {number}\",\"daily_start_time\":\"08:{:02}\"}}", number % 60);
+                let body = format!(
+                    "{{\"name\":\"campaign {worker} {number}\",\"daily_start_time\":\"08:{:02}\"}}",
+                    number % 60
+                );
                 let answer = connection.send("PATCH", &path, Some(&body)).await;
-                assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+                assert_eq!(
+                    answer.status,
+                    200,
+                    "{}",
+                    String::from_utf8_lossy(&answer.body)
+                );
                 done.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -43,19 +61,34 @@ pub(crate) async fn measure(duration: Duration) -> Vec<Figure> {
     let mut connection = server.connect().await;
     let mut campaigns = vec![first.clone()];
     while campaigns.len() < CONNECTIONS {
-        let copy = servers::post(&mut connection, &format!("/api/v2/voice-campaigns/{first}/duplicate"), &serde_json::json!({})).await;
+        let copy = servers::post(
+            &mut connection,
+            &format!("/api/v2/voice-campaigns/{first}/duplicate"),
+            &serde_json::json!({}),
+        )
+        .await;
         campaigns.push(copy["data"]["campaign_id"].as_str().unwrap().to_owned());
     }
     let campaigns = Arc::new(campaigns);
-    let path = Arc::new(move |worker: usize| format!("/api/v2/voice-campaigns/{}", campaigns[worker]));
+    let path =
+        Arc::new(move |worker: usize| format!("/api/v2/voice-campaigns/{}", campaigns[worker]));
     let product = load(&server.host, Some(&server.token), path, duration).await;
     drop(server);
     let baseline = Baseline::start().await;
-    let bare = load(&baseline.host, None, Arc::new(|worker| format!("/{worker}")), duration).await;
+    let bare = load(
+        &baseline.host,
+        None,
+        Arc::new(|worker| format!("/{worker}")),
+        duration,
+    )
+    .await;
     vec![Figure {
         name: "PATCH per second, 64 connections",
         measured: format!("{product:.0}/s"),
-        beside: format!("bare axum handler with one grouped SQLite commit: {bare:.0}/s, ratio {:.2}", product / bare),
+        beside: format!(
+            "bare axum handler with one grouped SQLite commit: {bare:.0}/s, ratio {:.2}",
+            product / bare
+        ),
         goal: "ratio ≥ 0.60",
     }]
 }

@@ -23,12 +23,27 @@ fn per_run(runs: u32, mut body: impl FnMut(u32)) -> f64 {
 
 pub(crate) fn measure() -> Vec<Figure> {
     let zone = TimeZone::get("America/New_York").unwrap();
-    let days = [Weekday::Monday, Weekday::Tuesday, Weekday::Wednesday, Weekday::Thursday, Weekday::Friday];
+    let days = [
+        Weekday::Monday,
+        Weekday::Tuesday,
+        Weekday::Wednesday,
+        Weekday::Thursday,
+        Weekday::Friday,
+    ];
     let days = days.into_iter().fold(Weekdays::default(), Weekdays::with);
-    let hours = Hours { ranges: vec![DailyRange { days, start_second: 9 * 3600, end_second: 17 * 3600 }], ..Hours::default() };
+    let hours = Hours {
+        ranges: vec![DailyRange {
+            days,
+            start_second: 9 * 3600,
+            end_second: 17 * 3600,
+        }],
+        ..Hours::default()
+    };
     let calendar = Calendar::new(&hours, &zone);
     let start = Timestamp::from_second(1_790_000_000).unwrap();
-    let at = |run: u32| Timestamp::from_second(start.as_second() + i64::from(run % 10_000) * 61).unwrap();
+    let at = |run: u32| {
+        Timestamp::from_second(start.as_second() + i64::from(run % 10_000) * 61).unwrap()
+    };
     let bare = per_run(200_000, |run| {
         black_box(zone.to_datetime(at(run)));
     });
@@ -46,13 +61,32 @@ pub(crate) fn measure() -> Vec<Figure> {
         retry_outcomes: domain::Outcome::RETRIED_BY_DEFAULT.to_vec(),
         voicemail_is_answered: false,
     };
-    let history = [CountedAttempt { started_at: start, ended_at: start }; 2];
+    let history = [CountedAttempt {
+        started_at: start,
+        ended_at: start,
+    }; 2];
     let gate = per_run(200_000, |run| {
-        let campaign = CampaignFacts { status: CampaignStatus::Running, policy: &policy, zone: &zone, calendar: CalendarStatus::Open { until: None } };
-        let lead = LeadFacts { status: LeadStatus::Ready, not_before: None, history: &history, suppressed: false, phone_in_call: false };
+        let campaign = CampaignFacts {
+            status: CampaignStatus::Running,
+            policy: &policy,
+            zone: &zone,
+            calendar: CalendarStatus::Open { until: None },
+        };
+        let lead = LeadFacts {
+            status: LeadStatus::Ready,
+            not_before: None,
+            history: &history,
+            suppressed: false,
+            phone_in_call: false,
+        };
         black_box(judge(at(run), &campaign, &lead, &CapacityFacts::default()));
     });
-    let figure = |name, nanos: f64, goal| Figure { name, measured: format!("{nanos:.0} ns"), beside: format!("one conversion of an instant to civil time: {bare:.0} ns"), goal };
+    let figure = |name, nanos: f64, goal| Figure {
+        name,
+        measured: format!("{nanos:.0} ns"),
+        beside: format!("one conversion of an instant to civil time: {bare:.0} ns"),
+        goal,
+    };
     vec![
         figure("gate, two attempts on record", gate, "≤ 1 µs"),
         figure("is_open", is_open, "–"),

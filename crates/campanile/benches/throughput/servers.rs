@@ -33,7 +33,12 @@ impl Running {
     /// Seconds of processor time used so far.
     pub(crate) fn cpu_seconds(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
         let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
         ticks / 100.0
     }
@@ -41,8 +46,16 @@ impl Running {
     /// Resident memory, MiB.
     pub(crate) fn memory_mib(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<f64>()
+            .unwrap()
+            / 1024.0
     }
 
     pub(crate) async fn connect(&self) -> Connection {
@@ -50,14 +63,36 @@ impl Running {
     }
 }
 
-fn start(arguments: &[&str], environment: &[(&str, &str)], token: String, directory: Option<tempfile::TempDir>) -> Running {
+fn start(
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    token: String,
+    directory: Option<tempfile::TempDir>,
+) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_campanile"));
-    command.args(arguments).args(["--log-level", "error"]).envs(environment.iter().copied()).stdout(Stdio::piped());
+    command
+        .args(arguments)
+        .args(["--log-level", "error"])
+        .envs(environment.iter().copied())
+        .stdout(Stdio::piped());
     let mut child = command.spawn().expect("the binary starts");
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let host = line.trim().rsplit("http://").next().unwrap().trim_end_matches('/').to_owned();
-    Running { child, host, token, _directory: directory }
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let host = line
+        .trim()
+        .rsplit("http://")
+        .next()
+        .unwrap()
+        .trim_end_matches('/')
+        .to_owned();
+    Running {
+        child,
+        host,
+        token,
+        _directory: directory,
+    }
 }
 
 /// The sandbox in a process of its own.
@@ -66,7 +101,12 @@ pub(crate) fn sandbox(scenario: &Value) -> Running {
     let path = directory.path().join("scenario.json");
     std::fs::write(&path, scenario.to_string()).unwrap();
     let path = path.to_str().unwrap().to_owned();
-    start(&["sandbox", "--listen", "127.0.0.1:0", "--scenario", &path], &[], String::new(), Some(directory))
+    start(
+        &["sandbox", "--listen", "127.0.0.1:0", "--scenario", &path],
+        &[],
+        String::new(),
+        Some(directory),
+    )
 }
 
 /// The server on a fresh database on disk.
@@ -75,14 +115,32 @@ pub(crate) fn server() -> Running {
     let url = format!("sqlite://{}", directory.path().join("bench.db").display());
     let token = bootstrap_token();
     let arguments = [
-        "serve", "--listen", "127.0.0.1:0", "--database-url", &url, "--allow-private-networks",
-        "--api-rate-limit", "1000000", "--api-rate-burst", "1000000",
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--database-url",
+        &url,
+        "--allow-private-networks",
+        "--api-rate-limit",
+        "1000000",
+        "--api-rate-burst",
+        "1000000",
     ];
-    start(&arguments, &[("CAMPANILE_BOOTSTRAP_TOKEN", &token)], token.clone(), Some(directory))
+    start(
+        &arguments,
+        &[("CAMPANILE_BOOTSTRAP_TOKEN", &token)],
+        token.clone(),
+        Some(directory),
+    )
 }
 
 /// Makes a line to the sandbox and a campaign that may dial at any time.
-pub(crate) async fn campaign(server: &Running, sandbox: Option<&Running>, concurrency: u32, rate: u32) -> String {
+pub(crate) async fn campaign(
+    server: &Running,
+    sandbox: Option<&Running>,
+    concurrency: u32,
+    rate: u32,
+) -> String {
     let mut connection = server.connect().await;
     let mut line = json!({ "provider": "SANDBOX", "name": "bench", "max_concurrent_calls": concurrency, "max_calls_per_second": rate });
     if let Some(sandbox) = sandbox {
@@ -101,7 +159,12 @@ pub(crate) async fn campaign(server: &Running, sandbox: Option<&Running>, concur
 
 pub(crate) async fn post(connection: &mut Connection, path: &str, body: &Value) -> Value {
     let answer = connection.send("POST", path, Some(&body.to_string())).await;
-    assert!(answer.status < 300, "{path}: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
+    assert!(
+        answer.status < 300,
+        "{path}: {} {}",
+        answer.status,
+        String::from_utf8_lossy(&answer.body)
+    );
     answer.json()
 }
 
@@ -116,7 +179,10 @@ pub(crate) async fn measure_start() -> Figure {
         times.push(began.elapsed());
     }
     times.sort();
-    let size = std::fs::metadata(env!("CARGO_BIN_EXE_campanile")).unwrap().len() as f64 / (1024.0 * 1024.0);
+    let size = std::fs::metadata(env!("CARGO_BIN_EXE_campanile"))
+        .unwrap()
+        .len() as f64
+        / (1024.0 * 1024.0);
     Figure {
         name: "start to ready, empty database (median of 5)",
         measured: format!("{:.0} ms", times[2].as_secs_f64() * 1000.0),

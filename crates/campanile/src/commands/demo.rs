@@ -36,9 +36,12 @@ pub(crate) async fn run(settings: &Settings) -> Outcome {
     let address = listener.local_addr().map_err(Failure::failed)?;
     let settings = demo_settings(settings, folder.path());
     let store: Arc<dyn Store> = Arc::new(storage::open(&settings.database, Access::Owner)?);
-    let key = key_file::create(&settings.secret_key_file, &SystemEntropy).map_err(Failure::failed)?;
+    let key =
+        key_file::create(&settings.secret_key_file, &SystemEntropy).map_err(Failure::failed)?;
     let secret = api::token::generate(&SystemEntropy);
-    token::make(store.as_ref(), &settings.token, &secret).await.map_err(Failure::failed)?;
+    token::make(store.as_ref(), &settings.token, &secret)
+        .await
+        .map_err(Failure::failed)?;
     let scale = settings.demo.time_scale;
     let parts = Parts {
         store,
@@ -55,17 +58,17 @@ pub(crate) async fn run(settings: &Settings) -> Outcome {
     // Whichever ends first, the show or the server, ends the other.
     let stop = signals.stop().child_token();
     let serving = async {
-        let served = server.run_until(&stop, signals.abort()).await;
+        let outcome = server.run_until(&stop, signals.abort()).await;
         stop.cancel();
-        served
+        outcome
     };
     let showing = async {
-        let shown = show(&settings, &ApiClient::new(base_url, secret), &stop).await;
+        let outcome = show(&settings, &ApiClient::new(base_url, secret), &stop).await;
         stop.cancel();
-        shown
+        outcome
     };
-    let (served, shown) = tokio::join!(serving, showing);
-    served.and(shown)
+    let (server_outcome, show_outcome) = tokio::join!(serving, showing);
+    server_outcome.and(show_outcome)
 }
 
 /// Where the demonstration's files are.
@@ -78,13 +81,21 @@ impl Folder {
     fn open(keep: Option<&Path>) -> Outcome<Self> {
         let Some(keep) = keep else {
             let made = TempDir::with_prefix("campanile-demo-");
-            return made.map(Self::Temporary).map_err(|error| Failure::failed(format!("cannot make a temporary folder: {error}; name one with --keep")));
+            return made.map(Self::Temporary).map_err(|error| {
+                Failure::failed(format!(
+                    "cannot make a temporary folder: {error}; name one with --keep"
+                ))
+            });
         };
         let shown = keep.display();
         if database(keep).exists() {
-            return Err(Failure::failed(format!("{shown} holds a demonstration already: name another folder with --keep, or serve it with --database-url sqlite://{}", database(keep).display())));
+            return Err(Failure::failed(format!(
+                "{shown} holds a demonstration already: name another folder with --keep, or serve it with --database-url sqlite://{}",
+                database(keep).display()
+            )));
         }
-        std::fs::create_dir_all(keep).map_err(|error| Failure::failed(format!("cannot make the folder {shown}: {error}")))?;
+        std::fs::create_dir_all(keep)
+            .map_err(|error| Failure::failed(format!("cannot make the folder {shown}: {error}")))?;
         Ok(Self::Kept(keep.to_owned()))
     }
 
@@ -120,7 +131,11 @@ fn demo_settings(settings: &Settings, folder: &Path) -> Settings {
         token: TokenSettings {
             tenant: "default".to_owned(),
             name: "demo".to_owned(),
-            scopes: Scopes { read: true, write: true, admin: true },
+            scopes: Scopes {
+                read: true,
+                write: true,
+                admin: true,
+            },
         },
         ..settings.clone()
     }
@@ -129,8 +144,14 @@ fn demo_settings(settings: &Settings, folder: &Path) -> Settings {
 fn sandbox_options(settings: &Settings) -> Outcome<sandbox::Options> {
     // The vendor's rate limit is in real time, so it has to grow with the acceleration.
     let change = json!({ "calls_per_second": 200, "concurrency": campaign::CONCURRENCY * 2 });
-    let scenario = Scenario::default().changed_by(&change).map_err(Failure::failed)?;
-    Ok(sandbox::Options { seed: settings.sandbox.seed, time_scale: settings.demo.time_scale, scenario })
+    let scenario = Scenario::default()
+        .changed_by(&change)
+        .map_err(Failure::failed)?;
+    Ok(sandbox::Options {
+        seed: settings.sandbox.seed,
+        time_scale: settings.demo.time_scale,
+        scenario,
+    })
 }
 
 fn introduce(settings: &Settings, folder: &Folder, base_url: &str, secret: &str) {
@@ -138,7 +159,10 @@ fn introduce(settings: &Settings, folder: &Folder, base_url: &str, secret: &str)
         Folder::Kept(path) => database(path).display().to_string(),
         Folder::Temporary(_) => "temporary, removed at the end (--keep DIR keeps it)".to_owned(),
     };
-    output::line(&format!("A sample campaign over simulated phones, {} times faster than life.", settings.demo.time_scale));
+    output::line(&format!(
+        "A sample campaign over simulated phones, {} times faster than life.",
+        settings.demo.time_scale
+    ));
     output::line(&format!("  address   {base_url}"));
     output::line(&format!("  reference {base_url}/docs"));
     output::line(&format!("  token     {secret}"));
@@ -158,13 +182,18 @@ async fn show(settings: &Settings, client: &ApiClient, stop: &CancellationToken)
     let mut view = View::new();
     let watching = async {
         let campaign_id = campaign::start(client).await?;
-        progress::watch(client, &campaign_id, settings.demo.exit_when_done, &mut view).await
+        progress::watch(
+            client,
+            &campaign_id,
+            settings.demo.exit_when_done,
+            &mut view,
+        )
+        .await
     };
     let outcome = tokio::select! {
         outcome = watching => outcome,
         () = stop.cancelled() => Ok(()),
         () = over => Ok(()),
     };
-    view.finish();
-    outcome
+    outcome.inspect(|()| view.finish())
 }

@@ -41,19 +41,38 @@ struct Finding {
 
 impl Finding {
     fn ok(check: &'static str, message: impl Into<String>) -> Self {
-        Self { check, grade: Grade::Ok, message: message.into(), remedy: None }
+        Self {
+            check,
+            grade: Grade::Ok,
+            message: message.into(),
+            remedy: None,
+        }
     }
 
     fn warn(check: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { check, grade: Grade::Warn, message: message.into(), remedy: Some(remedy.into()) }
+        Self {
+            check,
+            grade: Grade::Warn,
+            message: message.into(),
+            remedy: Some(remedy.into()),
+        }
     }
 
     fn fail(check: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { check, grade: Grade::Fail, message: message.into(), remedy: Some(remedy.into()) }
+        Self {
+            check,
+            grade: Grade::Fail,
+            message: message.into(),
+            remedy: Some(remedy.into()),
+        }
     }
 }
 
-pub(crate) async fn run(settings: &Settings, resolved: &Resolved, environment: &Environment) -> Outcome {
+pub(crate) async fn run(
+    settings: &Settings,
+    resolved: &Resolved,
+    environment: &Environment,
+) -> Outcome {
     let mut findings = checks::configuration(resolved, environment);
     let (store, finding) = checks::database(settings).await;
     findings.push(finding);
@@ -78,7 +97,12 @@ fn tell(settings: &Settings, findings: &[Finding]) {
         return;
     }
     for finding in findings {
-        output::line(&format!("{:<5} {:<14} {}", finding.grade.word(), finding.check, finding.message));
+        output::line(&format!(
+            "{:<5} {:<14} {}",
+            finding.grade.word(),
+            finding.check,
+            finding.message
+        ));
         if let Some(remedy) = &finding.remedy {
             output::line(&format!("{:20} -> {remedy}", ""));
         }

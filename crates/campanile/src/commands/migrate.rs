@@ -11,11 +11,17 @@ use crate::{output, storage};
 pub(crate) fn run(settings: &Settings) -> Outcome {
     let path = &settings.database;
     let shown = path.display();
-    let before = storage::version_on_disk(path).map_err(|error| Failure::failed(format!("cannot read {shown}: {error}; check its permissions")))?;
+    let before = storage::version_on_disk(path).map_err(|error| {
+        Failure::failed(format!(
+            "cannot read {shown}: {error}; check its permissions"
+        ))
+    })?;
     let store = storage::open(path, Access::Owner)?;
     drop(store);
     if settings.json {
-        output::json(&json!({ "database": path, "from_version": before, "schema_version": SCHEMA_VERSION }));
+        output::json(
+            &json!({ "database": path, "from_version": before, "schema_version": SCHEMA_VERSION }),
+        );
     } else {
         output::line(&format!("{shown} is at schema version {SCHEMA_VERSION}"));
     }

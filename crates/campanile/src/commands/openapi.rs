@@ -1,9 +1,7 @@
 //! `campanile openapi`.
 
-use crate::failure::Outcome;
 use crate::output;
 
-pub(crate) fn run() -> Outcome {
+pub(crate) fn run() {
     output::line(&api::openapi_json());
-    Ok(())
 }

@@ -14,7 +14,11 @@ pub(crate) async fn run(settings: &Settings) -> Outcome {
         Some(path) => read_scenario(path)?,
         None => Scenario::default(),
     };
-    let options = Options { seed: settings.sandbox.seed, time_scale: settings.sandbox.time_scale, scenario };
+    let options = Options {
+        seed: settings.sandbox.seed,
+        time_scale: settings.sandbox.time_scale,
+        scenario,
+    };
     let signals = StopSignals::listen()?;
     let listener = server::bind(&settings.sandbox.listen).await?;
     let address = listener.local_addr().map_err(Failure::failed)?;
@@ -25,8 +29,14 @@ pub(crate) async fn run(settings: &Settings) -> Outcome {
 
 fn read_scenario(path: &Path) -> Outcome<Scenario> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("cannot read the scenario {shown}: {error}; check the path and its permissions")))?;
-    let document = serde_json::from_str(&text).map_err(|error| Failure::usage(format!("{shown}: not JSON: {error}")))?;
-    Scenario::default().changed_by(&document).map_err(|error| Failure::usage(format!("{shown}: {error}")))
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::usage(format!(
+            "cannot read the scenario {shown}: {error}; check the path and its permissions"
+        ))
+    })?;
+    let document = serde_json::from_str(&text)
+        .map_err(|error| Failure::usage(format!("{shown}: not JSON: {error}")))?;
+    Scenario::default()
+        .changed_by(&document)
+        .map_err(|error| Failure::usage(format!("{shown}: {error}")))
 }

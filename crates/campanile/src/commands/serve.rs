@@ -22,7 +22,9 @@ pub(crate) async fn run(settings: &Settings) -> Outcome {
         Role::All | Role::Api => Some(server::bind(&settings.listen).await?),
         Role::Dialer => None,
     };
-    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let address = listener
+        .as_ref()
+        .and_then(|listener| listener.local_addr().ok());
     let store: Arc<dyn Store> = Arc::new(storage::open(&settings.database, Access::Owner)?);
     let vault = open_vault(settings, store.as_ref()).await?;
     bootstrap(settings, store.as_ref()).await?;
@@ -54,7 +56,9 @@ fn check_bootstrap_token(settings: &Settings) -> Outcome {
 
 /// Makes the first token, on an empty database only.
 async fn bootstrap(settings: &Settings, store: &dyn Store) -> Outcome {
-    let Some(secret) = &settings.bootstrap_token else { return Ok(()) };
+    let Some(secret) = &settings.bootstrap_token else {
+        return Ok(());
+    };
     if store.has_tokens().await.map_err(Failure::failed)? {
         tracing::info!("the database has tokens already: the bootstrap token is not used");
         return Ok(());
@@ -62,9 +66,15 @@ async fn bootstrap(settings: &Settings, store: &dyn Store) -> Outcome {
     let wanted = TokenSettings {
         tenant: "default".to_owned(),
         name: "bootstrap".to_owned(),
-        scopes: Scopes { read: true, write: true, admin: true },
+        scopes: Scopes {
+            read: true,
+            write: true,
+            admin: true,
+        },
     };
-    token::make(store, &wanted, secret).await.map_err(Failure::failed)?;
+    token::make(store, &wanted, secret)
+        .await
+        .map_err(Failure::failed)?;
     tracing::info!("made the tenant `default` with the bootstrap token");
     Ok(())
 }
@@ -90,10 +100,19 @@ async fn open_vault(settings: &Settings, store: &dyn Store) -> Outcome<Vault> {
 async fn has_credentials(store: &dyn Store) -> Outcome<bool> {
     let mut before = None;
     loop {
-        let page = store.list_tenants(PageRequest { limit: 200, before }).await.map_err(Failure::failed)?;
+        let page = store
+            .list_tenants(PageRequest { limit: 200, before })
+            .await
+            .map_err(Failure::failed)?;
         for tenant in &page.items {
-            let one = PageRequest { limit: 1, before: None };
-            let lines = store.list_lines(tenant.tenant_id, one).await.map_err(Failure::failed)?;
+            let one = PageRequest {
+                limit: 1,
+                before: None,
+            };
+            let lines = store
+                .list_lines(tenant.tenant_id, one)
+                .await
+                .map_err(Failure::failed)?;
             if !lines.items.is_empty() {
                 return Ok(true);
             }
@@ -107,11 +126,17 @@ async fn has_credentials(store: &dyn Store) -> Outcome<bool> {
 
 fn warn_about(settings: &Settings) {
     if settings.role == Role::Dialer {
-        tracing::warn!("role dialer on SQLite: no other process can serve the API on this file, so provider callbacks are not received and calls are followed by asking the provider");
+        tracing::warn!(
+            "role dialer on SQLite: no other process can serve the API on this file, so provider callbacks are not received and calls are followed by asking the provider"
+        );
     } else if settings.public_url.is_none() {
-        tracing::warn!("--public-url is not set: only the sandbox can call back; set it to where voice providers reach this server");
+        tracing::warn!(
+            "--public-url is not set: only the sandbox can call back; set it to where voice providers reach this server"
+        );
     }
     if settings.allow_private_networks {
-        tracing::warn!("--allow-private-networks is set: users of the API can make this server connect to private addresses");
+        tracing::warn!(
+            "--allow-private-networks is set: users of the API can make this server connect to private addresses"
+        );
     }
 }

@@ -6,7 +6,9 @@ use dialer::{SystemClock, SystemEntropy};
 use domain::TokenId;
 use domain::ambient::Clock;
 use serde_json::{Value, json};
-use store::{Caller, NewToken, PageRequest, Store, StoreResult, TenantRecord, TokenRecord, Written};
+use store::{
+    Caller, NewToken, PageRequest, Store, StoreResult, TenantRecord, TokenRecord, Written,
+};
 use store_sqlite::Access;
 
 use crate::config::{Settings, settings::TokenSettings};
@@ -20,7 +22,9 @@ const PAGE: u32 = 200;
 pub(crate) async fn create(settings: &Settings) -> Outcome {
     let store = storage::open(&settings.database, Access::Beside)?;
     let secret = api::token::generate(&SystemEntropy);
-    let token = make(&store, &settings.token, &secret).await.map_err(Failure::failed)?;
+    let token = make(&store, &settings.token, &secret)
+        .await
+        .map_err(Failure::failed)?;
     if settings.json {
         let mut shown = to_json(&token);
         shown["token"] = secret.into();
@@ -32,10 +36,18 @@ pub(crate) async fn create(settings: &Settings) -> Outcome {
 }
 
 /// Makes the token with this secret, and the tenant when it is missing.
-pub(crate) async fn make(store: &dyn Store, wanted: &TokenSettings, secret: &str) -> StoreResult<TokenRecord> {
+pub(crate) async fn make(
+    store: &dyn Store,
+    wanted: &TokenSettings,
+    secret: &str,
+) -> StoreResult<TokenRecord> {
     let now = SystemClock.now();
     let tenant = store.ensure_tenant(&wanted.tenant, now).await?;
-    let caller = Caller { tenant_id: tenant.tenant_id, token_id: None, now };
+    let caller = Caller {
+        tenant_id: tenant.tenant_id,
+        token_id: None,
+        now,
+    };
     let token = NewToken {
         name: wanted.name.clone(),
         scopes: wanted.scopes,
@@ -45,7 +57,9 @@ pub(crate) async fn make(store: &dyn Store, wanted: &TokenSettings, secret: &str
     };
     match store.create_token(caller, token, None).await? {
         Written::Fresh(token) => Ok(token),
-        Written::Replayed(_) => Err(store::StoreError::Corrupt("a token was replayed without a key".to_owned())),
+        Written::Replayed(_) => Err(store::StoreError::Corrupt(
+            "a token was replayed without a key".to_owned(),
+        )),
     }
 }
 
@@ -74,7 +88,10 @@ pub(crate) async fn list(settings: &Settings) -> Outcome {
             ]
         })
         .collect();
-    output::rows(&["id", "name", "scopes", "token", "state", "created"], &rows);
+    output::rows(
+        &["id", "name", "scopes", "token", "state", "created"],
+        &rows,
+    );
     Ok(())
 }
 
@@ -86,8 +103,15 @@ pub(crate) async fn disable(settings: &Settings, wanted: &str) -> Outcome {
     };
     let tokens = all_tokens(&store, &tenant).await?;
     let token = choose(&tokens, wanted)?;
-    let caller = Caller { tenant_id: tenant.tenant_id, token_id: None, now: SystemClock.now() };
-    let token = store.set_token_enabled(caller, token.token_id, false).await.map_err(Failure::failed)?;
+    let caller = Caller {
+        tenant_id: tenant.tenant_id,
+        token_id: None,
+        now: SystemClock.now(),
+    };
+    let token = store
+        .set_token_enabled(caller, token.token_id, false)
+        .await
+        .map_err(Failure::failed)?;
     if settings.json {
         output::json(&to_json(&token));
     } else {
@@ -98,14 +122,22 @@ pub(crate) async fn disable(settings: &Settings, wanted: &str) -> Outcome {
 
 /// The token with this id or, when only one has it, this name.
 fn choose<'a>(tokens: &'a [TokenRecord], wanted: &str) -> Outcome<&'a TokenRecord> {
-    if let Some(token) = parse_id(wanted).and_then(|id| tokens.iter().find(|token| token.token_id == id)) {
+    if let Some(token) =
+        parse_id(wanted).and_then(|id| tokens.iter().find(|token| token.token_id == id))
+    {
         return Ok(token);
     }
-    let mut named = tokens.iter().filter(|token| token.name == wanted && token.enabled);
+    let mut named = tokens
+        .iter()
+        .filter(|token| token.name == wanted && token.enabled);
     match (named.next(), named.next()) {
         (Some(token), None) => Ok(token),
-        (Some(_), Some(_)) => Err(Failure::failed(format!("several enabled tokens are named \"{wanted}\": give the id, see `campanile token list`"))),
-        (None, _) => Err(Failure::failed(format!("there is no enabled token \"{wanted}\": see `campanile token list`"))),
+        (Some(_), Some(_)) => Err(Failure::failed(format!(
+            "several enabled tokens are named \"{wanted}\": give the id, see `campanile token list`"
+        ))),
+        (None, _) => Err(Failure::failed(format!(
+            "there is no enabled token \"{wanted}\": see `campanile token list`"
+        ))),
     }
 }
 
@@ -115,7 +147,10 @@ fn global_id(token_id: TokenId) -> String {
 }
 
 fn parse_id(text: &str) -> Option<TokenId> {
-    let decoded = STANDARD_NO_PAD.decode(text.trim_end_matches('=')).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let decoded = STANDARD_NO_PAD
+        .decode(text.trim_end_matches('='))
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
     let plain = decoded.as_deref().unwrap_or(text);
     let number = plain.strip_prefix(TokenId::NOUN)?.strip_prefix(':')?;
     number.parse().ok().map(TokenId::from_raw)
@@ -137,20 +172,30 @@ fn to_json(token: &TokenRecord) -> Value {
 fn open_existing(settings: &Settings) -> Outcome<store_sqlite::SqliteStore> {
     if !settings.database.exists() {
         let shown = settings.database.display();
-        return Err(Failure::failed(format!("there is no database {shown}: check --database-url, or make one with `campanile token create`")));
+        return Err(Failure::failed(format!(
+            "there is no database {shown}: check --database-url, or make one with `campanile token create`"
+        )));
     }
     storage::open(&settings.database, Access::Beside)
 }
 
 fn unknown_tenant(settings: &Settings) -> Failure {
     let name = &settings.token.tenant;
-    Failure::failed(format!("there is no tenant \"{name}\": check --tenant, or make it with `campanile token create --tenant {name}`"))
+    Failure::failed(format!(
+        "there is no tenant \"{name}\": check --tenant, or make it with `campanile token create --tenant {name}`"
+    ))
 }
 
 async fn find_tenant(store: &dyn Store, name: &str) -> Outcome<Option<TenantRecord>> {
     let mut before = None;
     loop {
-        let page = store.list_tenants(PageRequest { limit: PAGE, before }).await.map_err(Failure::failed)?;
+        let page = store
+            .list_tenants(PageRequest {
+                limit: PAGE,
+                before,
+            })
+            .await
+            .map_err(Failure::failed)?;
         if let Some(tenant) = page.items.into_iter().find(|tenant| tenant.name == name) {
             return Ok(Some(tenant));
         }
@@ -164,8 +209,14 @@ async fn find_tenant(store: &dyn Store, name: &str) -> Outcome<Option<TenantReco
 async fn all_tokens(store: &dyn Store, tenant: &TenantRecord) -> Outcome<Vec<TokenRecord>> {
     let (mut tokens, mut before) = (Vec::new(), None);
     loop {
-        let request = PageRequest { limit: PAGE, before };
-        let page = store.list_tokens(tenant.tenant_id, request).await.map_err(Failure::failed)?;
+        let request = PageRequest {
+            limit: PAGE,
+            before,
+        };
+        let page = store
+            .list_tokens(tenant.tenant_id, request)
+            .await
+            .map_err(Failure::failed)?;
         tokens.extend(page.items);
         match page.next {
             Some(next) => before = Some(next),
@@ -181,7 +232,11 @@ mod tests {
     #[test]
     fn a_token_id_is_read_in_every_form_the_api_takes() {
         let id = TokenId::from_raw(42);
-        for text in [global_id(id), global_id(id).trim_end_matches('=').to_owned(), "ApiToken:42".to_owned()] {
+        for text in [
+            global_id(id),
+            global_id(id).trim_end_matches('=').to_owned(),
+            "ApiToken:42".to_owned(),
+        ] {
             assert_eq!(parse_id(&text), Some(id), "{text}");
         }
         for text in ["42", "Tenant:42", "ci", ""] {

@@ -373,9 +373,12 @@ mod tests {
             let row = page
                 .lines()
                 .find(|line| line.starts_with(&format!("| `{}` |", setting.key)));
-            let row = row.unwrap_or_else(|| panic!("docs/configuration.md has no row for {}", setting.key));
+            let row = row
+                .unwrap_or_else(|| panic!("docs/configuration.md has no row for {}", setting.key));
             assert!(row.contains(&setting.variable()), "{row}");
-            let default = setting.default.map_or("unset".to_owned(), |default| format!("`{default}`"));
+            let default = setting
+                .default
+                .map_or("unset".to_owned(), |default| format!("`{default}`"));
             assert!(row.contains(&default), "{row} lacks {default}");
             if let Some(flag) = setting.flag {
                 assert!(row.contains(&format!("`--{flag}`")), "{row}");

@@ -85,13 +85,22 @@ pub(crate) struct DemoSettings {
 impl Settings {
     /// Parses everything; lists every fault.
     pub(crate) fn parse(resolved: &Resolved) -> Outcome<Self> {
-        let mut reader = Reader { resolved, faults: Vec::new() };
+        let mut reader = Reader {
+            resolved,
+            faults: Vec::new(),
+        };
         let settings = Self::read(&mut reader);
-        if reader.faults.is_empty() { Ok(settings) } else { Err(Failure::usage(reader.faults.join("\n"))) }
+        if reader.faults.is_empty() {
+            Ok(settings)
+        } else {
+            Err(Failure::usage(reader.faults.join("\n")))
+        }
     }
 
     fn read(reader: &mut Reader<'_>) -> Self {
-        let database = reader.parsed("database_url", database_path).unwrap_or_default();
+        let database = reader
+            .parsed("database_url", database_path)
+            .unwrap_or_default();
         let key_file = reader.optional("secret_key_file").map(PathBuf::from);
         Self {
             listen: reader.parsed("listen", address).unwrap_or_default(),
@@ -104,8 +113,12 @@ impl Settings {
             api_rate_limit: reader.whole("api_rate_limit").unwrap_or(1),
             api_rate_burst: reader.whole("api_rate_burst").unwrap_or(1),
             max_connections: reader.whole("max_connections").unwrap_or(1),
-            log_format: reader.parsed("log_format", log_format).unwrap_or(LogFormat::Text),
-            log_level: reader.parsed("log_level", crate::logging::checked_level).unwrap_or_default(),
+            log_format: reader
+                .parsed("log_format", log_format)
+                .unwrap_or(LogFormat::Text),
+            log_level: reader
+                .parsed("log_level", crate::logging::checked_level)
+                .unwrap_or_default(),
             log_level_is_chosen: reader.is_chosen("log_level"),
             json: reader.switch("json"),
             token: TokenSettings {
@@ -143,7 +156,9 @@ impl Reader<'_> {
     }
 
     fn is_chosen(&self, key: &str) -> bool {
-        self.resolved.get(key).is_some_and(|(_, origin)| *origin != Origin::Default)
+        self.resolved
+            .get(key)
+            .is_some_and(|(_, origin)| *origin != Origin::Default)
     }
 
     fn parsed<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
@@ -152,7 +167,11 @@ impl Reader<'_> {
             Ok(parsed) => Some(parsed),
             Err(fault) => {
                 // A file has many keys, a flag or variable names its own.
-                let place = if matches!(origin, Origin::File(_)) { format!("{origin}: {key}") } else { origin.to_string() };
+                let place = if matches!(origin, Origin::File(_)) {
+                    format!("{origin}: {key}")
+                } else {
+                    origin.to_string()
+                };
                 self.faults.push(format!("{place}: {fault}"));
                 None
             }
@@ -174,7 +193,10 @@ impl Reader<'_> {
             _ => (0, u64::MAX),
         };
         self.parsed(key, |text| {
-            let number = text.parse::<u64>().ok().filter(|number| (low..=high).contains(number));
+            let number = text
+                .parse::<u64>()
+                .ok()
+                .filter(|number| (low..=high).contains(number));
             let number = number.and_then(|number| T::try_from(number).ok());
             number.ok_or_else(|| format!("\"{text}\" is not a whole number from {low} to {high}"))
         })
@@ -187,7 +209,8 @@ impl Reader<'_> {
         };
         let read = |text: &str| {
             let number = text.parse::<f64>().ok();
-            let number = number.filter(|number| (f64::from(low)..=f64::from(high)).contains(number));
+            let number =
+                number.filter(|number| (f64::from(low)..=f64::from(high)).contains(number));
             number.ok_or_else(|| format!("\"{text}\" is not a number from {low} to {high}"))
         };
         self.parsed(key, read).unwrap_or(1.0)
@@ -198,7 +221,9 @@ fn address(text: &str) -> Result<String, String> {
     let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
     match port.map(|(_, port)| port.parse::<u16>()) {
         Some(Ok(_)) => Ok(text.to_owned()),
-        _ => Err(format!("\"{text}\" is not an address with a port, as in 127.0.0.1:8080")),
+        _ => Err(format!(
+            "\"{text}\" is not an address with a port, as in 127.0.0.1:8080"
+        )),
     }
 }
 
@@ -207,10 +232,15 @@ fn database_path(text: &str) -> Result<PathBuf, String> {
         return Err("PostgreSQL is not supported yet; use sqlite://FILE".to_owned());
     }
     let Some(path) = text.strip_prefix("sqlite://") else {
-        return Err(format!("\"{}\" is not a database URL; use sqlite://FILE, as in sqlite://campanile.db", without_password(text)));
+        return Err(format!(
+            "\"{}\" is not a database URL; use sqlite://FILE, as in sqlite://campanile.db",
+            without_password(text)
+        ));
     };
     if path.is_empty() || path.ends_with('/') || path.starts_with(':') || path.contains('?') {
-        return Err(format!("\"{text}\" does not name a database file; use sqlite://FILE, as in sqlite:///var/lib/campanile/campanile.db"));
+        return Err(format!(
+            "\"{text}\" does not name a database file; use sqlite://FILE, as in sqlite:///var/lib/campanile/campanile.db"
+        ));
     }
     Ok(PathBuf::from(path))
 }
@@ -234,11 +264,20 @@ fn beside(database: &std::path::Path) -> PathBuf {
 }
 
 fn public_url(text: &str) -> Result<Url, String> {
-    let wrong = || format!("\"{text}\" is not a web address of this server, as in https://calls.example.com");
+    let wrong = || {
+        format!("\"{text}\" is not a web address of this server, as in https://calls.example.com")
+    };
     let url = Url::parse(text).map_err(|_| wrong())?;
     let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
-    let is_plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
-    if is_web && is_plain { Ok(url) } else { Err(wrong()) }
+    let is_plain = url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    if is_web && is_plain {
+        Ok(url)
+    } else {
+        Err(wrong())
+    }
 }
 
 fn role(text: &str) -> Result<Role, String> {
@@ -259,14 +298,30 @@ fn log_format(text: &str) -> Result<LogFormat, String> {
 }
 
 fn name(text: &str) -> Result<String, String> {
-    let is_sane = !text.trim().is_empty() && text.chars().count() <= 100 && !text.chars().any(char::is_control);
-    if is_sane { Ok(text.to_owned()) } else { Err(format!("{text:?} is not a name: use 1 to 100 printable characters")) }
+    let is_sane = !text.trim().is_empty()
+        && text.chars().count() <= 100
+        && !text.chars().any(char::is_control);
+    if is_sane {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "{text:?} is not a name: use 1 to 100 printable characters"
+        ))
+    }
 }
 
 fn scopes(text: &str) -> Result<Scopes, String> {
-    let names = || text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let names = || {
+        text.split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+    };
     let scopes = Scopes::from_names(names()).filter(|_| names().next().is_some());
-    scopes.ok_or_else(|| format!("\"{text}\" is not a list of scopes; use read, write and admin, separated by commas"))
+    scopes.ok_or_else(|| {
+        format!(
+            "\"{text}\" is not a list of scopes; use read, write and admin, separated by commas"
+        )
+    })
 }
 
 #[cfg(test)]
@@ -277,7 +332,10 @@ mod tests {
     use crate::config::sources::Environment;
 
     fn with(flags: &[(&'static str, &str)]) -> Outcome<Settings> {
-        let flags: HashMap<_, _> = flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+        let flags: HashMap<_, _> = flags
+            .iter()
+            .map(|(key, value)| (*key, (*value).to_owned()))
+            .collect();
         Settings::parse(&Resolved::find(&flags, &Environment::default(), None).unwrap())
     }
 
@@ -293,11 +351,19 @@ mod tests {
 
     #[test]
     fn every_fault_is_listed_with_its_origin() {
-        let fault = with(&[("listen", "8080"), ("api_rate_limit", "many"), ("public_url", "calls.example.com")]);
-        let Err(Failure::Usage(text)) = fault else { panic!("{fault:?}") };
+        let fault = with(&[
+            ("listen", "8080"),
+            ("api_rate_limit", "many"),
+            ("public_url", "calls.example.com"),
+        ]);
+        let Err(Failure::Usage(text)) = fault else {
+            panic!("{fault:?}")
+        };
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3);
-        assert!(lines.iter().any(|line| line.starts_with("flag --api-rate-limit: \"many\" is not a whole number from 1")));
+        assert!(lines.iter().any(|line| {
+            line.starts_with("flag --api-rate-limit: \"many\" is not a whole number from 1")
+        }));
     }
 
     #[test]
@@ -309,7 +375,9 @@ mod tests {
             ("sqlite://:memory:", "does not name"),
             ("sqlite://a.db?mode=ro", "does not name"),
         ] {
-            let Err(Failure::Usage(text)) = with(&[("database_url", url)]) else { panic!("{url}") };
+            let Err(Failure::Usage(text)) = with(&[("database_url", url)]) else {
+                panic!("{url}")
+            };
             assert!(text.contains(remedy), "{text}");
             assert!(!text.contains("secret"), "{text}");
         }

@@ -52,21 +52,27 @@ pub(crate) struct Environment {
 impl Environment {
     /// Reads the process's variables.
     pub(crate) fn read() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one reader of the environment"
+        )]
         let all = std::env::vars_os();
         let ours = all.filter_map(|(name, value)| {
             let name = name.into_string().ok()?;
             // An empty variable is how compose files and shells say "unset".
             (name.starts_with("CAMPANILE_") && !value.is_empty()).then_some((name, value))
         });
-        Self { variables: ours.collect() }
+        Self {
+            variables: ours.collect(),
+        }
     }
 
     /// Variables that look like settings and are none, with the one that may be meant. Only a
     /// warning: container platforms set variables like `CAMPANILE_PORT` by themselves.
     pub(crate) fn unknown(&self) -> Vec<(String, Option<String>)> {
         let known: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
-        let is_unknown = |name: &&String| !known.contains(name) && !OTHER_VARIABLES.contains(&name.as_str());
+        let is_unknown =
+            |name: &&String| !known.contains(name) && !OTHER_VARIABLES.contains(&name.as_str());
         let unknown = self.variables.keys().filter(is_unknown);
         unknown
             .map(|name| {
@@ -77,9 +83,12 @@ impl Environment {
     }
 
     fn text(&self, name: &str) -> Result<Option<String>, String> {
-        let Some(value) = self.variables.get(name) else { return Ok(None) };
+        let Some(value) = self.variables.get(name) else {
+            return Ok(None);
+        };
         let text = value.clone().into_string();
-        text.map(Some).map_err(|_| format!("environment {name}: the value is not UTF-8"))
+        text.map(Some)
+            .map_err(|_| format!("environment {name}: the value is not UTF-8"))
     }
 }
 
@@ -103,10 +112,12 @@ impl Resolved {
         let mut faults = Vec::new();
         let mut values = HashMap::new();
         for setting in SETTINGS {
-            let from_environment = environment.text(&setting.variable()).unwrap_or_else(|fault| {
-                faults.push(fault);
-                None
-            });
+            let from_environment = environment
+                .text(&setting.variable())
+                .unwrap_or_else(|fault| {
+                    faults.push(fault);
+                    None
+                });
             let found = if let Some(value) = flags.get(setting.key) {
                 let flag = setting.flag.unwrap_or(setting.key);
                 Some((value.clone(), Origin::Flag(flag.to_owned())))
@@ -115,25 +126,38 @@ impl Resolved {
             } else if let (Some(value), Some(file)) = (from_file.remove(setting.key), &file) {
                 Some((value, Origin::File(file.clone())))
             } else {
-                setting.default.map(|value| (value.to_owned(), Origin::Default))
+                setting
+                    .default
+                    .map(|value| (value.to_owned(), Origin::Default))
             };
             if let Some(found) = found {
                 values.insert(setting.key, found);
             }
         }
-        if faults.is_empty() { Ok(Self { values, file }) } else { Err(Failure::usage(faults.join("\n"))) }
+        if faults.is_empty() {
+            Ok(Self { values, file })
+        } else {
+            Err(Failure::usage(faults.join("\n")))
+        }
     }
 
     /// The value of this key and where it came from.
     pub(crate) fn get(&self, key: &str) -> Option<(&str, &Origin)> {
-        self.values.get(key).map(|(value, origin)| (value.as_str(), origin))
+        self.values
+            .get(key)
+            .map(|(value, origin)| (value.as_str(), origin))
     }
 }
 
 /// The file's path, if there is one, and its values by key.
-fn read_file(named: Option<&Path>, environment: &Environment) -> Outcome<(Option<PathBuf>, HashMap<&'static str, String>)> {
+fn read_file(
+    named: Option<&Path>,
+    environment: &Environment,
+) -> Outcome<(Option<PathBuf>, HashMap<&'static str, String>)> {
     let from_environment = environment.text(FILE_VARIABLE).map_err(Failure::Usage)?;
-    let named = named.map(Path::to_owned).or(from_environment.map(PathBuf::from));
+    let named = named
+        .map(Path::to_owned)
+        .or(from_environment.map(PathBuf::from));
     let path = named.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -142,10 +166,13 @@ fn read_file(named: Option<&Path>, environment: &Environment) -> Outcome<(Option
         }
         Err(error) => {
             let shown = path.display();
-            return Err(Failure::usage(format!("cannot read the configuration file {shown}: {error}; check the path and its permissions")));
+            return Err(Failure::usage(format!(
+                "cannot read the configuration file {shown}: {error}; check the path and its permissions"
+            )));
         }
     };
-    let values = parse_file(&text, &path.display().to_string()).map_err(|faults| Failure::usage(faults.join("\n")))?;
+    let values = parse_file(&text, &path.display().to_string())
+        .map_err(|faults| Failure::usage(faults.join("\n")))?;
     Ok((Some(path), values))
 }
 
@@ -163,7 +190,9 @@ fn parse_file(text: &str, shown: &str) -> Result<HashMap<&'static str, String>, 
         let line = line_of(offset);
         let Some(setting) = Setting::find(&key) else {
             let near = nearest(&key, SETTINGS.iter().map(|setting| setting.key));
-            let hint = near.map_or("see `campanile config` for all keys".to_owned(), |near| format!("did you mean \"{near}\"?"));
+            let hint = near.map_or("see `campanile config` for all keys".to_owned(), |near| {
+                format!("did you mean \"{near}\"?")
+            });
             faults.push(format!("{shown}:{line}: unknown key \"{key}\"; {hint}"));
             continue;
         };
@@ -174,14 +203,28 @@ fn parse_file(text: &str, shown: &str) -> Result<HashMap<&'static str, String>, 
             Err(expected) => faults.push(format!("{shown}:{line}: {key} must be {expected}")),
         }
     }
-    if faults.is_empty() { Ok(values) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(values)
+    } else {
+        Err(faults)
+    }
 }
 
 /// Tables become dotted keys; each with the offset of its name.
-fn flatten<'a>(table: &'a DeTable<'a>, prefix: &str, entries: &mut Vec<(String, usize, &'a DeValue<'a>)>) {
+fn flatten<'a>(
+    table: &'a DeTable<'a>,
+    prefix: &str,
+    entries: &mut Vec<(String, usize, &'a DeValue<'a>)>,
+) {
     for (name, value) in table {
-        let key = if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
-        let is_section = SETTINGS.iter().any(|setting| setting.key.starts_with(&format!("{key}.")));
+        let key = if prefix.is_empty() {
+            name.get_ref().to_string()
+        } else {
+            format!("{prefix}.{}", name.get_ref())
+        };
+        let is_section = SETTINGS
+            .iter()
+            .any(|setting| setting.key.starts_with(&format!("{key}.")));
         match value.get_ref() {
             DeValue::Table(inner) if is_section => flatten(inner, &key, entries),
             other => entries.push((key, name.span().start, other)),
@@ -193,12 +236,19 @@ fn flatten<'a>(table: &'a DeTable<'a>, prefix: &str, entries: &mut Vec<(String, 
 fn to_text(value: &DeValue<'_>, kind: Kind) -> Result<String, &'static str> {
     match (kind, value) {
         (Kind::Switch, DeValue::Boolean(switch)) => Ok(switch.to_string()),
-        (Kind::Whole(..) | Kind::Number(..), DeValue::Integer(number)) if number.radix() == 10 => Ok(number.to_string()),
+        (Kind::Whole(..) | Kind::Number(..), DeValue::Integer(number)) if number.radix() == 10 => {
+            Ok(number.to_string())
+        }
         (Kind::Number(..), DeValue::Float(number)) => Ok(number.to_string()),
         (Kind::Text | Kind::Choice(_) | Kind::Words, DeValue::String(text)) => Ok(text.to_string()),
         (Kind::Words, DeValue::Array(words)) => {
-            let words: Option<Vec<&str>> = words.iter().map(|word: &Spanned<DeValue<'_>>| word.get_ref().as_str()).collect();
-            words.map(|words| words.join(",")).ok_or("a list of texts in quotes")
+            let words: Option<Vec<&str>> = words
+                .iter()
+                .map(|word: &Spanned<DeValue<'_>>| word.get_ref().as_str())
+                .collect();
+            words
+                .map(|words| words.join(","))
+                .ok_or("a list of texts in quotes")
         }
         (Kind::Switch, _) => Err("true or false"),
         (Kind::Whole(..), _) => Err("a whole number"),
@@ -242,17 +292,32 @@ mod tests {
 
     #[test]
     fn a_flag_wins_over_a_variable_and_that_over_the_default() {
-        let variables = [("CAMPANILE_ROLE", "api"), ("CAMPANILE_LISTEN", "h:1"), ("CAMPANILE_DATABSE_URL", "x")];
+        let variables = [
+            ("CAMPANILE_ROLE", "api"),
+            ("CAMPANILE_LISTEN", "h:1"),
+            ("CAMPANILE_DATABSE_URL", "x"),
+        ];
         let environment = Environment {
-            variables: variables.map(|(name, value)| (name.to_owned(), value.into())).into(),
+            variables: variables
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .into(),
         };
         let flags = HashMap::from([("listen", "h:2".to_owned())]);
         let resolved = Resolved::find(&flags, &environment, None).unwrap();
-        assert_eq!(resolved.get("listen"), Some(("h:2", &Origin::Flag("listen".to_owned()))));
-        assert_eq!(resolved.get("role"), Some(("api", &Origin::Environment("CAMPANILE_ROLE".to_owned()))));
+        assert_eq!(
+            resolved.get("listen"),
+            Some(("h:2", &Origin::Flag("listen".to_owned())))
+        );
+        assert_eq!(
+            resolved.get("role"),
+            Some(("api", &Origin::Environment("CAMPANILE_ROLE".to_owned())))
+        );
         assert_eq!(resolved.get("log_format"), Some(("text", &Origin::Default)));
         assert_eq!(resolved.get("public_url"), None);
-        let unknown = vec![("CAMPANILE_DATABSE_URL".to_owned(), Some("CAMPANILE_DATABASE_URL".to_owned()))];
+        let unknown = vec![(
+            "CAMPANILE_DATABSE_URL".to_owned(),
+            Some("CAMPANILE_DATABASE_URL".to_owned()),
+        )];
         assert_eq!(environment.unknown(), unknown);
     }
 }

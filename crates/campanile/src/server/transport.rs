@@ -18,16 +18,24 @@ pub(crate) struct ProviderNetwork {
 
 impl ProviderNetwork {
     /// The network with this sandbox, whose address has no trailing slash.
-    pub(crate) fn new(allow_private_networks: bool, sandbox_base_url: Option<&str>) -> Outcome<Self> {
+    pub(crate) fn new(
+        allow_private_networks: bool,
+        sandbox_base_url: Option<&str>,
+    ) -> Outcome<Self> {
         let make = |allow_private_networks| {
-            let made = HttpTransport::new(TransportOptions { allow_private_networks });
+            let made = HttpTransport::new(TransportOptions {
+                allow_private_networks,
+            });
             made.map_err(|error| Failure::failed(format!("TLS cannot be set up: {error}")))
         };
         let sandbox = match sandbox_base_url {
             Some(base_url) => Some((base_url.to_owned(), make(true)?)),
             None => None,
         };
-        Ok(Self { outside: make(allow_private_networks)?, sandbox })
+        Ok(Self {
+            outside: make(allow_private_networks)?,
+            sandbox,
+        })
     }
 
     fn route(&self, url: &str) -> &HttpTransport {
@@ -52,7 +60,9 @@ impl Transport for ProviderNetwork {
         timeout: Duration,
         guard: SendGuard,
     ) -> Result<ProviderAnswer, TransportError> {
-        self.route(&request.url).place(request, timeout, guard).await
+        self.route(&request.url)
+            .place(request, timeout, guard)
+            .await
     }
 
     async fn exchange(
@@ -73,7 +83,12 @@ mod tests {
         let base = "http://127.0.0.1:4000/vapi";
         assert!(is_below("http://127.0.0.1:4000/vapi/call", base));
         assert!(is_below("http://127.0.0.1:4000/vapi?limit=1", base));
-        for url in ["http://127.0.0.1:40000/vapi", "http://127.0.0.1:4000/vapid", "http://127.0.0.1:4000/control", "http://10.0.0.1/vapi"] {
+        for url in [
+            "http://127.0.0.1:40000/vapi",
+            "http://127.0.0.1:4000/vapid",
+            "http://127.0.0.1:4000/control",
+            "http://10.0.0.1/vapi",
+        ] {
             assert!(!is_below(url, base), "{url}");
         }
     }

@@ -1,0 +1,16 @@
+//! The binary from outside, as a user meets it, and the shape of the workspace.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
+mod cli;
+mod demo;
+mod doctor;
+mod layering;
+mod program;
+mod readme;
+mod serve;
+mod token;

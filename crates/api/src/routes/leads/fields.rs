@@ -162,10 +162,9 @@ impl Reader<'_> {
 
 /// Whether `value` has more than `levels` levels of objects and lists.
 fn is_deeper(value: &Value, levels: usize) -> bool {
-    let below = |value: &Value| levels == 0 || is_deeper(value, levels - 1);
     match value {
-        Value::Object(fields) => levels == 0 || fields.values().any(below),
-        Value::Array(items) => levels == 0 || items.iter().any(below),
+        Value::Object(fields) => levels == 0 || fields.values().any(|value| is_deeper(value, levels - 1)),
+        Value::Array(items) => levels == 0 || items.iter().any(|value| is_deeper(value, levels - 1)),
         _ => false,
     }
 }

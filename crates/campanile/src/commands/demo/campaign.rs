@@ -36,19 +36,34 @@ pub(super) async fn start(client: &ApiClient) -> Outcome<String> {
         "max_concurrent_calls": CONCURRENCY,
         "max_calls_per_second": 1,
     });
-    let provider_id = text_of(&client.post("/api/v2/voice-providers", &provider).await?, "tenant_voice_provider_id")?;
-    let numbers: Vec<Value> = (1..=NUMBERS).map(|number| json!({ "phone_number_id": format!("pn_{number:03}") })).collect();
+    let provider_id = text_of(
+        &client.post("/api/v2/voice-providers", &provider).await?,
+        "tenant_voice_provider_id",
+    )?;
+    let numbers: Vec<Value> = (1..=NUMBERS)
+        .map(|number| json!({ "phone_number_id": format!("pn_{number:03}") }))
+        .collect();
     let pool = json!({
         "name": "Demo numbers",
         "tenant_voice_provider_id": provider_id,
         "strategy": "LEAST_RECENTLY_USED",
         "phone_numbers": numbers,
     });
-    let pool_id = text_of(&client.post("/api/v2/phone-number-pools", &pool).await?, "phone_number_pool_id")?;
-    let campaign = client.post("/api/v2/voice-campaigns", &settings(&provider_id, &pool_id)).await?;
+    let pool_id = text_of(
+        &client.post("/api/v2/phone-number-pools", &pool).await?,
+        "phone_number_pool_id",
+    )?;
+    let campaign = client
+        .post("/api/v2/voice-campaigns", &settings(&provider_id, &pool_id))
+        .await?;
     let campaign_id = text_of(&campaign, "campaign_id")?;
     add_leads(client, &campaign_id).await?;
-    client.post(&format!("/api/v2/voice-campaigns/{campaign_id}/start"), &json!({})).await?;
+    client
+        .post(
+            &format!("/api/v2/voice-campaigns/{campaign_id}/start"),
+            &json!({}),
+        )
+        .await?;
     Ok(campaign_id)
 }
 
@@ -74,7 +89,10 @@ fn settings(provider_id: &str, pool_id: &str) -> Value {
 async fn add_leads(client: &ApiClient, campaign_id: &str) -> Outcome {
     let leads: Vec<Value> = (0..LEADS).map(lead).collect();
     let path = format!("/api/v2/voice-campaigns/{campaign_id}/leads/bulk");
-    let import_id = text_of(&client.post(&path, &Value::Array(leads)).await?, "import_id")?;
+    let import_id = text_of(
+        &client.post(&path, &Value::Array(leads)).await?,
+        "import_id",
+    )?;
     for _ in 0..IMPORT_POLLS {
         let import = client.get(&format!("/api/v2/imports/{import_id}")).await?;
         if !import["data"]["finished_at"].is_null() {
@@ -107,7 +125,9 @@ mod tests {
 
     #[test]
     fn every_lead_has_a_number_of_its_own_that_is_kept_for_fiction() {
-        let numbers: BTreeSet<String> = (0..LEADS).map(|index| lead(index)["phone_number"].to_string()).collect();
+        let numbers: BTreeSet<String> = (0..LEADS)
+            .map(|index| lead(index)["phone_number"].to_string())
+            .collect();
         assert_eq!(numbers.len(), LEADS);
         assert!(numbers.iter().all(|number| number.contains("55501")));
     }

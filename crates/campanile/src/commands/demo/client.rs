@@ -24,7 +24,11 @@ pub(super) struct ApiClient {
 
 impl ApiClient {
     pub(super) fn new(base_url: String, token: String) -> Self {
-        Self { client: Client::builder(TokioExecutor::new()).build_http(), base_url, token }
+        Self {
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            base_url,
+            token,
+        }
     }
 
     pub(super) async fn get(&self, path: &str) -> Outcome<Value> {
@@ -46,24 +50,39 @@ impl ApiClient {
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let request = request.body(Full::new(body)).map_err(|error| failed(error.to_string()))?;
+        let request = request
+            .body(Full::new(body))
+            .map_err(|error| failed(error.to_string()))?;
         let exchange = async {
-            let response = self.client.request(request).await.map_err(|error| failed(error.to_string()))?;
+            let response = self
+                .client
+                .request(request)
+                .await
+                .map_err(|error| failed(error.to_string()))?;
             let (parts, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| failed(error.to_string()))?;
+            let body = Limited::new(body, MAX_ANSWER_BYTES)
+                .collect()
+                .await
+                .map_err(|error| failed(error.to_string()))?;
             Ok((parts.status, body.to_bytes()))
         };
         let answered = tokio::time::timeout(TIMEOUT, exchange).await;
-        let (status, body) = answered.unwrap_or_else(|_| Err(failed("no answer in time".to_owned())))?;
+        let (status, body) =
+            answered.unwrap_or_else(|_| Err(failed("no answer in time".to_owned())))?;
         if !status.is_success() {
-            return Err(failed(format!("{status} {}", String::from_utf8_lossy(&body))));
+            return Err(failed(format!(
+                "{status} {}",
+                String::from_utf8_lossy(&body)
+            )));
         }
-        serde_json::from_slice(&body).map_err(|error| failed(format!("the answer is not JSON: {error}")))
+        serde_json::from_slice(&body)
+            .map_err(|error| failed(format!("the answer is not JSON: {error}")))
     }
 }
 
 /// The text at this key of `data`.
 pub(super) fn text_of(answer: &Value, key: &str) -> Outcome<String> {
     let text = answer["data"][key].as_str();
-    text.map(str::to_owned).ok_or_else(|| Failure::failed(format!("the answer lacks {key}: {answer}")))
+    text.map(str::to_owned)
+        .ok_or_else(|| Failure::failed(format!("the answer lacks {key}: {answer}")))
 }

@@ -49,7 +49,12 @@ pub(super) struct Call {
 }
 
 /// Shows the campaign again and again; returns when it is done, if that is wanted.
-pub(super) async fn watch(client: &ApiClient, campaign_id: &str, until_done: bool, view: &mut View) -> Outcome {
+pub(super) async fn watch(
+    client: &ApiClient,
+    campaign_id: &str,
+    until_done: bool,
+    view: &mut View,
+) -> Outcome {
     let mut watcher = Watcher::new(client, campaign_id);
     loop {
         let progress = watcher.look().await?;
@@ -73,7 +78,13 @@ struct Watcher<'a> {
 
 impl<'a> Watcher<'a> {
     fn new(client: &'a ApiClient, campaign_id: &'a str) -> Self {
-        Self { client, campaign_id, started_at: SystemClock.now(), history: Vec::new(), names: HashMap::new() }
+        Self {
+            client,
+            campaign_id,
+            started_at: SystemClock.now(),
+            history: Vec::new(),
+            names: HashMap::new(),
+        }
     }
 
     async fn look(&mut self) -> Outcome<Progress> {
@@ -81,9 +92,17 @@ impl<'a> Watcher<'a> {
         let campaign = self.client.get(&path).await?;
         let calls = self.calls().await?;
         let campaign = &campaign["data"];
-        let (ended, live): (Vec<_>, Vec<_>) = calls.iter().partition(|call| text(call, "state") == "ENDED");
-        let live = live.iter().filter(|call| is_live(&text(call, "state"))).count();
-        let elapsed_seconds = SystemClock.now().duration_since(self.started_at).as_secs_f64();
+        let (ended, live): (Vec<_>, Vec<_>) = calls
+            .iter()
+            .partition(|call| text(call, "state") == "ENDED");
+        let live = live
+            .iter()
+            .filter(|call| is_live(&text(call, "state")))
+            .count();
+        let elapsed_seconds = SystemClock
+            .now()
+            .duration_since(self.started_at)
+            .as_secs_f64();
         let mut shown = Vec::new();
         for call in calls.iter().take(SHOWN_CALLS) {
             shown.push(self.shown(call).await?);
@@ -103,7 +122,10 @@ impl<'a> Watcher<'a> {
     async fn calls(&self) -> Outcome<Vec<Value>> {
         let (mut calls, mut cursor) = (Vec::new(), String::new());
         loop {
-            let path = format!("/api/v2/voice-campaigns/{}/calls?limit={PAGE}{cursor}", self.campaign_id);
+            let path = format!(
+                "/api/v2/voice-campaigns/{}/calls?limit={PAGE}{cursor}",
+                self.campaign_id
+            );
             let mut page = self.client.get(&path).await?;
             if let Some(items) = page["data"].as_array_mut() {
                 calls.append(items);
@@ -118,9 +140,16 @@ impl<'a> Watcher<'a> {
     async fn shown(&mut self, call: &Value) -> Outcome<Call> {
         let lead_id = text(call, "campaign_lead_id");
         if !self.names.contains_key(&lead_id) {
-            let path = format!("/api/v2/voice-campaigns/{}/leads/{lead_id}", self.campaign_id);
+            let path = format!(
+                "/api/v2/voice-campaigns/{}/leads/{lead_id}",
+                self.campaign_id
+            );
             let lead = self.client.get(&path).await?;
-            let name = format!("{} {}", text(&lead["data"], "first_name"), text(&lead["data"], "last_name"));
+            let name = format!(
+                "{} {}",
+                text(&lead["data"], "first_name"),
+                text(&lead["data"], "last_name")
+            );
             self.names.insert(lead_id.clone(), name);
         }
         Ok(Call {
@@ -135,9 +164,15 @@ impl<'a> Watcher<'a> {
     fn pace(&mut self, now: f64, ended: usize) -> f64 {
         self.history.push((now, ended));
         self.history.retain(|(at, _)| now - at <= PACE_SECONDS);
-        let Some((from, before)) = self.history.first() else { return 0.0 };
+        let Some((from, before)) = self.history.first() else {
+            return 0.0;
+        };
         let more = u32::try_from(ended.saturating_sub(*before)).unwrap_or(u32::MAX);
-        if now - from < 0.5 { 0.0 } else { f64::from(more) * 60.0 / (now - from) }
+        if now - from < 0.5 {
+            0.0
+        } else {
+            f64::from(more) * 60.0 / (now - from)
+        }
     }
 }
 
@@ -146,7 +181,10 @@ fn text(object: &Value, key: &str) -> String {
 }
 
 fn is_live(state: &str) -> bool {
-    matches!(state, "DISPATCHING" | "PLACED" | "RINGING" | "IN_PROGRESS" | "UNKNOWN")
+    matches!(
+        state,
+        "DISPATCHING" | "PLACED" | "RINGING" | "IN_PROGRESS" | "UNKNOWN"
+    )
 }
 
 fn status(campaign: &Value) -> String {
@@ -158,10 +196,16 @@ fn status(campaign: &Value) -> String {
 
 fn leads(campaign: &Value) -> Vec<(String, u64)> {
     let counts = campaign["leads"].as_object().into_iter().flatten();
-    counts.map(|(state, count)| (state.clone(), count.as_u64().unwrap_or(0))).collect()
+    counts
+        .map(|(state, count)| (state.clone(), count.as_u64().unwrap_or(0)))
+        .collect()
 }
 
 /// How long to wait between two looks.
 pub(super) const fn period(is_terminal: bool) -> Duration {
-    if is_terminal { Duration::from_millis(1_000) } else { Duration::from_secs(2) }
+    if is_terminal {
+        Duration::from_secs(1)
+    } else {
+        Duration::from_secs(2)
+    }
 }

@@ -17,7 +17,12 @@ pub(super) struct View {
 
 impl View {
     pub(super) fn new() -> Self {
-        Self { is_terminal: output::is_terminal(), drawn: 0, ended: 0, elapsed_seconds: 0.0 }
+        Self {
+            is_terminal: output::is_terminal(),
+            drawn: 0,
+            ended: 0,
+            elapsed_seconds: 0.0,
+        }
     }
 
     /// How long to wait between two looks.
@@ -33,42 +38,83 @@ impl View {
             return;
         }
         let picture = picture(progress);
-        let back = if self.drawn == 0 { String::new() } else { format!("\x1b[{}A\x1b[J", self.drawn) };
+        let back = if self.drawn == 0 {
+            String::new()
+        } else {
+            format!("\x1b[{}A\x1b[J", self.drawn)
+        };
         output::raw(&format!("{back}{picture}\n"));
         self.drawn = picture.lines().count();
     }
 
     /// The last words.
     pub(super) fn finish(&self) {
-        output::line(&format!("demo over: {} simulated calls ended in {:.0} s", self.ended, self.elapsed_seconds));
+        output::line(&format!(
+            "demo over: {} simulated calls ended in {:.0} s",
+            self.ended, self.elapsed_seconds
+        ));
     }
 }
 
 /// One line of words and numbers.
 fn plain(progress: &Progress) -> String {
-    let leads: Vec<String> = progress.leads.iter().map(|(state, count)| format!("{state}={count}")).collect();
+    let leads: Vec<String> = progress
+        .leads
+        .iter()
+        .map(|(state, count)| format!("{state}={count}"))
+        .collect();
     let last = progress.calls.iter().find(|call| !call.outcome.is_empty());
-    let last = last.map_or(String::new(), |call| format!(" last={} {}", call.phone, call.outcome));
+    let last = last.map_or(String::new(), |call| {
+        format!(" last={} {}", call.phone, call.outcome)
+    });
     format!(
         "{:>4.0}s {} ended={} live={} per_minute={:.0} {}{last}",
-        progress.elapsed_seconds, progress.status, progress.ended, progress.live, progress.per_minute, leads.join(" "),
+        progress.elapsed_seconds,
+        progress.status,
+        progress.ended,
+        progress.live,
+        progress.per_minute,
+        leads.join(" "),
     )
 }
 
 fn picture(progress: &Progress) -> String {
     let head = format!(
         "{}   {:.0} s   {} calls ended, {} up, {:.0} a minute   (Ctrl-C ends)",
-        progress.status, progress.elapsed_seconds, progress.ended, progress.live, progress.per_minute
+        progress.status,
+        progress.elapsed_seconds,
+        progress.ended,
+        progress.live,
+        progress.per_minute
     );
-    let states: Vec<&str> = progress.leads.iter().map(|(state, _)| state.as_str()).collect();
-    let counts = progress.leads.iter().map(|(_, count)| count.to_string()).collect();
+    let states: Vec<&str> = progress
+        .leads
+        .iter()
+        .map(|(state, _)| state.as_str())
+        .collect();
+    let counts = progress
+        .leads
+        .iter()
+        .map(|(_, count)| count.to_string())
+        .collect();
     let calls: Vec<Vec<String>> = progress
         .calls
         .iter()
-        .map(|call| vec![call.name.clone(), call.phone.clone(), call.attempt.to_string(), call.state.clone(), call.outcome.clone()])
+        .map(|call| {
+            vec![
+                call.name.clone(),
+                call.phone.clone(),
+                call.attempt.to_string(),
+                call.state.clone(),
+                call.outcome.clone(),
+            ]
+        })
         .collect();
     let leads = output::table(&states, &[counts]);
-    let calls = output::table(&["latest calls", "number", "attempt", "state", "outcome"], &calls);
+    let calls = output::table(
+        &["latest calls", "number", "attempt", "state", "outcome"],
+        &calls,
+    );
     format!("{head}\n{leads}\n{calls}")
 }
 
@@ -87,6 +133,9 @@ mod tests {
             elapsed_seconds: 14.0,
             ..Progress::default()
         };
-        assert_eq!(plain(&progress), "  14s RUNNING, DIALING ended=31 live=12 per_minute=90 READY=150 ANSWERED=20");
+        assert_eq!(
+            plain(&progress),
+            "  14s RUNNING, DIALING ended=31 live=12 per_minute=90 READY=150 ANSWERED=20"
+        );
     }
 }

