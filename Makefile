@@ -11,8 +11,8 @@ help: ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: ## Show a sample campaign ringing simulated phones (no account, no configuration)
-	$(CARGO) build --release --package campanile
-	./target/release/campanile demo $(ARGS)
+	$(CARGO) build --package campanile
+	@$(CARGO) run --quiet --package campanile -- demo $(ARGS)
 
 test: ## Run every test of the workspace
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
-use utoipa::openapi::RefOr;
+use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::body::{BULK_LIMIT, Body, RequestBody};
@@ -27,9 +27,10 @@ pub(crate) struct Bulk<T>(
     Vec<T>,
 );
 
-impl<T: PartialSchema> PartialSchema for Bulk<T> {
+impl<T: ToSchema> PartialSchema for Bulk<T> {
     fn schema() -> RefOr<Schema> {
-        let list = ArrayBuilder::new().items(T::schema()).min_items(Some(1)).max_items(Some(MAX_ITEMS));
+        let item = Ref::from_schema_name(T::name());
+        let list = ArrayBuilder::new().items(item).min_items(Some(1)).max_items(Some(MAX_ITEMS));
         RefOr::T(Schema::Array(list.build()))
     }
 }
@@ -40,6 +41,7 @@ impl<T: ToSchema> ToSchema for Bulk<T> {
     }
 
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
         T::schemas(schemas);
     }
 }
@@ -59,14 +61,14 @@ pub(crate) fn read_all<T: RequestBody, R>(
     mut read: impl FnMut(&mut Map<String, Value>, &str, &mut Faults) -> Option<R>,
 ) -> ApiResult<Vec<R>> {
     let (value, mut faults) = body.into_value();
-    let mut faulty = HashSet::new();
+    let mut unsound = HashSet::new();
     faults.rewrite(|fault| {
-        faulty.extend(index_of(&fault.field));
+        unsound.extend(index_of(&fault.field));
         Some(fault)
     });
     let mut results = Vec::new();
     for (index, item) in items(value).enumerate() {
-        if let Some(mut fields) = item.filter(|_| !faulty.contains(&index)) {
+        if let Some(mut fields) = item.filter(|_| !unsound.contains(&index)) {
             results.extend(read(&mut fields, &place(index), &mut faults));
         }
     }

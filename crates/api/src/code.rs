@@ -75,14 +75,14 @@ codes! {
     NEVER_OPENS = "never_opens";
     CREDENTIALS_REFUSED = "credentials_refused";
     CONTRADICTION = "contradiction";
+    NOT_SUPPORTED = "not_supported";
+    UNKNOWN_TIMEZONE = "unknown_timezone";
 }
 
 /// Codes of faults that the rules of campaigns find by themselves.
 #[cfg(test)]
 pub(crate) const OF_SETTINGS: &[&str] = &[
-    "not_supported",
     "invalid_length",
-    "unknown_timezone",
     "before_start_date",
     "invalid_date",
     "not_after_start",

@@ -8,7 +8,7 @@ use crate::error::{ApiError, ApiResult};
 const MAX_TOLD: usize = 1_000;
 
 /// Faults of one input, in the order they were found.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Faults(Vec<Fault>);
 
 impl Faults {

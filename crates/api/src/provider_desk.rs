@@ -1,10 +1,8 @@
 //! Asks voice vendors on behalf of a user who waits: one request each, bounded in time, no retry.
-//!
-//! Secrets of a line are sealed for its `line_key`: credentials (a JSON object) in the context
-//! `line/{line_key}/credentials`, the callback secret (text) in `line/{line_key}/webhook_secret`.
 
 use domain::fault::Fault;
 use domain::settings::CallingEntity;
+use lines::{LineError, OpenLine, credentials_context, webhook_secret_context};
 use providers::{
     Assistant, CHECK_TIMEOUT, Credentials, LineAccess, LookupError, Provider, ProviderAnswer, ProviderKind,
     ProviderNumber, ProviderRequest,
@@ -60,14 +58,14 @@ impl LookupFailure {
     }
 }
 
-/// A line with its secrets opened.
+/// An opened line, ready to ask its vendor.
 pub(crate) struct Desk<'a> {
     app: &'a App,
     provider: &'static dyn Provider,
     access: LineAccess,
 }
 
-/// Opens lines.
+/// Seals and opens the secrets of lines.
 pub(crate) struct ProviderDesk<'a> {
     app: &'a App,
 }
@@ -77,14 +75,19 @@ impl<'a> ProviderDesk<'a> {
         Self { app }
     }
 
-    /// Opens a stored line.
+    /// Opens a stored line to ask its vendor.
     pub(crate) fn open(&self, line: &LineRecord) -> ApiResult<Desk<'a>> {
-        let context = credentials_context(&line.line_key);
-        let sealed = self.app.vault.open(&line.sealed_credentials, &context);
-        let sealed = sealed.map_err(|error| ApiError::Internal(error.to_string()))?;
-        let credentials: Map<String, Value> = serde_json::from_slice(&sealed)
-            .map_err(|_| ApiError::Internal("stored credentials are no JSON object".to_owned()))?;
-        self.desk(kind_of(line)?, line.base_url.as_deref(), credentials)
+        let line = self.secrets(line)?;
+        Ok(Desk { app: self.app, provider: line.adapter(), access: line.access })
+    }
+
+    /// Opens the secrets of a stored line.
+    pub(crate) fn secrets(&self, line: &LineRecord) -> ApiResult<OpenLine> {
+        let sandbox = self.app.options.sandbox_base_url.as_deref();
+        OpenLine::open(line, &self.app.vault, sandbox).map_err(|error| match error {
+            LineError::NoSandbox => ApiError::ProviderUnreachable(error.to_string()),
+            other => ApiError::Internal(other.to_string()),
+        })
     }
 
     /// A desk for credentials that are not stored yet.
@@ -95,22 +98,12 @@ impl<'a> ProviderDesk<'a> {
         credentials: Map<String, Value>,
     ) -> ApiResult<Desk<'a>> {
         let base_url = base_url.or(kind.default_base_url()).or(self.app.options.sandbox_base_url.as_deref());
-        let base_url = base_url.ok_or_else(|| {
-            ApiError::ProviderUnreachable("no sandbox runs in this server; give the line a `base_url`".to_owned())
-        })?;
+        let base_url = base_url.ok_or_else(|| ApiError::ProviderUnreachable(LineError::NoSandbox.to_string()))?;
         let access = LineAccess {
             base_url: base_url.trim_end_matches('/').to_owned(),
             credentials: Credentials(credentials),
         };
         Ok(Desk { app: self.app, provider: kind.adapter(), access })
-    }
-
-    /// Opens the callback secret of a line.
-    pub(crate) fn webhook_secret(&self, line: &LineRecord) -> ApiResult<String> {
-        let context = webhook_secret_context(&line.line_key);
-        let opened = self.app.vault.open(&line.sealed_webhook_secret, &context);
-        let opened = opened.map_err(|error| ApiError::Internal(error.to_string()))?;
-        String::from_utf8(opened).map_err(|_| ApiError::Internal("a stored secret is no text".to_owned()))
     }
 
     /// Seals credentials for the line with this key.
@@ -130,14 +123,6 @@ impl<'a> ProviderDesk<'a> {
         self.app.entropy.fill(&mut nonce);
         self.app.vault.seal(plain, context, nonce)
     }
-}
-
-fn credentials_context(line_key: &str) -> String {
-    format!("line/{line_key}/credentials")
-}
-
-fn webhook_secret_context(line_key: &str) -> String {
-    format!("line/{line_key}/webhook_secret")
 }
 
 /// The vendor of a stored line.

@@ -1,11 +1,16 @@
 //! Every route, by what it needs.
 
+mod calls;
+pub(crate) mod hooks;
 mod imports;
 mod leads;
 mod legacy_leads;
+mod campaigns;
+mod phone_number_pools;
 mod server;
 mod tenant;
 mod tokens;
+mod voice_providers;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -14,15 +19,18 @@ use crate::state::App;
 
 /// Routes without a token.
 pub(crate) fn open() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(openapi::base()).merge(server::routes())
+    OpenApiRouter::with_openapi(openapi::base()).merge(hooks::routes()).merge(server::routes())
 }
 
 /// Routes behind [`crate::auth::authenticate`].
 pub(crate) fn authenticated() -> OpenApiRouter<App> {
-    OpenApiRouter::default()
+    OpenApiRouter::default().merge(campaigns::routes())
         .merge(leads::routes())
         .merge(legacy_leads::routes())
         .merge(imports::routes())
+        .merge(calls::routes())
+        .merge(voice_providers::routes())
+        .merge(phone_number_pools::routes())
         .merge(tenant::routes())
         .merge(tokens::routes())
 }

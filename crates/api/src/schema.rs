@@ -69,6 +69,7 @@ impl BodySchema {
                 break;
             }
         }
+        one_word_each(&mut faults);
         control_characters(value, &mut String::new(), &mut faults);
         faults
     }
@@ -209,6 +210,13 @@ impl BodySchema {
     }
 }
 
+/// A value of the wrong type breaks other rules too, which nobody needs to hear.
+fn one_word_each(faults: &mut Vec<Fault>) {
+    let is_type = |fault: &Fault| matches!(fault.code, code::INVALID_TYPE | code::NOT_NULLABLE);
+    let mistyped: Vec<String> = faults.iter().filter(|fault| is_type(fault)).map(|fault| fault.field.clone()).collect();
+    faults.retain(|fault| is_type(fault) || !mistyped.contains(&fault.field));
+}
+
 fn wrong_type(field: &str, kind: &TypeKind, found: &Value) -> (&'static str, String) {
     let expected: Vec<_> = type_names(kind).into_iter().filter(|name| *name != "null").collect();
     let expected = expected.join(" or ");
@@ -228,7 +236,7 @@ fn type_names(kind: &TypeKind) -> Vec<&'static str> {
 }
 
 fn choices(field: &str, options: &Value) -> String {
-    let options = options.as_array().into_iter().flatten();
+    let options = options.as_array().into_iter().flatten().filter(|option| !option.is_null());
     let options: Vec<_> = options.map(|option| option.as_str().map_or_else(|| option.to_string(), str::to_owned)).collect();
     format!("{} must be one of {}.", quoted(field), options.join(", "))
 }

@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) openapi: Vec<u8>,
     /// The reference page and its policy.
     pub(crate) reference: crate::reference::Page,
+    /// Lines that callbacks arrived for.
+    pub(crate) hook_lines: crate::routes::hooks::OpenLines,
     draining: AtomicBool,
 }
 
@@ -36,6 +38,7 @@ impl App {
         Self(Arc::new(Shared {
             limiter,
             schemas: Schemas::default(),
+            hook_lines: crate::routes::hooks::OpenLines::default(),
             openapi: document.to_string().into_bytes(),
             reference: crate::reference::render(&document),
             draining: AtomicBool::new(false),

@@ -13,10 +13,10 @@ use std::time::Duration;
 use api::Api;
 use dialer::{Dialer, Heartbeat};
 use domain::ambient::{Clock, Entropy};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use providers::Transport;
 use sandbox::Sandbox;
-use store::{Store, Vault};
+use store::{Gauges, Store, Vault};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -38,8 +38,13 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(8_500);
 const STOP_LIMIT: Duration = Duration::from_millis(9_500);
 /// Time for the sandbox to stop; it has nothing that must be kept.
 const SANDBOX_STOP_LIMIT: Duration = Duration::from_millis(300);
-/// How often the metrics are tidied, so that they do not grow.
+/// How often the metrics are tidied, and the gauges read.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// Bounds of what is measured in seconds, from a cached read to a slow provider.
+const SECONDS_BUCKETS: &[f64] = &[
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0,
+];
 
 /// What a server is made of.
 pub(crate) struct Parts {
@@ -92,7 +97,7 @@ pub(crate) async fn start_sandbox(options: sandbox::Options) -> Outcome<Sandbox>
 
 /// A server that runs.
 pub(crate) struct Server {
-    tasks: JoinSet<(&'static str, Result<(), String>)>,
+    tasks: JoinSet<Ended>,
     stop: CancellationToken,
     sandbox: Sandbox,
 }
@@ -138,7 +143,11 @@ impl Server {
             });
             heartbeat
         });
-        tasks.spawn(upkeep(metrics.clone(), stop.clone()));
+        tasks.spawn(upkeep(
+            metrics.clone(),
+            Arc::clone(&parts.store),
+            stop.clone(),
+        ));
         if let Some(listener) = listener {
             let api = Api {
                 store: parts.store,
@@ -211,10 +220,11 @@ pub(crate) async fn run(server: Server, signals: &StopSignals) -> Outcome {
     server.run_until(signals.stop(), signals.abort()).await
 }
 
-type Ended = Result<(&'static str, Result<(), String>), tokio::task::JoinError>;
+/// Which part ended, and why if it was not asked to.
+type Ended = (&'static str, Result<(), String>);
 
 /// How the first part ended that must not end by itself.
-async fn first_end(tasks: &mut JoinSet<(&'static str, Result<(), String>)>) -> Failure {
+async fn first_end(tasks: &mut JoinSet<Ended>) -> Failure {
     match tasks.join_next().await {
         Some(Ok((part, Ok(())))) => Failure::failed(format!(
             "the {part} ended by itself; this is a bug, please report it"
@@ -224,7 +234,7 @@ async fn first_end(tasks: &mut JoinSet<(&'static str, Result<(), String>)>) -> F
     }
 }
 
-fn told(ended: Ended) -> Outcome {
+fn told(ended: Result<Ended, tokio::task::JoinError>) -> Outcome {
     match ended {
         Ok((_, Ok(()))) => Ok(()),
         Ok((part, Err(cause))) => Err(Failure::failed(format!("the {part} failed: {cause}"))),
@@ -235,21 +245,42 @@ fn told(ended: Ended) -> Outcome {
 }
 
 fn install_metrics() -> Outcome<PrometheusHandle> {
-    let installed = PrometheusBuilder::new().install_recorder();
+    let seconds = Matcher::Suffix("_seconds".to_owned());
+    let built = PrometheusBuilder::new().set_buckets_for_metric(seconds, SECONDS_BUCKETS);
+    let installed = built.and_then(PrometheusBuilder::install_recorder);
     installed.map_err(|error| Failure::failed(format!("metrics cannot be collected: {error}")))
 }
 
+/// Keeps the metrics small and the gauges true.
 async fn upkeep(
     metrics: PrometheusHandle,
+    store: Arc<dyn Store>,
     stop: CancellationToken,
-) -> (&'static str, Result<(), String>) {
-    while tokio::time::timeout(METRICS_UPKEEP, stop.cancelled())
-        .await
-        .is_err()
-    {
+) -> Ended {
+    loop {
         metrics.run_upkeep();
+        match store.gauges().await {
+            Ok(gauges) => show_gauges(&gauges),
+            Err(error) => tracing::debug!(%error, "the gauges could not be read"),
+        }
+        if tokio::time::timeout(METRICS_UPKEEP, stop.cancelled())
+            .await
+            .is_ok()
+        {
+            return ("metrics", Ok(()));
+        }
     }
-    ("metrics", Ok(()))
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float; nobody has 2^53 leads"
+)]
+fn show_gauges(gauges: &Gauges) {
+    metrics::gauge!("campanile_live_calls").set(gauges.live_calls as f64);
+    metrics::gauge!("campanile_unresolved_calls").set(gauges.unresolved_calls as f64);
+    metrics::gauge!("campanile_running_campaigns").set(gauges.running_campaigns as f64);
+    metrics::gauge!("campanile_due_leads").set(gauges.due_leads as f64);
 }
 
 fn api_options(

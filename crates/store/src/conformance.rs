@@ -14,10 +14,12 @@ pub mod calls;
 pub mod campaign_edit;
 pub mod campaign_life;
 pub mod campaigns;
+pub mod do_not_call;
 pub mod fixture;
 pub mod idempotency;
 pub mod imports;
 pub mod lead_edit;
+pub mod lead_reads;
 pub mod leads;
 pub mod lines;
 pub mod pools;
@@ -63,6 +65,8 @@ macro_rules! conformance_suite {
                 a_line_in_use_is_not_deleted,
                 lines_are_listed_newest_first,
                 lines_of_another_tenant_are_not_found,
+                a_mended_account_is_tried_at_once,
+                new_limits_of_a_line_hold_at_once,
             }
             pools {
                 a_pool_keeps_its_numbers_in_order,
@@ -71,6 +75,8 @@ macro_rules! conformance_suite {
                 a_pool_in_use_is_not_deleted,
                 pools_of_another_tenant_are_not_found,
                 health_counts_the_last_day_by_number,
+                rotation_survives_a_change_of_the_pool,
+                a_number_that_leaves_takes_its_unsent_calls_back,
             }
             campaigns {
                 a_new_campaign_is_a_draft_at_revision_one,
@@ -93,6 +99,7 @@ macro_rules! conformance_suite {
                 an_update_needs_a_line_and_pool_of_its_tenant,
                 an_update_may_verify_a_campaign,
                 an_update_takes_back_what_was_not_sent,
+                a_looser_policy_is_felt_at_once,
             }
             campaign_life {
                 a_campaign_goes_through_its_life,
@@ -100,6 +107,7 @@ macro_rules! conformance_suite {
                 an_illegal_command_names_the_legal_ones,
                 pausing_lists_the_calls_that_are_up,
                 pausing_takes_back_what_was_not_sent,
+                pausing_waits_for_a_request_that_is_being_sent,
                 commands_of_another_tenant_are_not_found,
             }
             leads {
@@ -110,25 +118,29 @@ macro_rules! conformance_suite {
                 a_number_on_the_do_not_call_list_is_added_as_opted_out,
                 closed_campaigns_take_no_leads,
                 a_new_lead_reopens_a_completed_campaign,
+                payloads_come_in_order_and_without_removed_leads,
+            }
+            lead_reads {
                 leads_are_filtered,
                 pages_are_stable_while_leads_are_added,
                 leads_are_found_by_id_and_number_in_their_campaign_only,
                 attempts_are_counted_by_the_campaigns_day,
-                payloads_come_in_order_and_without_removed_leads,
             }
             lead_edit {
                 each_change_has_its_own_answer,
                 absent_fields_stay_and_null_clears,
                 a_change_that_changes_nothing_is_no_revision,
-                do_not_call_holds_in_every_campaign_of_the_tenant,
-                taking_do_not_call_back_puts_leads_where_they_were,
-                do_not_call_waits_for_a_call_that_is_up,
                 a_requeued_lead_has_fresh_caps,
                 only_reached_or_exhausted_leads_are_requeued,
                 a_requeued_lead_reopens_a_completed_campaign,
                 removed_leads_are_gone,
                 removing_takes_back_what_was_not_sent,
                 leads_of_another_tenant_are_not_found,
+            }
+            do_not_call {
+                do_not_call_holds_in_every_campaign_of_the_tenant,
+                taking_do_not_call_back_puts_leads_where_they_were,
+                do_not_call_waits_for_a_call_that_is_up,
             }
             imports {
                 an_import_adds_its_leads_step_by_step,
@@ -139,8 +151,11 @@ macro_rules! conformance_suite {
                 imports_of_another_tenant_are_not_found,
             }
             calls {
+                a_call_keeps_who_called_whom_and_why,
                 a_call_keeps_everything_it_left_behind,
-                calls_are_filtered,
+                calls_are_filtered_by_campaign_and_number,
+                calls_are_filtered_by_state_outcome_and_time,
+                calls_are_listed_newest_first,
                 calls_stay_when_their_campaign_is_deleted,
                 calls_of_another_tenant_are_not_found,
             }
@@ -161,4 +176,34 @@ macro_rules! conformance_suite {
             })+
         })+
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// A case that no back end runs proves nothing.
+    #[test]
+    fn every_case_is_in_the_suite() {
+        let suite = include_str!("conformance.rs");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/conformance");
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            if path.ends_with("fixture.rs") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for line in text.lines() {
+                let Some(rest) = line.strip_prefix("pub async fn ") else {
+                    continue;
+                };
+                let name = rest.split('(').next().unwrap_or_default();
+                assert!(
+                    suite.contains(&format!(" {name},\n")),
+                    "{name} of {}",
+                    path.display()
+                );
+            }
+        }
+    }
 }

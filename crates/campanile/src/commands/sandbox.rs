@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sandbox::{Options, Scenario};
+use ::sandbox::{Options, Scenario};
 
 use crate::config::Settings;
 use crate::failure::{Failure, Outcome};
@@ -10,21 +10,26 @@ use crate::process::StopSignals;
 use crate::{output, server};
 
 pub(crate) async fn run(settings: &Settings) -> Outcome {
-    let scenario = match &settings.sandbox.scenario {
-        Some(path) => read_scenario(path)?,
-        None => Scenario::default(),
-    };
-    let options = Options {
-        seed: settings.sandbox.seed,
-        time_scale: settings.sandbox.time_scale,
-        scenario,
-    };
+    let options = options(settings)?;
     let signals = StopSignals::listen()?;
     let listener = server::bind(&settings.sandbox.listen).await?;
     let address = listener.local_addr().map_err(Failure::failed)?;
     output::line(&format!("listening on {}", server::local_url(address)));
-    sandbox::serve(listener, options, signals.stop().clone()).await;
+    ::sandbox::serve(listener, options, signals.stop().clone()).await;
     Ok(())
+}
+
+/// What the sandbox starts from; the one inside a server takes the same settings.
+pub(crate) fn options(settings: &Settings) -> Outcome<Options> {
+    let scenario = match &settings.sandbox.scenario {
+        Some(path) => read_scenario(path)?,
+        None => Scenario::default(),
+    };
+    Ok(Options {
+        seed: settings.sandbox.seed,
+        time_scale: settings.sandbox.time_scale,
+        scenario,
+    })
 }
 
 fn read_scenario(path: &Path) -> Outcome<Scenario> {

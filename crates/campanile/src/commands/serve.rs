@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use dialer::{SystemClock, SystemEntropy};
-use sandbox::Options as SandboxOptions;
 use store::{PageRequest, Scopes, Store, Vault};
 use store_sqlite::Access;
 
-use crate::commands::token;
+use crate::commands::{sandbox, token};
 use crate::config::settings::TokenSettings;
 use crate::config::{Role, Settings};
 use crate::failure::{Failure, Outcome};
@@ -33,7 +32,7 @@ pub(crate) async fn run(settings: &Settings) -> Outcome {
         vault,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        sandbox: server::start_sandbox(SandboxOptions::default()).await?,
+        sandbox: server::start_sandbox(sandbox::options(settings)?).await?,
         time_scale: 1.0,
     };
     warn_about(settings);

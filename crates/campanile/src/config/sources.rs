@@ -185,6 +185,7 @@ fn parse_file(text: &str, shown: &str) -> Result<HashMap<&'static str, String>, 
     })?;
     let mut entries = Vec::new();
     flatten(table.get_ref(), "", &mut entries);
+    entries.sort_by_key(|(_, offset, _)| *offset);
     let (mut values, mut faults) = (HashMap::new(), Vec::new());
     for (key, offset, value) in entries {
         let line = line_of(offset);

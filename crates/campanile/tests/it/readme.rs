@@ -46,7 +46,7 @@ fn the_tour_works_as_written() {
     );
     assert!(output.status.success(), "{told}\n{log}");
     assert!(
-        told.contains("+14155550142") && told.contains("ANSWERED"),
+        told.contains("+14155550121") && told.contains("ANSWERED"),
         "{told}\n{log}"
     );
 }

@@ -18,7 +18,12 @@ fn a_server_is_ready_when_it_says_so_and_stops_cleanly_when_told() {
     let mut server = home.serve(&[]);
     assert_eq!(server.get("/livez", "").0, 200);
     assert_eq!(server.get("/readyz", "").0, 200);
-    assert_eq!(server.get("/metrics", "").0, 200);
+    let (status, metrics) = server.get("/metrics", "");
+    assert_eq!(status, 200);
+    assert!(
+        metrics.contains("campanile_http_request_seconds_bucket"),
+        "{metrics}"
+    );
     server.running.signal("-TERM");
     assert_eq!(
         server.running.line(),
@@ -36,6 +41,32 @@ fn a_server_is_ready_when_it_says_so_and_stops_cleanly_when_told() {
     for line in log.lines() {
         serde_json::from_str::<serde_json::Value>(line).expect(line);
     }
+}
+
+#[test]
+fn a_second_signal_aborts_the_drain() {
+    let home = Home::new();
+    let token = secret(&home);
+    let server = home.serve(&[]);
+    // A request whose body never comes: the drain would wait for it.
+    let mut stream = std::net::TcpStream::connect(&server.address).unwrap();
+    let head = format!(
+        "POST /api/v2/tokens HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    );
+    std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
+    // The server asks for the body: the request is in its hands.
+    std::io::Read::read_exact(&mut stream, &mut [0; 12]).unwrap();
+    server.running.signal("-TERM");
+    while std::net::TcpStream::connect(&server.address).is_ok() {
+        std::thread::yield_now();
+    }
+    server.running.signal("-TERM");
+    let (status, log) = server.running.end();
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(
+        log.contains("campanile: aborted by a second signal"),
+        "{log}"
+    );
 }
 
 #[test]

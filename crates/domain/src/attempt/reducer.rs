@@ -162,7 +162,8 @@ fn keep(state: AttemptState, check_at: Option<Timestamp>) -> Change {
 }
 
 fn ended(state: AttemptState, outcome: Outcome, fault: EndFault) -> Change {
-    let counts = fault == EndFault::None;
+    // A fault of ours that strikes when somebody has picked up has still disturbed them.
+    let counts = fault == EndFault::None || matches!(state, AttemptState::InProgress);
     let corrects = match state {
         AttemptState::Ended {
             outcome: Outcome::PresumedPlaced,

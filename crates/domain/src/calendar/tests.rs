@@ -215,6 +215,12 @@ fn t15_a_blackout_on_a_day_that_begins_at_one_o_clock() {
 
 #[test]
 fn t16_vancouver_keeps_summer_time() {
+    // The canary: older time zone data would place these calls an hour off.
+    assert!(
+        time_zone_data_version() >= "2026",
+        "{}",
+        time_zone_data_version()
+    );
     expect(
         &daily("08:00", "21:00"),
         "America/Vancouver",

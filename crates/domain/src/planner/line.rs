@@ -185,7 +185,8 @@ impl<'a> LinePlanner<'a> {
         let facts = CampaignFacts {
             status: work.campaign.status,
             policy: &outbound.policy,
-            zone: cohort_zone(outbound, work.campaign.cohorts[cohort].zone.as_ref()),
+            // The daily cap follows the campaign's local date, whoever's clock the window is on.
+            zone: &outbound.zone,
             calendar: work.calendars[cohort],
         };
         let lead = LeadFacts {
@@ -243,12 +244,7 @@ impl<'a> LinePlanner<'a> {
             .any(|reason| reason.code == ReasonCode::LeadInCall);
         // A lead in a call is woken by the end of that call. A phone in another lead's call is
         // not: its end concerns that other lead.
-        let due_at = (!in_call).then(|| {
-            let least = after(self.now, SignedDuration::from_millis(1));
-            not_before
-                .unwrap_or_else(|| after(self.now, RECHECK))
-                .max(least)
-        });
+        let due_at = (!in_call).then(|| not_before.unwrap_or_else(|| after(self.now, RECHECK)));
         self.works[index].hinted(due_at);
         self.push_deferral(index, lead, due_at, None);
     }

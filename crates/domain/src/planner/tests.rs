@@ -15,6 +15,7 @@ use crate::campaign::{CampaignStatus, LeadStatus, StatusReason};
 use crate::id::{CampaignId, LeadId, LineId, PoolId};
 use crate::outcome::Outcome;
 use crate::phone::PhoneNumber;
+use crate::planner;
 use crate::policy::{AttemptPolicy, CountedAttempt};
 use crate::settings::{CallingEntity, CampaignSettings, Numbers, Outbound};
 
@@ -209,6 +210,11 @@ fn nothing_leaves_after_the_window_closes() {
     assert!(plan.calls.iter().all(|call| call.send_not_after == closes));
     // The rest is neither called nor told anything: the calendar says when to look again.
     assert_eq!(plan.deferrals, []);
+    assert_eq!(plan.campaigns[0].wake_at, Some(closes));
+    // A start at the very instant of closing is too late.
+    line.max_calls_per_second = 10;
+    let plan = planner::plan(closes - millis(105), &line);
+    assert_eq!(plan.calls.len(), 1);
     assert_eq!(plan.campaigns[0].wake_at, Some(closes));
 }
 
@@ -673,13 +679,13 @@ fn a_campaign_whose_end_has_passed_waits_for_its_last_calls() {
 }
 
 /// A LEAD-zone campaign of New York with leads in the given zones, each with one due lead.
-fn zoned(hours: Hours, zones: &[&str], now: Timestamp) -> CampaignSnapshot {
+fn campaign_of_zones(hours: Hours, zones: &[&str], now: Timestamp) -> CampaignSnapshot {
     let mut settings = with_hours(hours);
     let outbound = settings.outbound.as_mut().unwrap();
     outbound.zone = zone("America/New_York");
     outbound.lead_timezone = LeadTimezone::Lead;
     let outbound = outbound.clone();
-    let mut zoned = campaign(1, settings, vec![lead(0)]);
+    let mut snapshot = campaign(1, settings, vec![lead(0)]);
     let cohorts = zones.iter().enumerate().map(|(index, name)| {
         let zone = Some(zone(name));
         let calendar = cohort_calendar(&outbound, zone.as_ref(), now);
@@ -690,8 +696,8 @@ fn zoned(hours: Hours, zones: &[&str], now: Timestamp) -> CampaignSnapshot {
             next_due_at: (!open).then_some(now - seconds(1)),
         }
     });
-    zoned.cohorts = cohorts.collect();
-    zoned
+    snapshot.cohorts = cohorts.collect();
+    snapshot
 }
 
 #[test]
@@ -703,7 +709,7 @@ fn each_cohort_is_called_on_its_own_clock() {
         "Asia/Kolkata",
     ];
     // 12:00 UTC: 8:00 in New York, 2:00 in Honolulu, 14:00 in Berlin, 17:30 in Kolkata.
-    let plan = planner_at(noon(), zoned(hours(9, 18), &zones, noon()));
+    let plan = planner_at(noon(), campaign_of_zones(hours(9, 18), &zones, noon()));
     assert_eq!(called(&plan), [2, 3]);
     let zones: Vec<_> = plan.calls.iter().map(|call| call.zone.as_str()).collect();
     assert_eq!(zones, ["Europe/Berlin", "Asia/Kolkata"]);
@@ -725,7 +731,7 @@ fn a_campaign_of_many_zones_begins_with_the_first_and_ends_with_the_last() {
     let zones = ["Pacific/Auckland", "Pacific/Honolulu"];
     let at_instant = |text: &str| {
         let now = at(text);
-        let plan = planner_at(now, zoned(only_the_26th.clone(), &zones, now));
+        let plan = planner_at(now, campaign_of_zones(only_the_26th.clone(), &zones, now));
         (called(&plan), plan.campaigns[0].clone())
     };
     let (calls, early) = at_instant("2026-08-25T12:00:00Z");
@@ -762,29 +768,21 @@ fn the_end_is_noticed_even_if_no_lead_is_due() {
 }
 
 #[test]
-fn the_daily_cap_follows_the_clock_of_the_lead() {
-    // 16:00 UTC: 9:00 of the 26th in Los Angeles; an attempt at 6:30 UTC was on its 25th.
+fn the_daily_cap_follows_the_local_date_of_the_campaign() {
+    // The window is read in Los Angeles, the days are counted in UTC.
     let now = at("2026-08-26T16:00:00Z");
-    let mut zoned = zoned(hours(8, 20), &["America/Los_Angeles"], now);
-    let policy = &mut Arc::make_mut(&mut zoned.settings)
-        .outbound
-        .as_mut()
-        .unwrap()
-        .policy;
-    policy.max_daily_attempts = 1;
-    let started_at = at("2026-08-26T06:30:00Z");
-    zoned.cohorts[0].leads[0].history = vec![CountedAttempt {
-        started_at,
-        ended_at: started_at,
-    }];
-    assert_eq!(called(&planner_at(now, zoned.clone())), [0]);
-    let started_at = at("2026-08-26T07:30:00Z");
-    zoned.cohorts[0].leads[0].history = vec![CountedAttempt {
-        started_at,
-        ended_at: started_at,
-    }];
-    let plan = planner_at(now, zoned);
-    assert_eq!(plan.deferrals[0].due_at, Some(at("2026-08-27T07:00:00Z")));
+    let mut zoned = campaign_of_zones(hours(8, 20), &["America/Los_Angeles"], now);
+    let outbound = Arc::make_mut(&mut zoned.settings).outbound.as_mut().unwrap();
+    outbound.zone = zone("UTC");
+    outbound.policy.max_daily_attempts = 1;
+    let mut with_attempt_at = |started_at: &str| {
+        let started_at = at(started_at);
+        zoned.cohorts[0].leads[0].history = vec![CountedAttempt { started_at, ended_at: started_at }];
+        planner_at(now, zoned.clone())
+    };
+    assert_eq!(called(&with_attempt_at("2026-08-25T23:30:00Z")), [0]);
+    let plan = with_attempt_at("2026-08-26T00:30:00Z");
+    assert_eq!(plan.deferrals[0].due_at, Some(at("2026-08-27T00:00:00Z")));
 }
 
 #[test]

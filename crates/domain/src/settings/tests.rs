@@ -434,7 +434,7 @@ fn lengths_are_counted_in_characters() {
     let (entries, key, value) = MAX_METADATA;
     let full = |entries: usize, value: usize| {
         let pairs = (0..entries).map(|index| (format!("{index:0key$}"), json!("ü".repeat(value))));
-        faults(&json!({ "metadata": Map::from_iter(pairs) }))
+        faults(&json!({ "metadata": pairs.collect::<Map<_, _>>() }))
     };
     assert_eq!(full(entries, value), [""; 0]);
     assert_eq!(full(entries + 1, value), ["metadata invalid_length"]);

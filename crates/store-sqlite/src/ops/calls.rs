@@ -1,7 +1,7 @@
 //! Calls: attempts with what they left behind.
 
 use domain::attempt::StateName;
-use domain::{AttemptId, CampaignId, IdSource, LeadId, LineId, Outcome, TenantId};
+use domain::{AttemptId, CampaignId, IdSource, LeadId, LineId, Outcome, PhoneNumber, TenantId};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use store::{
@@ -44,7 +44,11 @@ macro_rules! select_list {
 }
 
 /// One call with everything it left behind.
-pub(crate) fn get(db: &Connection, tenant_id: TenantId, attempt_id: AttemptId) -> StoreResult<CallRecord> {
+pub(crate) fn get(
+    db: &Connection,
+    tenant_id: TenantId,
+    attempt_id: AttemptId,
+) -> StoreResult<CallRecord> {
     let sql = select_one!("WHERE tenant_id = ?1 AND attempts.attempt_id = ?2");
     let found = query::one(db, sql, [tenant_id.raw(), attempt_id.raw()], read)?;
     found.ok_or(StoreError::NotFound("call"))
@@ -92,7 +96,7 @@ pub(crate) fn list(
         filter.campaign_id.map(CampaignId::raw),
         filter.state.map(StateName::as_str),
         filter.outcome.map(Outcome::as_str),
-        filter.phone.as_ref().map(|phone| phone.as_str()),
+        filter.phone.as_ref().map(PhoneNumber::as_str),
         filter.from.map(micros),
         filter.to.map(micros),
     ];
@@ -106,7 +110,10 @@ fn oldest_id(from: Timestamp) -> i64 {
 }
 
 /// Calls of a campaign that are up or may be, newest first.
-pub(crate) fn live_of_campaign(db: &Connection, campaign_id: CampaignId) -> StoreResult<Vec<CallRecord>> {
+pub(crate) fn live_of_campaign(
+    db: &Connection,
+    campaign_id: CampaignId,
+) -> StoreResult<Vec<CallRecord>> {
     let sql = select_list!("WHERE campaign_id = ?1 AND live = 1 ORDER BY attempt_id DESC LIMIT ?2");
     query::many(db, sql, params![campaign_id.raw(), MAX_LIVE_CALLS], read)
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::params;
 use serde_json::{Map, Value, json};
 use store::{
-    CampaignOrder, CampaignRecord, CampaignUpdate, Caller, Conflict, OrderDone, Scope, StoreError,
+    Caller, CampaignOrder, CampaignRecord, CampaignUpdate, Conflict, OrderDone, Scope, StoreError,
     StoreResult,
 };
 
@@ -45,7 +45,9 @@ pub(crate) fn update(
 ) -> StoreResult<(CampaignRecord, Vec<Scope>)> {
     let before = campaigns::get(work.tx, caller.tenant_id, update.campaign_id)?;
     if before.revision != update.base_revision {
-        return Err(StoreError::Stale { current: before.revision });
+        return Err(StoreError::Stale {
+            current: before.revision,
+        });
     }
     let changed = before.draft.changed_fields(&update.draft);
     check_edit_matrix(before.status, &changed)?;
@@ -55,25 +57,45 @@ pub(crate) fn update(
     }
     campaigns::check_references(work, caller.tenant_id, &update.settings)?;
     let reopens = before.status == CampaignStatus::Completed && changed.contains(&REOPENING);
-    let mut changes = campaigns::changes(&before.draft, &update.draft);
+    let mut record = campaigns::changes(&before.draft, &update.draft);
     if unverified != before.unverified {
-        changes.insert("unverified".to_owned(), from_to(before.unverified, unverified));
+        record.insert(
+            "unverified".to_owned(),
+            from_to(before.unverified, unverified),
+        );
     }
     if reopens {
-        changes.insert("status".to_owned(), status_change(before.status, CampaignStatus::Running));
+        record.insert(
+            "status".to_owned(),
+            status_change(before.status, CampaignStatus::Running),
+        );
     }
     let revision = before.revision + 1;
     write_settings(work, caller.now, update, unverified)?;
-    campaigns::record_revision(work, caller, update.campaign_id, revision, &changes)?;
+    campaigns::record_revision(work, caller, update.campaign_id, revision, &record)?;
     let subject = Subject::campaign(caller.tenant_id, update.campaign_id);
-    let names: Vec<&String> = changes.keys().collect();
-    events::append(work, caller.now, "campaign.updated", subject, &json!({ "changed": names, "revision": revision }))?;
+    let names: Vec<&String> = record.keys().collect();
+    events::append(
+        work,
+        caller.now,
+        "campaign.updated",
+        subject,
+        &json!({ "changed": names, "revision": revision }),
+    )?;
     let scopes = take_effect(work, caller.now, update.campaign_id, &changed)?;
     if reopens {
-        enter(work, caller.now, update.campaign_id, CampaignStatus::Running)?;
+        enter(
+            work,
+            caller.now,
+            update.campaign_id,
+            CampaignStatus::Running,
+        )?;
         tell_reopened(work, caller, update.campaign_id, revision)?;
     }
-    Ok((campaigns::get(work.tx, caller.tenant_id, update.campaign_id)?, scopes))
+    Ok((
+        campaigns::get(work.tx, caller.tenant_id, update.campaign_id)?,
+        scopes,
+    ))
 }
 
 /// What may change in which status, as the contract has it.
@@ -90,10 +112,19 @@ fn check_edit_matrix(status: CampaignStatus, changed: &[&'static str]) -> StoreR
         }
     };
     let fields: Vec<_> = changed.iter().copied().filter(is_frozen).collect();
-    if fields.is_empty() { Ok(()) } else { Err(Conflict::Frozen { status, fields }.into()) }
+    if fields.is_empty() {
+        Ok(())
+    } else {
+        Err(Conflict::Frozen { status, fields }.into())
+    }
 }
 
-fn write_settings(work: &Work<'_>, now: Timestamp, update: &CampaignUpdate, unverified: bool) -> StoreResult<()> {
+fn write_settings(
+    work: &Work<'_>,
+    now: Timestamp,
+    update: &CampaignUpdate,
+    unverified: bool,
+) -> StoreResult<()> {
     let sql = "UPDATE campaigns SET line_id = ?2, pool_id = ?3, name = ?4, settings = ?5, unverified = ?6,
                    revision = revision + 1, updated_at = ?7
                WHERE campaign_id = ?1";
@@ -136,9 +167,16 @@ fn take_effect(
 }
 
 /// Carries out a life-cycle command.
-pub(crate) fn order(work: &mut Work<'_>, caller: Caller, order: CampaignOrder) -> StoreResult<OrderDone> {
+pub(crate) fn order(
+    work: &mut Work<'_>,
+    caller: Caller,
+    order: CampaignOrder,
+) -> StoreResult<OrderDone> {
     let campaign = campaigns::head(work.tx, caller.tenant_id, order.campaign_id)?;
-    let transition = campaign.status.after(order.command).map_err(Conflict::from)?;
+    let transition = campaign
+        .status
+        .after(order.command)
+        .map_err(Conflict::from)?;
     if let Transition::To(status) = transition {
         let revision = move_to(work, caller, &campaign, status)?;
         let (kind, data) = event(order.command, campaign.status, status, revision);
@@ -156,14 +194,22 @@ pub(crate) fn order(work: &mut Work<'_>, caller: Caller, order: CampaignOrder) -
     })
 }
 
-fn event(command: CampaignCommand, from: CampaignStatus, to: CampaignStatus, revision: i64) -> (&'static str, Value) {
+fn event(
+    command: CampaignCommand,
+    from: CampaignStatus,
+    to: CampaignStatus,
+    revision: i64,
+) -> (&'static str, Value) {
     let moved = json!({ "from": from.as_str(), "to": to.as_str(), "revision": revision });
     match command {
         CampaignCommand::Start => ("campaign.started", moved),
         CampaignCommand::Pause => ("campaign.paused", moved),
         CampaignCommand::Resume => ("campaign.resumed", moved),
         CampaignCommand::Stop => ("campaign.stopped", moved),
-        CampaignCommand::Archive => ("campaign.updated", json!({ "changed": ["status"], "revision": revision })),
+        CampaignCommand::Archive => (
+            "campaign.updated",
+            json!({ "changed": ["status"], "revision": revision }),
+        ),
     }
 }
 
@@ -174,14 +220,24 @@ pub(crate) fn complete(
     tenant_id: TenantId,
     campaign_id: CampaignId,
 ) -> StoreResult<()> {
-    let caller = Caller { tenant_id, token_id: None, now };
+    let caller = Caller {
+        tenant_id,
+        token_id: None,
+        now,
+    };
     let campaign = campaigns::head(work.tx, tenant_id, campaign_id)?;
     if campaign.status != CampaignStatus::Running {
         return Ok(());
     }
     let revision = move_to(work, caller, &campaign, CampaignStatus::Completed)?;
     let subject = Subject::campaign(tenant_id, campaign_id);
-    events::append(work, now, "campaign.completed", subject, &json!({ "revision": revision }))
+    events::append(
+        work,
+        now,
+        "campaign.completed",
+        subject,
+        &json!({ "revision": revision }),
+    )
 }
 
 /// Runs a COMPLETED campaign again, because it has something to do again.
@@ -194,7 +250,12 @@ pub(crate) fn reopen(work: &mut Work<'_>, caller: Caller, campaign: &mut Head) -
     tell_reopened(work, caller, campaign.campaign_id, campaign.revision)
 }
 
-fn tell_reopened(work: &mut Work<'_>, caller: Caller, campaign_id: CampaignId, revision: i64) -> StoreResult<()> {
+fn tell_reopened(
+    work: &mut Work<'_>,
+    caller: Caller,
+    campaign_id: CampaignId,
+    revision: i64,
+) -> StoreResult<()> {
     let subject = Subject::campaign(caller.tenant_id, campaign_id);
     let data = json!({ "reason": "reopened", "revision": revision });
     events::append(work, caller.now, "campaign.resumed", subject, &data)?;
@@ -202,7 +263,12 @@ fn tell_reopened(work: &mut Work<'_>, caller: Caller, campaign_id: CampaignId, r
 }
 
 /// Moves the campaign and keeps that as a revision, which it answers.
-fn move_to(work: &Work<'_>, caller: Caller, campaign: &Head, status: CampaignStatus) -> StoreResult<i64> {
+fn move_to(
+    work: &Work<'_>,
+    caller: Caller,
+    campaign: &Head,
+    status: CampaignStatus,
+) -> StoreResult<i64> {
     enter(work, caller.now, campaign.campaign_id, status)?;
     let revision = campaign.revision + 1;
     let sql = "UPDATE campaigns SET revision = ?2 WHERE campaign_id = ?1";
@@ -218,11 +284,22 @@ fn status_change(from: CampaignStatus, to: CampaignStatus) -> Value {
 
 /// Sets the status. A campaign that begins to run takes its turn at the line's present; its reason
 /// is a guess until the planner has looked.
-fn enter(work: &Work<'_>, now: Timestamp, campaign_id: CampaignId, status: CampaignStatus) -> StoreResult<()> {
-    let reason = (status == CampaignStatus::Running).then_some(StatusReason::NoDialableLeads.as_str());
-    let sql = "UPDATE campaigns SET status = ?2, status_reason = ?3, wake_at = NULL, updated_at = ?4,
+fn enter(
+    work: &Work<'_>,
+    now: Timestamp,
+    campaign_id: CampaignId,
+    status: CampaignStatus,
+) -> StoreResult<()> {
+    let reason =
+        (status == CampaignStatus::Running).then_some(StatusReason::NoDialableLeads.as_str());
+    let sql =
+        "UPDATE campaigns SET status = ?2, status_reason = ?3, wake_at = NULL, updated_at = ?4,
                    pass = (SELECT virtual_time FROM lines WHERE lines.line_id = campaigns.line_id)
                WHERE campaign_id = ?1";
-    query::execute(work.tx, sql, params![campaign_id.raw(), status.as_str(), reason, micros(now)])?;
+    query::execute(
+        work.tx,
+        sql,
+        params![campaign_id.raw(), status.as_str(), reason, micros(now)],
+    )?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use rusqlite::{Connection, params};
 use serde_json::{Map, Value};
 use store::{
-    CampaignFilter, CampaignRecord, Caller, Conflict, LeadCounts, NewCampaign, Page, PageRequest,
+    Caller, CampaignFilter, CampaignRecord, Conflict, LeadCounts, NewCampaign, Page, PageRequest,
     RevisionRecord, StoreError, StoreResult,
 };
 
@@ -36,17 +36,25 @@ impl Head {
     /// The zone whose dates are the campaign's days.
     pub(crate) fn zone(&self) -> StoreResult<TimeZone> {
         let zone = parse_draft(&self.settings)?.timezone;
-        Ok(zone.as_deref().and_then(parse_zone).unwrap_or(TimeZone::UTC))
+        Ok(zone
+            .as_deref()
+            .and_then(parse_zone)
+            .unwrap_or(TimeZone::UTC))
     }
 
     /// The settings as parsed.
     pub(crate) fn settings(&self, work: &mut Work<'_>) -> StoreResult<Arc<CampaignSettings>> {
-        work.settings.get(self.campaign_id, self.revision, self.kind, &self.settings)
+        work.settings
+            .get(self.campaign_id, self.revision, self.kind, &self.settings)
     }
 }
 
 /// Finds a campaign of the tenant.
-pub(crate) fn head(db: &Connection, tenant_id: TenantId, campaign_id: CampaignId) -> StoreResult<Head> {
+pub(crate) fn head(
+    db: &Connection,
+    tenant_id: TenantId,
+    campaign_id: CampaignId,
+) -> StoreResult<Head> {
     let sql = "SELECT kind, status, revision, settings FROM campaigns
                WHERE tenant_id = ?1 AND campaign_id = ?2";
     let found = query::one(db, sql, [tenant_id.raw(), campaign_id.raw()], |cells| {
@@ -73,9 +81,16 @@ macro_rules! select {
 }
 
 /// Makes a campaign in DRAFT.
-pub(crate) fn create(work: &mut Work<'_>, caller: Caller, campaign: &NewCampaign) -> StoreResult<CampaignRecord> {
+pub(crate) fn create(
+    work: &mut Work<'_>,
+    caller: Caller,
+    campaign: &NewCampaign,
+) -> StoreResult<CampaignRecord> {
     check_references(work, caller.tenant_id, &campaign.settings)?;
-    let source = campaign.leads_of.map(|id| head(work.tx, caller.tenant_id, id)).transpose()?;
+    let source = campaign
+        .leads_of
+        .map(|id| head(work.tx, caller.tenant_id, id))
+        .transpose()?;
     let campaign_id = CampaignId::from_raw(work.next_id(caller.now));
     let sql = "INSERT INTO campaigns (campaign_id, tenant_id, line_id, pool_id, kind, status, name,
                    settings, revision, unverified, created_at, updated_at)
@@ -110,7 +125,11 @@ pub(crate) const fn pool_of(settings: &CampaignSettings) -> Option<PoolId> {
 }
 
 /// Line and pool must be the tenant's.
-pub(crate) fn check_references(work: &Work<'_>, tenant_id: TenantId, settings: &CampaignSettings) -> StoreResult<()> {
+pub(crate) fn check_references(
+    work: &Work<'_>,
+    tenant_id: TenantId,
+    settings: &CampaignSettings,
+) -> StoreResult<()> {
     if !lines::is_of(work.tx, tenant_id, settings.line_id)? {
         return Err(lines::NOT_FOUND);
     }
@@ -124,8 +143,17 @@ pub(crate) fn check_references(work: &Work<'_>, tenant_id: TenantId, settings: &
 pub(crate) fn changes(before: &SettingsDraft, after: &SettingsDraft) -> Map<String, Value> {
     let value = |draft| serde_json::to_value(draft).unwrap_or_default();
     let (old, new) = (value(before), value(after));
-    let change = |field: &'static str| (field.to_owned(), from_to(old[field].clone(), new[field].clone()));
-    before.changed_fields(after).into_iter().map(change).collect()
+    let change = |field: &'static str| {
+        (
+            field.to_owned(),
+            from_to(old[field].clone(), new[field].clone()),
+        )
+    };
+    before
+        .changed_fields(after)
+        .into_iter()
+        .map(change)
+        .collect()
 }
 
 /// One entry of a revision's changes.
@@ -141,7 +169,8 @@ pub(crate) fn record_revision(
     revision: i64,
     changes: &Map<String, Value>,
 ) -> StoreResult<()> {
-    let sql = "INSERT INTO revisions (campaign_id, revision, tenant_id, token_id, changes, created_at)
+    let sql =
+        "INSERT INTO revisions (campaign_id, revision, tenant_id, token_id, changes, created_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let bound = params![
         campaign_id.raw(),
@@ -156,7 +185,11 @@ pub(crate) fn record_revision(
 }
 
 /// One campaign.
-pub(crate) fn get(db: &Connection, tenant_id: TenantId, campaign_id: CampaignId) -> StoreResult<CampaignRecord> {
+pub(crate) fn get(
+    db: &Connection,
+    tenant_id: TenantId,
+    campaign_id: CampaignId,
+) -> StoreResult<CampaignRecord> {
     let sql = select!("WHERE tenant_id = ?1 AND campaign_id = ?2");
     let bound = [tenant_id.raw(), campaign_id.raw()];
     query::one(db, sql, bound, |cells| read(db, cells))?.ok_or(NOT_FOUND)
@@ -184,11 +217,17 @@ pub(crate) fn list(
         filter.name.as_deref().map(query::containing),
     ];
     let campaigns = query::many(db, sql, bound, |cells| read(db, cells))?;
-    Ok(query::page_of(campaigns, page, |campaign| campaign.campaign_id.raw()))
+    Ok(query::page_of(campaigns, page, |campaign| {
+        campaign.campaign_id.raw()
+    }))
 }
 
 /// Deletes a campaign with its leads; its calls stay.
-pub(crate) fn delete(work: &mut Work<'_>, caller: Caller, campaign_id: CampaignId) -> StoreResult<()> {
+pub(crate) fn delete(
+    work: &mut Work<'_>,
+    caller: Caller,
+    campaign_id: CampaignId,
+) -> StoreResult<()> {
     let status = head(work.tx, caller.tenant_id, campaign_id)?.status;
     if !matches!(status, CampaignStatus::Draft | CampaignStatus::Archived) {
         return Err(Conflict::NotDeletable(status).into());
@@ -218,7 +257,12 @@ pub(crate) fn revisions(
     let sql = "SELECT revision, created_at, token_id, changes FROM revisions
                WHERE campaign_id = ?1 AND tenant_id = ?2 AND revision < ?3
                ORDER BY revision DESC LIMIT ?4";
-    let bound = params![campaign_id.raw(), tenant_id.raw(), query::below(page), query::rows_for(page)];
+    let bound = params![
+        campaign_id.raw(),
+        tenant_id.raw(),
+        query::below(page),
+        query::rows_for(page)
+    ];
     let revisions = query::many(db, sql, bound, |cells| {
         Ok(RevisionRecord {
             revision: cells.get("revision")?,
@@ -227,7 +271,9 @@ pub(crate) fn revisions(
             changes: cells.json("changes")?,
         })
     })?;
-    Ok(query::page_of(revisions, page, |revision| revision.revision))
+    Ok(query::page_of(revisions, page, |revision| {
+        revision.revision
+    }))
 }
 
 fn read(db: &Connection, cells: &Cells<'_, '_>) -> StoreResult<CampaignRecord> {
@@ -253,9 +299,15 @@ fn read(db: &Connection, cells: &Cells<'_, '_>) -> StoreResult<CampaignRecord> {
 fn lead_counts(db: &Connection, campaign_id: CampaignId) -> StoreResult<LeadCounts> {
     let sql = "SELECT status, leads FROM lead_counts WHERE campaign_id = ?1";
     let counted = query::many(db, sql, [campaign_id.raw()], |cells| {
-        Ok((cells.choice("status", LeadStatus::parse)?.as_str(), cells.get("leads")?))
+        Ok((
+            cells.choice("status", LeadStatus::parse)?.as_str(),
+            cells.get("leads")?,
+        ))
     })?;
-    let mut counts: LeadCounts = LeadStatus::ALL.iter().map(|status| (status.as_str(), 0)).collect();
+    let mut counts: LeadCounts = LeadStatus::ALL
+        .iter()
+        .map(|status| (status.as_str(), 0))
+        .collect();
     counts.extend(counted);
     Ok(counts)
 }

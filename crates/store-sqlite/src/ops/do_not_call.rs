@@ -17,14 +17,28 @@ use crate::ops::{campaigns, due, leads, query, wake};
 use crate::writer::Work;
 
 /// Whether the list has the number.
-pub(crate) fn has(db: &Connection, tenant_id: TenantId, phone: &PhoneNumber, now: Timestamp) -> StoreResult<bool> {
+pub(crate) fn has(
+    db: &Connection,
+    tenant_id: TenantId,
+    phone: &PhoneNumber,
+    now: Timestamp,
+) -> StoreResult<bool> {
     let sql = "SELECT 1 FROM suppressions
                WHERE tenant_id = ?1 AND phone = ?2 AND (expires_at IS NULL OR expires_at > ?3)";
-    query::exists(db, sql, params![tenant_id.raw(), phone.as_str(), micros(now)])
+    query::exists(
+        db,
+        sql,
+        params![tenant_id.raw(), phone.as_str(), micros(now)],
+    )
 }
 
 /// Puts the number on the list for good; answers whether anything changed by it.
-pub(crate) fn add(work: &mut Work<'_>, caller: Caller, phone: &PhoneNumber, source: &'static str) -> StoreResult<bool> {
+pub(crate) fn add(
+    work: &mut Work<'_>,
+    caller: Caller,
+    phone: &PhoneNumber,
+    source: &'static str,
+) -> StoreResult<bool> {
     let was_there = has(work.tx, caller.tenant_id, phone, caller.now)?;
     let id = work.next_id(caller.now);
     let sql = "INSERT INTO suppressions (tenant_id, phone, suppression_id, source, created_at)
@@ -32,14 +46,26 @@ pub(crate) fn add(work: &mut Work<'_>, caller: Caller, phone: &PhoneNumber, sour
                ON CONFLICT (tenant_id, phone) DO UPDATE
                    SET expires_at = NULL, source = excluded.source, created_at = excluded.created_at
                    WHERE expires_at IS NOT NULL";
-    let bound = params![caller.tenant_id.raw(), phone.as_str(), id, source, micros(caller.now)];
+    let bound = params![
+        caller.tenant_id.raw(),
+        phone.as_str(),
+        id,
+        source,
+        micros(caller.now)
+    ];
     query::execute(work.tx, sql, bound)?;
     let waiting = leads_in(work, caller.tenant_id, phone, LeadStatus::Ready)?;
     for (campaign_id, lead_id) in &waiting {
         lead_write::set_status(work, caller.now, *lead_id, LeadStatus::OptedOut)?;
         due::remove(work, *lead_id)?;
         let subject = Subject::lead(caller.tenant_id, *campaign_id, *lead_id);
-        events::append(work, caller.now, "lead.opted_out", subject, &json!({ "source": source }))?;
+        events::append(
+            work,
+            caller.now,
+            "lead.opted_out",
+            subject,
+            &json!({ "source": source }),
+        )?;
         // It may have been the campaign's last open lead.
         wake::campaign(work, *campaign_id, caller.now)?;
     }
@@ -49,12 +75,23 @@ pub(crate) fn add(work: &mut Work<'_>, caller: Caller, phone: &PhoneNumber, sour
 
 /// Takes the number off the list. Leads that had opted out go back to where they were; `edited`
 /// is the lead whose change asked for it, which is told of by the caller.
-pub(crate) fn remove(work: &mut Work<'_>, caller: Caller, phone: &PhoneNumber, edited: LeadId) -> StoreResult<bool> {
+pub(crate) fn remove(
+    work: &mut Work<'_>,
+    caller: Caller,
+    phone: &PhoneNumber,
+    edited: LeadId,
+) -> StoreResult<bool> {
     let sql = "DELETE FROM suppressions WHERE tenant_id = ?1 AND phone = ?2";
-    let deleted = query::execute(work.tx, sql, params![caller.tenant_id.raw(), phone.as_str()])?;
+    let deleted = query::execute(
+        work.tx,
+        sql,
+        params![caller.tenant_id.raw(), phone.as_str()],
+    )?;
     let opted_out = leads_in(work, caller.tenant_id, phone, LeadStatus::OptedOut)?;
     for (campaign_id, lead_id) in &opted_out {
-        let Some(lead) = lead_write::find_by_id(work.tx, *campaign_id, *lead_id)? else { continue };
+        let Some(lead) = lead_write::find_by_id(work.tx, *campaign_id, *lead_id)? else {
+            continue;
+        };
         let status = status_before(work, caller, &lead)?;
         lead_write::set_status(work, caller.now, *lead_id, status)?;
         due::put(work, *campaign_id, *lead_id, caller.now)?;
@@ -77,7 +114,10 @@ fn leads_in(
     let sql = "SELECT campaign_id, lead_id FROM leads WHERE tenant_id = ?1 AND phone = ?2 AND status = ?3";
     let bound = params![tenant_id.raw(), phone.as_str(), status.as_str()];
     query::many(work.tx, sql, bound, |cells: &Cells<'_, '_>| {
-        Ok((CampaignId::from_raw(cells.get("campaign_id")?), LeadId::from_raw(cells.get("lead_id")?)))
+        Ok((
+            CampaignId::from_raw(cells.get("campaign_id")?),
+            LeadId::from_raw(cells.get("lead_id")?),
+        ))
     })
 }
 
@@ -88,7 +128,12 @@ fn status_before(work: &mut Work<'_>, caller: Caller, lead: &Row) -> StoreResult
     };
     let campaign = campaigns::head(work.tx, caller.tenant_id, lead.campaign_id)?;
     let settings = campaign.settings(work)?;
-    let Some(outbound) = &settings.outbound else { return Ok(LeadStatus::Ready) };
-    let counted = leads::counted_attempts(work.tx, lead.campaign_id, &lead.phone, lead.requeued_at)?.len();
-    Ok(outbound.policy.lead_after(outcome, u32::try_from(counted).unwrap_or(u32::MAX)))
+    let Some(outbound) = &settings.outbound else {
+        return Ok(LeadStatus::Ready);
+    };
+    let counted =
+        leads::counted_attempts(work.tx, lead.campaign_id, &lead.phone, lead.requeued_at)?.len();
+    Ok(outbound
+        .policy
+        .lead_after(outcome, u32::try_from(counted).unwrap_or(u32::MAX)))
 }

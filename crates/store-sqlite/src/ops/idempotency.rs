@@ -44,7 +44,10 @@ pub(crate) fn find(
         if cells.get::<Vec<u8>>("fingerprint")? != key.fingerprint {
             return Err(StoreError::IdempotencyMismatch);
         }
-        Ok(StoredAnswer { status: cells.get("status")?, body: cells.get("body")? })
+        Ok(StoredAnswer {
+            status: cells.get("status")?,
+            body: cells.get("body")?,
+        })
     })
 }
 
@@ -55,7 +58,10 @@ fn keep(
     answer: &StoredAnswer,
 ) -> StoreResult<()> {
     let lifetime = SignedDuration::from_hours(IDEMPOTENCY_HOURS);
-    let expires_at = caller.now.saturating_add(lifetime).unwrap_or(Timestamp::MAX);
+    let expires_at = caller
+        .now
+        .saturating_add(lifetime)
+        .unwrap_or(Timestamp::MAX);
     // An expired answer may still be there.
     let sql = "INSERT OR REPLACE INTO idempotency
                    (tenant_id, operation, key, fingerprint, status, body, expires_at)

@@ -40,8 +40,15 @@ struct QueuedLead {
 
 impl QueuedLead {
     fn of(lead: &NewLead) -> Self {
-        let LeadFields { first_name, last_name, email, custom_fields, timezone, priority, not_before } =
-            lead.fields.clone();
+        let LeadFields {
+            first_name,
+            last_name,
+            email,
+            custom_fields,
+            timezone,
+            priority,
+            not_before,
+        } = lead.fields.clone();
         Self {
             phone: lead.phone.as_str().to_owned(),
             first_name,
@@ -55,7 +62,8 @@ impl QueuedLead {
     }
 
     fn into_lead(self) -> StoreResult<NewLead> {
-        let phone = PhoneNumber::parse(&self.phone).ok_or_else(|| corrupt("a queued lead: not E.164"))?;
+        let phone =
+            PhoneNumber::parse(&self.phone).ok_or_else(|| corrupt("a queued lead: not E.164"))?;
         let fields = LeadFields {
             first_name: self.first_name,
             last_name: self.last_name,
@@ -97,13 +105,21 @@ pub(crate) fn queue(
     query::execute(work.tx, sql, bound)?;
     let sql = "INSERT INTO import_rows (import_id, row, lead) VALUES (?1, ?2, ?3)";
     for (row, lead) in (0_i64..).zip(leads) {
-        query::execute(work.tx, sql, params![import_id.raw(), row, to_json(&QueuedLead::of(lead))])?;
+        query::execute(
+            work.tx,
+            sql,
+            params![import_id.raw(), row, to_json(&QueuedLead::of(lead))],
+        )?;
     }
     get(work.tx, caller.tenant_id, import_id)
 }
 
 /// One import.
-pub(crate) fn get(db: &Connection, tenant_id: TenantId, import_id: ImportId) -> StoreResult<ImportRecord> {
+pub(crate) fn get(
+    db: &Connection,
+    tenant_id: TenantId,
+    import_id: ImportId,
+) -> StoreResult<ImportRecord> {
     let sql = "SELECT import_id, campaign_id, total, processed, added, updated, skipped, rejected,
                    created_at, finished_at
                FROM imports WHERE tenant_id = ?1 AND import_id = ?2";
@@ -126,7 +142,11 @@ pub(crate) fn get(db: &Connection, tenant_id: TenantId, import_id: ImportId) -> 
 
 /// Whether an import waits.
 pub(crate) fn any_unfinished(db: &Connection) -> StoreResult<bool> {
-    query::exists(db, "SELECT 1 FROM imports WHERE finished_at IS NULL LIMIT 1", [])
+    query::exists(
+        db,
+        "SELECT 1 FROM imports WHERE finished_at IS NULL LIMIT 1",
+        [],
+    )
 }
 
 /// The import whose turn it is.
@@ -148,16 +168,31 @@ struct Tally {
 
 /// Adds queued leads of the oldest import; answers whether more are waiting.
 pub(crate) fn run(work: &mut Work<'_>, now: Timestamp, max_leads: u32) -> StoreResult<bool> {
-    let Some(import) = oldest(work, now)? else { return Ok(false) };
+    let Some(import) = oldest(work, now)? else {
+        return Ok(false);
+    };
     let rows = take_rows(work, import.import_id, max_leads)?;
     let tally = add_rows(work, &import, rows)?;
-    let sql = "UPDATE imports SET added = added + ?2, updated = updated + ?3, skipped = skipped + ?4,
+    let sql =
+        "UPDATE imports SET added = added + ?2, updated = updated + ?3, skipped = skipped + ?4,
                    rejected = rejected + ?5, processed = processed + ?2 + ?3 + ?4 + ?5,
                    finished_at = CASE WHEN EXISTS (SELECT 1 FROM import_rows WHERE import_id = ?1)
                                       THEN NULL ELSE ?6 END
                WHERE import_id = ?1";
-    let Tally { added, updated, skipped, rejected } = tally;
-    let bound = params![import.import_id.raw(), added, updated, skipped, rejected, micros(now)];
+    let Tally {
+        added,
+        updated,
+        skipped,
+        rejected,
+    } = tally;
+    let bound = params![
+        import.import_id.raw(),
+        added,
+        updated,
+        skipped,
+        rejected,
+        micros(now)
+    ];
     query::execute(work.tx, sql, bound)?;
     any_unfinished(work.tx)
 }
@@ -181,9 +216,12 @@ fn oldest(work: &Work<'_>, now: Timestamp) -> StoreResult<Option<Running>> {
 
 fn take_rows(work: &Work<'_>, import_id: ImportId, max_leads: u32) -> StoreResult<Vec<NewLead>> {
     let sql = "SELECT row, lead FROM import_rows WHERE import_id = ?1 ORDER BY row LIMIT ?2";
-    let rows = query::many(work.tx, sql, params![import_id.raw(), max_leads], |cells: &Cells<'_, '_>| {
-        Ok((cells.get::<i64>("row")?, cells.json::<QueuedLead>("lead")?))
-    })?;
+    let rows = query::many(
+        work.tx,
+        sql,
+        params![import_id.raw(), max_leads],
+        |cells: &Cells<'_, '_>| Ok((cells.get::<i64>("row")?, cells.json::<QueuedLead>("lead")?)),
+    )?;
     let sql = "DELETE FROM import_rows WHERE import_id = ?1 AND row <= ?2";
     let last = rows.last().map_or(-1, |(row, _)| *row);
     query::execute(work.tx, sql, [import_id.raw(), last])?;
@@ -216,7 +254,9 @@ fn add_row(
     campaign: Option<&mut Head>,
     lead: &NewLead,
 ) -> StoreResult<Option<Put>> {
-    let Some(campaign) = campaign else { return Ok(None) };
+    let Some(campaign) = campaign else {
+        return Ok(None);
+    };
     match lead_write::put(work, import.caller, campaign, lead, import.on_duplicate) {
         Ok(put) => Ok(Some(put)),
         Err(StoreError::Conflict(_)) => Ok(None),
@@ -232,5 +272,7 @@ const fn duplicate_name(on_duplicate: OnDuplicate) -> &'static str {
 }
 
 fn parse_duplicate(text: &str) -> Option<OnDuplicate> {
-    [OnDuplicate::Update, OnDuplicate::Skip].into_iter().find(|choice| duplicate_name(*choice) == text)
+    [OnDuplicate::Update, OnDuplicate::Skip]
+        .into_iter()
+        .find(|choice| duplicate_name(*choice) == text)
 }

@@ -27,7 +27,14 @@ pub(crate) fn update(
     let mut scopes = Vec::new();
     let mut answers = Vec::with_capacity(changes.len());
     for (key, change) in changes {
-        answers.push(own_answer(update_one(work, caller, &mut campaign, key, change, &mut scopes))?);
+        answers.push(own_answer(update_one(
+            work,
+            caller,
+            &mut campaign,
+            key,
+            change,
+            &mut scopes,
+        ))?);
     }
     wake::campaign(work, campaign_id, caller.now)?;
     Ok((answers, scopes))
@@ -44,7 +51,13 @@ pub(crate) fn remove(
     let mut scopes = Vec::new();
     let mut answers = Vec::with_capacity(keys.len());
     for key in keys {
-        answers.push(own_answer(remove_one(work, caller, campaign_id, key, &mut scopes))?);
+        answers.push(own_answer(remove_one(
+            work,
+            caller,
+            campaign_id,
+            key,
+            &mut scopes,
+        ))?);
     }
     // It may have been the campaign's last open lead.
     wake::campaign(work, campaign_id, caller.now)?;
@@ -81,7 +94,13 @@ fn update_one(
         lead_write::write_fields(work, caller, &lead, &fields, &changed)?;
     }
     let id = LeadKey::Id(lead.lead_id);
-    let record = leads::get(work.tx, caller.tenant_id, campaign.campaign_id, &id, caller.now)?;
+    let record = leads::get(
+        work.tx,
+        caller.tenant_id,
+        campaign.campaign_id,
+        &id,
+        caller.now,
+    )?;
     if lead.status.is_final() && record.status == LeadStatus::Ready {
         campaign_edit::reopen(work, caller, campaign)?;
     }
@@ -108,14 +127,23 @@ fn set_do_not_call(
 /// Puts an ANSWERED or EXHAUSTED lead back with fresh caps, unless its number must not be called.
 fn requeue(work: &mut Work<'_>, caller: Caller, lead: &Row) -> StoreResult<bool> {
     // Read again: taking back do_not_call may have just moved it.
-    let now_is = lead_write::find_by_id(work.tx, lead.campaign_id, lead.lead_id)?.map(|lead| lead.status);
+    let now_is =
+        lead_write::find_by_id(work.tx, lead.campaign_id, lead.lead_id)?.map(|lead| lead.status);
     if !matches!(now_is, Some(LeadStatus::Answered | LeadStatus::Exhausted)) {
         return Ok(false);
     }
     let suppressed = do_not_call::has(work.tx, caller.tenant_id, &lead.phone, caller.now)?;
-    let status = if suppressed { LeadStatus::OptedOut } else { LeadStatus::Ready };
+    let status = if suppressed {
+        LeadStatus::OptedOut
+    } else {
+        LeadStatus::Ready
+    };
     let sql = "UPDATE leads SET status = ?2, requeued_at = ?3, updated_at = ?3 WHERE lead_id = ?1";
-    query::execute(work.tx, sql, params![lead.lead_id.raw(), status.as_str(), micros(caller.now)])?;
+    query::execute(
+        work.tx,
+        sql,
+        params![lead.lead_id.raw(), status.as_str(), micros(caller.now)],
+    )?;
     due::put(work, lead.campaign_id, lead.lead_id, caller.now)?;
     Ok(true)
 }
@@ -129,9 +157,19 @@ fn remove_one(
 ) -> StoreResult<()> {
     let lead = lead_write::find(work.tx, campaign_id, key)?.ok_or(leads::NOT_FOUND)?;
     due::remove(work, lead.lead_id)?;
-    query::execute(work.tx, "DELETE FROM leads WHERE lead_id = ?1", [lead.lead_id.raw()])?;
+    query::execute(
+        work.tx,
+        "DELETE FROM leads WHERE lead_id = ?1",
+        [lead.lead_id.raw()],
+    )?;
     let subject = Subject::lead(caller.tenant_id, campaign_id, lead.lead_id);
-    events::append(work, caller.now, "lead.removed", subject, &json!({ "status": lead.status.as_str() }))?;
+    events::append(
+        work,
+        caller.now,
+        "lead.removed",
+        subject,
+        &json!({ "status": lead.status.as_str() }),
+    )?;
     work.revoke(Scope::Lead(lead.lead_id));
     scopes.push(Scope::Lead(lead.lead_id));
     Ok(())

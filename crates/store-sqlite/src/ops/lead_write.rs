@@ -6,9 +6,7 @@ use domain::{CampaignId, LeadId, Outcome, PhoneNumber};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serde_json::{Map, Value, json};
-use store::{
-    Caller, Conflict, LeadChange, LeadFields, LeadKey, NewLead, OnDuplicate, StoreResult,
-};
+use store::{Caller, Conflict, LeadChange, LeadFields, LeadKey, NewLead, OnDuplicate, StoreResult};
 
 use crate::code::{Cells, micros, to_json};
 use crate::events::{self, Subject};
@@ -62,7 +60,11 @@ macro_rules! select {
 }
 
 /// The lead of the campaign with this key.
-pub(crate) fn find(db: &Connection, campaign_id: CampaignId, key: &LeadKey) -> StoreResult<Option<Row>> {
+pub(crate) fn find(
+    db: &Connection,
+    campaign_id: CampaignId,
+    key: &LeadKey,
+) -> StoreResult<Option<Row>> {
     match key {
         LeadKey::Id(lead_id) => find_by_id(db, campaign_id, *lead_id),
         LeadKey::Phone(phone) => {
@@ -73,7 +75,11 @@ pub(crate) fn find(db: &Connection, campaign_id: CampaignId, key: &LeadKey) -> S
 }
 
 /// The lead of the campaign with this id.
-pub(crate) fn find_by_id(db: &Connection, campaign_id: CampaignId, lead_id: LeadId) -> StoreResult<Option<Row>> {
+pub(crate) fn find_by_id(
+    db: &Connection,
+    campaign_id: CampaignId,
+    lead_id: LeadId,
+) -> StoreResult<Option<Row>> {
     let sql = select!("WHERE campaign_id = ?1 AND lead_id = ?2");
     query::one(db, sql, [campaign_id.raw(), lead_id.raw()], read)
 }
@@ -118,7 +124,10 @@ pub(crate) fn put(
     lead: &NewLead,
     on_duplicate: OnDuplicate,
 ) -> StoreResult<Put> {
-    if matches!(campaign.status, CampaignStatus::Stopped | CampaignStatus::Archived) {
+    if matches!(
+        campaign.status,
+        CampaignStatus::Stopped | CampaignStatus::Archived
+    ) {
         return Err(Conflict::TakesNoLeads(campaign.status).into());
     }
     let key = LeadKey::Phone(lead.phone.clone());
@@ -150,7 +159,11 @@ fn insert(
 ) -> StoreResult<(LeadId, LeadStatus)> {
     let fields = merged(&LeadFields::default(), &as_change(fields))?;
     let suppressed = do_not_call::has(work.tx, caller.tenant_id, phone, caller.now)?;
-    let status = if suppressed { LeadStatus::OptedOut } else { LeadStatus::Ready };
+    let status = if suppressed {
+        LeadStatus::OptedOut
+    } else {
+        LeadStatus::Ready
+    };
     let lead_id = LeadId::from_raw(work.next_id(caller.now));
     let sql = "INSERT INTO leads (lead_id, campaign_id, tenant_id, phone, status, timezone, rank, not_before,
                    first_name, last_name, email, custom_fields, revision, created_at, updated_at)
@@ -173,18 +186,31 @@ fn insert(
     query::execute(work.tx, sql, bound)?;
     due::put(work, campaign.campaign_id, lead_id, caller.now)?;
     let subject = Subject::lead(caller.tenant_id, campaign.campaign_id, lead_id);
-    events::append(work, caller.now, "lead.added", subject, &json!({ "status": status.as_str() }))?;
+    events::append(
+        work,
+        caller.now,
+        "lead.added",
+        subject,
+        &json!({ "status": status.as_str() }),
+    )?;
     Ok((lead_id, status))
 }
 
 /// Copies the leads of `source`, with fresh caps and no history.
-pub(crate) fn copy(work: &mut Work<'_>, caller: Caller, source: &Head, target: &Head) -> StoreResult<()> {
+pub(crate) fn copy(
+    work: &mut Work<'_>,
+    caller: Caller,
+    source: &Head,
+    target: &Head,
+) -> StoreResult<()> {
     let sql = select!("WHERE campaign_id = ?1 AND lead_id > ?2 ORDER BY lead_id LIMIT ?3");
     let mut last = 0;
     loop {
         let bound = params![source.campaign_id.raw(), last, COPY_CHUNK];
         let chunk = query::many(work.tx, sql, bound, read)?;
-        let Some(end) = chunk.last() else { return Ok(()) };
+        let Some(end) = chunk.last() else {
+            return Ok(());
+        };
         last = end.lead_id.raw();
         for lead in &chunk {
             insert(work, caller, target, &lead.phone, &lead.fields)?;
@@ -194,7 +220,15 @@ pub(crate) fn copy(work: &mut Work<'_>, caller: Caller, source: &Head, target: &
 
 /// Fields that are given replace, fields that are absent stay.
 fn as_change(fields: &LeadFields) -> LeadChange {
-    let LeadFields { first_name, last_name, email, custom_fields, timezone, priority, not_before } = fields.clone();
+    let LeadFields {
+        first_name,
+        last_name,
+        email,
+        custom_fields,
+        timezone,
+        priority,
+        not_before,
+    } = fields.clone();
     LeadChange {
         first_name: first_name.map(Some),
         last_name: last_name.map(Some),
@@ -234,7 +268,10 @@ pub(crate) fn merged(old: &LeadFields, change: &LeadChange) -> StoreResult<LeadF
     })
 }
 
-fn merged_custom_fields(mut fields: Map<String, Value>, change: Map<String, Value>) -> StoreResult<Map<String, Value>> {
+fn merged_custom_fields(
+    mut fields: Map<String, Value>,
+    change: Map<String, Value>,
+) -> StoreResult<Map<String, Value>> {
     for (key, value) in change {
         if value.is_null() {
             fields.shift_remove(&key);
@@ -243,7 +280,10 @@ fn merged_custom_fields(mut fields: Map<String, Value>, change: Map<String, Valu
         }
     }
     if to_json(&fields).len() > MAX_CUSTOM_FIELDS {
-        return Err(Conflict::TooLarge("`custom_fields` of a lead hold at most 64 KiB: remove keys first").into());
+        return Err(Conflict::TooLarge(
+            "`custom_fields` of a lead hold at most 64 KiB: remove keys first",
+        )
+        .into());
     }
     Ok(fields)
 }
@@ -259,7 +299,10 @@ pub(crate) fn changed_fields(old: &LeadFields, new: &LeadFields) -> Vec<&'static
         ("priority", old.priority != new.priority),
         ("not_before", old.not_before != new.not_before),
     ];
-    differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
+    differs
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then_some(name))
+        .collect()
 }
 
 /// Writes changed fields and tells of everything that changed with them.
@@ -285,7 +328,10 @@ pub(crate) fn write_fields(
         micros(caller.now),
     ];
     query::execute(work.tx, sql, bound)?;
-    if ["timezone", "priority", "not_before"].iter().any(|field| changed.contains(field)) {
+    if ["timezone", "priority", "not_before"]
+        .iter()
+        .any(|field| changed.contains(field))
+    {
         due::put(work, lead.campaign_id, lead.lead_id, caller.now)?;
     }
     let subject = Subject::lead(caller.tenant_id, lead.campaign_id, lead.lead_id);
@@ -294,8 +340,17 @@ pub(crate) fn write_fields(
 }
 
 /// Moves a lead. The caller keeps `due` in step and tells.
-pub(crate) fn set_status(work: &Work<'_>, now: Timestamp, lead_id: LeadId, status: LeadStatus) -> StoreResult<()> {
+pub(crate) fn set_status(
+    work: &Work<'_>,
+    now: Timestamp,
+    lead_id: LeadId,
+    status: LeadStatus,
+) -> StoreResult<()> {
     let sql = "UPDATE leads SET status = ?2, updated_at = ?3 WHERE lead_id = ?1";
-    query::execute(work.tx, sql, params![lead_id.raw(), status.as_str(), micros(now)])?;
+    query::execute(
+        work.tx,
+        sql,
+        params![lead_id.raw(), status.as_str(), micros(now)],
+    )?;
     Ok(())
 }

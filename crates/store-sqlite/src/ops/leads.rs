@@ -27,12 +27,19 @@ pub(crate) fn add(
     on_duplicate: OnDuplicate,
 ) -> StoreResult<LeadAdded> {
     let mut campaign = campaigns::head(work.tx, caller.tenant_id, campaign_id)?;
-    let (lead_id, created) = match lead_write::put(work, caller, &mut campaign, lead, on_duplicate)? {
+    let (lead_id, created) = match lead_write::put(work, caller, &mut campaign, lead, on_duplicate)?
+    {
         Put::Added(lead_id) => (lead_id, true),
         Put::Updated(lead_id) | Put::Skipped(lead_id) => (lead_id, false),
     };
     wake::campaign(work, campaign_id, caller.now)?;
-    let lead = get(work.tx, caller.tenant_id, campaign_id, &LeadKey::Id(lead_id), caller.now)?;
+    let lead = get(
+        work.tx,
+        caller.tenant_id,
+        campaign_id,
+        &LeadKey::Id(lead_id),
+        caller.now,
+    )?;
     Ok(LeadAdded { lead, created })
 }
 
@@ -69,11 +76,21 @@ pub(crate) fn get(
     let found = match key {
         LeadKey::Id(id) => {
             let sql = select!("AND leads.lead_id = ?3");
-            query::one(db, sql, [tenant_id.raw(), campaign_id.raw(), id.raw()], read)
+            query::one(
+                db,
+                sql,
+                [tenant_id.raw(), campaign_id.raw(), id.raw()],
+                read,
+            )
         }
         LeadKey::Phone(phone) => {
             let sql = select!("AND phone = ?3");
-            query::one(db, sql, params![tenant_id.raw(), campaign_id.raw(), phone.as_str()], read)
+            query::one(
+                db,
+                sql,
+                params![tenant_id.raw(), campaign_id.raw(), phone.as_str()],
+                read,
+            )
         }
     };
     found?.ok_or(NOT_FOUND)
@@ -104,7 +121,11 @@ pub(crate) fn list(
                OR concat_ws(' ', first_name, last_name) LIKE ?8 ESCAPE '\')
         ORDER BY leads.lead_id DESC LIMIT ?4"
     );
-    let sql = if filter.phone.is_some() { of_number } else { all };
+    let sql = if filter.phone.is_some() {
+        of_number
+    } else {
+        all
+    };
     let bound = params![
         tenant_id.raw(),
         campaign_id.raw(),
@@ -125,7 +146,10 @@ fn read(db: &Connection, today: &Today<'_>, cells: &Cells<'_, '_>) -> StoreResul
     let phone = cells.phone("phone")?;
     let attempts = counted_attempts(db, campaign_id, &phone, cells.maybe_instant("requeued_at")?)?;
     let date = |at: &Timestamp| today.zone.to_datetime(*at).date();
-    let of_today = attempts.iter().filter(|at| date(at) == date(&today.now)).count();
+    let of_today = attempts
+        .iter()
+        .filter(|at| date(at) == date(&today.now))
+        .count();
     Ok(LeadRecord {
         lead_id: LeadId::from_raw(cells.get("lead_id")?),
         campaign_id,
@@ -159,7 +183,10 @@ pub(crate) fn counted_attempts(
 }
 
 /// What the assistants shall know of these leads, in order.
-pub(crate) fn payloads(db: &Connection, lead_ids: &[LeadId]) -> StoreResult<Vec<Option<LeadPayload>>> {
+pub(crate) fn payloads(
+    db: &Connection,
+    lead_ids: &[LeadId],
+) -> StoreResult<Vec<Option<LeadPayload>>> {
     let sql = "SELECT first_name, last_name, email, custom_fields FROM leads WHERE lead_id = ?1";
     let payload = |lead_id: &LeadId| {
         query::one(db, sql, [lead_id.raw()], |cells| {

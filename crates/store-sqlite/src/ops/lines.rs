@@ -28,7 +28,11 @@ macro_rules! select {
 }
 
 /// Makes a line.
-pub(crate) fn create(work: &mut Work<'_>, caller: Caller, line: &NewLine) -> StoreResult<LineRecord> {
+pub(crate) fn create(
+    work: &mut Work<'_>,
+    caller: Caller,
+    line: &NewLine,
+) -> StoreResult<LineRecord> {
     let line_id = LineId::from_raw(work.next_id(caller.now));
     let sql = "INSERT INTO lines (line_id, tenant_id, provider, name, base_url, sealed_credentials,
                    sealed_webhook_secret, line_key, max_concurrent_calls, max_calls_per_second,
@@ -52,7 +56,11 @@ pub(crate) fn create(work: &mut Work<'_>, caller: Caller, line: &NewLine) -> Sto
 }
 
 /// One line of the tenant.
-pub(crate) fn get(db: &Connection, tenant_id: TenantId, line_id: LineId) -> StoreResult<LineRecord> {
+pub(crate) fn get(
+    db: &Connection,
+    tenant_id: TenantId,
+    line_id: LineId,
+) -> StoreResult<LineRecord> {
     let sql = select!("WHERE tenant_id = ?1 AND line_id = ?2");
     query::one(db, sql, [tenant_id.raw(), line_id.raw()], read)?.ok_or(NOT_FOUND)
 }
@@ -68,7 +76,11 @@ pub(crate) fn by_key(db: &Connection, line_key: &str) -> StoreResult<Option<Line
 }
 
 /// Lines, newest first.
-pub(crate) fn list(db: &Connection, tenant_id: TenantId, page: PageRequest) -> StoreResult<Page<LineRecord>> {
+pub(crate) fn list(
+    db: &Connection,
+    tenant_id: TenantId,
+    page: PageRequest,
+) -> StoreResult<Page<LineRecord>> {
     let sql = select!("WHERE tenant_id = ?1 AND line_id < ?2 ORDER BY line_id DESC LIMIT ?3");
     let bound = params![tenant_id.raw(), query::below(page), query::rows_for(page)];
     let lines = query::many(db, sql, bound, read)?;
@@ -91,10 +103,13 @@ pub(crate) fn update(
 ) -> StoreResult<LineRecord> {
     let before = get(work.tx, caller.tenant_id, line_id)?;
     if expected_revision.is_some_and(|expected| expected != before.revision) {
-        return Err(StoreError::Stale { current: before.revision });
+        return Err(StoreError::Stale {
+            current: before.revision,
+        });
     }
     let after = merged(&before, change);
-    let mended = after.base_url != before.base_url || after.sealed_credentials != before.sealed_credentials;
+    let mended =
+        after.base_url != before.base_url || after.sealed_credentials != before.sealed_credentials;
     let narrower = after.max_concurrent_calls < before.max_concurrent_calls
         || after.max_calls_per_second < before.max_calls_per_second;
     write(work, caller.now, &after)?;
@@ -151,7 +166,8 @@ fn write(work: &Work<'_>, now: Timestamp, line: &LineRecord) -> StoreResult<()> 
 /// What failed with the old account may work with the new one: the line and its campaigns try at
 /// once.
 fn end_rest(work: &Work<'_>, now: Timestamp, line_id: LineId) -> StoreResult<()> {
-    let sql = "UPDATE lines SET failures = 0, rests_until = NULL, rest_reason = NULL WHERE line_id = ?1";
+    let sql =
+        "UPDATE lines SET failures = 0, rests_until = NULL, rest_reason = NULL WHERE line_id = ?1";
     query::execute(work.tx, sql, [line_id.raw()])?;
     let sql = "UPDATE campaigns SET circuit_failures = 0, circuit_open_until = NULL,
                    wake_at = CASE WHEN status = 'RUNNING' THEN ?2 ELSE wake_at END
@@ -172,8 +188,16 @@ pub(crate) fn delete(work: &mut Work<'_>, caller: Caller, line_id: LineId) -> St
     if query::exists(work.tx, sql, [line_id.raw()])? {
         return Err(Conflict::InUse("the voice provider is").into());
     }
-    query::execute(work.tx, "DELETE FROM number_rests WHERE line_id = ?1", [line_id.raw()])?;
-    query::execute(work.tx, "DELETE FROM lines WHERE line_id = ?1", [line_id.raw()])?;
+    query::execute(
+        work.tx,
+        "DELETE FROM number_rests WHERE line_id = ?1",
+        [line_id.raw()],
+    )?;
+    query::execute(
+        work.tx,
+        "DELETE FROM lines WHERE line_id = ?1",
+        [line_id.raw()],
+    )?;
     Ok(())
 }
 

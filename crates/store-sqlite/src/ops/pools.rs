@@ -33,7 +33,11 @@ macro_rules! select {
 }
 
 /// Makes a pool.
-pub(crate) fn create(work: &mut Work<'_>, caller: Caller, pool: &PoolContent) -> StoreResult<PoolRecord> {
+pub(crate) fn create(
+    work: &mut Work<'_>,
+    caller: Caller,
+    pool: &PoolContent,
+) -> StoreResult<PoolRecord> {
     check(work, caller, pool)?;
     let pool_id = PoolId::from_raw(work.next_id(caller.now));
     let sql = "INSERT INTO pools (pool_id, tenant_id, line_id, name, strategy, revision, created_at, updated_at)
@@ -56,7 +60,11 @@ fn check(work: &Work<'_>, caller: Caller, pool: &PoolContent) -> StoreResult<()>
         return Err(lines::NOT_FOUND);
     }
     let mut seen = HashSet::new();
-    if pool.numbers.iter().all(|number| seen.insert(number.phone_number_id.as_str())) {
+    if pool
+        .numbers
+        .iter()
+        .all(|number| seen.insert(number.phone_number_id.as_str()))
+    {
         Ok(())
     } else {
         Err(Conflict::Duplicate("a pool lists each `phone_number_id` once").into())
@@ -81,7 +89,10 @@ fn insert_numbers(
             number.e164,
             number.max_concurrent_calls,
             number.enabled,
-            last_used.get(&number.phone_number_id).copied().unwrap_or_default(),
+            last_used
+                .get(&number.phone_number_id)
+                .copied()
+                .unwrap_or_default(),
         ];
         query::execute(work.tx, sql, bound)?;
     }
@@ -89,14 +100,22 @@ fn insert_numbers(
 }
 
 /// One pool.
-pub(crate) fn get(db: &Connection, tenant_id: TenantId, pool_id: PoolId) -> StoreResult<PoolRecord> {
+pub(crate) fn get(
+    db: &Connection,
+    tenant_id: TenantId,
+    pool_id: PoolId,
+) -> StoreResult<PoolRecord> {
     let sql = select!("WHERE tenant_id = ?1 AND pool_id = ?2");
     let bound = [tenant_id.raw(), pool_id.raw()];
     query::one(db, sql, bound, |cells| read(db, cells))?.ok_or(NOT_FOUND)
 }
 
 /// Pools, newest first.
-pub(crate) fn list(db: &Connection, tenant_id: TenantId, page: PageRequest) -> StoreResult<Page<PoolRecord>> {
+pub(crate) fn list(
+    db: &Connection,
+    tenant_id: TenantId,
+    page: PageRequest,
+) -> StoreResult<Page<PoolRecord>> {
     let sql = select!("WHERE tenant_id = ?1 AND pool_id < ?2 ORDER BY pool_id DESC LIMIT ?3");
     let bound = params![tenant_id.raw(), query::below(page), query::rows_for(page)];
     let pools = query::many(db, sql, bound, |cells| read(db, cells))?;
@@ -119,16 +138,28 @@ pub(crate) fn update(
 ) -> StoreResult<(PoolRecord, Vec<Scope>)> {
     let before = get(work.tx, caller.tenant_id, pool_id)?;
     if before.revision != base_revision {
-        return Err(StoreError::Stale { current: before.revision });
+        return Err(StoreError::Stale {
+            current: before.revision,
+        });
     }
     check(work, caller, content)?;
     let sql = "UPDATE pools SET name = ?2, line_id = ?3, strategy = ?4, revision = revision + 1, updated_at = ?5
                WHERE pool_id = ?1";
     let strategy = content.strategy.as_str();
-    let bound = params![pool_id.raw(), content.name, content.line_id.raw(), strategy, micros(caller.now)];
+    let bound = params![
+        pool_id.raw(),
+        content.name,
+        content.line_id.raw(),
+        strategy,
+        micros(caller.now)
+    ];
     query::execute(work.tx, sql, bound)?;
     let last_used = last_used(work, pool_id)?;
-    query::execute(work.tx, "DELETE FROM pool_numbers WHERE pool_id = ?1", [pool_id.raw()])?;
+    query::execute(
+        work.tx,
+        "DELETE FROM pool_numbers WHERE pool_id = ?1",
+        [pool_id.raw()],
+    )?;
     insert_numbers(work, pool_id, &content.numbers, &last_used)?;
     let scopes = tell_campaigns(work, caller, pool_id, narrows(&before, content))?;
     Ok((get(work.tx, caller.tenant_id, pool_id)?, scopes))
@@ -137,7 +168,9 @@ pub(crate) fn update(
 fn last_used(work: &Work<'_>, pool_id: PoolId) -> StoreResult<HashMap<String, i64>> {
     let sql = "SELECT phone_number_id, last_used FROM pool_numbers WHERE pool_id = ?1";
     let read = |cells: &Cells<'_, '_>| Ok((cells.get("phone_number_id")?, cells.get("last_used")?));
-    Ok(query::many(work.tx, sql, [pool_id.raw()], read)?.into_iter().collect())
+    Ok(query::many(work.tx, sql, [pool_id.raw()], read)?
+        .into_iter()
+        .collect())
 }
 
 /// Whether a call that was allowed before might not be now.
@@ -146,14 +179,25 @@ fn narrows(before: &PoolRecord, content: &PoolContent) -> bool {
         content.numbers.iter().any(|new| {
             new.enabled
                 && new.phone_number_id == old.phone_number_id
-                && new.max_concurrent_calls.unwrap_or(u32::MAX) >= old.max_concurrent_calls.unwrap_or(u32::MAX)
+                && new.max_concurrent_calls.unwrap_or(u32::MAX)
+                    >= old.max_concurrent_calls.unwrap_or(u32::MAX)
         })
     };
-    before.line_id != content.line_id || !before.numbers.iter().filter(|number| number.enabled).all(keeps)
+    before.line_id != content.line_id
+        || !before
+            .numbers
+            .iter()
+            .filter(|number| number.enabled)
+            .all(keeps)
 }
 
 /// Campaigns of the pool plan anew; if it narrowed, what they had not begun to send is taken back.
-fn tell_campaigns(work: &mut Work<'_>, caller: Caller, pool_id: PoolId, narrowed: bool) -> StoreResult<Vec<Scope>> {
+fn tell_campaigns(
+    work: &mut Work<'_>,
+    caller: Caller,
+    pool_id: PoolId,
+    narrowed: bool,
+) -> StoreResult<Vec<Scope>> {
     let sql = "SELECT campaign_id FROM campaigns WHERE pool_id = ?1";
     let campaigns = query::many(work.tx, sql, [pool_id.raw()], |cells| {
         Ok(CampaignId::from_raw(cells.get("campaign_id")?))
@@ -174,10 +218,18 @@ pub(crate) fn delete(work: &mut Work<'_>, caller: Caller, pool_id: PoolId) -> St
     if !is_of(work.tx, caller.tenant_id, pool_id)? {
         return Err(NOT_FOUND);
     }
-    if query::exists(work.tx, "SELECT 1 FROM campaigns WHERE pool_id = ?1", [pool_id.raw()])? {
+    if query::exists(
+        work.tx,
+        "SELECT 1 FROM campaigns WHERE pool_id = ?1",
+        [pool_id.raw()],
+    )? {
         return Err(Conflict::InUse("the phone number pool is").into());
     }
-    query::execute(work.tx, "DELETE FROM pools WHERE pool_id = ?1", [pool_id.raw()])?;
+    query::execute(
+        work.tx,
+        "DELETE FROM pools WHERE pool_id = ?1",
+        [pool_id.raw()],
+    )?;
     Ok(())
 }
 
@@ -202,12 +254,19 @@ pub(crate) fn health(
             short_calls: 0,
             rests_until: None,
         });
-        NumberHealth { rests_until: rests.get(&id).copied(), ..health }
+        NumberHealth {
+            rests_until: rests.get(&id).copied(),
+            ..health
+        }
     };
     Ok(pool.numbers.into_iter().map(of_number).collect())
 }
 
-fn calls_by_number(db: &Connection, pool: &PoolRecord, since: Timestamp) -> StoreResult<HashMap<String, NumberHealth>> {
+fn calls_by_number(
+    db: &Connection,
+    pool: &PoolRecord,
+    since: Timestamp,
+) -> StoreResult<HashMap<String, NumberHealth>> {
     let sql = "SELECT phone_number_id,
                    count(*) FILTER (WHERE live = 1) AS live_calls,
                    count(*) FILTER (WHERE counts = 1) AS calls,
@@ -221,7 +280,13 @@ fn calls_by_number(db: &Connection, pool: &PoolRecord, since: Timestamp) -> Stor
     // Ids begin with the millisecond in which they were made, so older calls are not even read.
     let oldest = IdSource::default().next_raw(since);
     let short = i64::try_from(SHORT_CALL.as_micros()).unwrap_or(i64::MAX);
-    let bound = params![pool.tenant_id.raw(), oldest, micros(since), pool.line_id.raw(), short];
+    let bound = params![
+        pool.tenant_id.raw(),
+        oldest,
+        micros(since),
+        pool.line_id.raw(),
+        short
+    ];
     let numbers = query::many(db, sql, bound, |cells| {
         Ok(NumberHealth {
             phone_number_id: cells.get("phone_number_id")?,
@@ -232,13 +297,23 @@ fn calls_by_number(db: &Connection, pool: &PoolRecord, since: Timestamp) -> Stor
             rests_until: None,
         })
     })?;
-    Ok(numbers.into_iter().map(|health| (health.phone_number_id.clone(), health)).collect())
+    Ok(numbers
+        .into_iter()
+        .map(|health| (health.phone_number_id.clone(), health))
+        .collect())
 }
 
-fn rests_by_number(db: &Connection, line_id: LineId, now: Timestamp) -> StoreResult<HashMap<String, Timestamp>> {
+fn rests_by_number(
+    db: &Connection,
+    line_id: LineId,
+    now: Timestamp,
+) -> StoreResult<HashMap<String, Timestamp>> {
     let sql = "SELECT phone_number_id, rests_until FROM number_rests WHERE line_id = ?1 AND rests_until > ?2";
-    let read = |cells: &Cells<'_, '_>| Ok((cells.get("phone_number_id")?, cells.instant("rests_until")?));
-    Ok(query::many(db, sql, [line_id.raw(), micros(now)], read)?.into_iter().collect())
+    let read =
+        |cells: &Cells<'_, '_>| Ok((cells.get("phone_number_id")?, cells.instant("rests_until")?));
+    Ok(query::many(db, sql, [line_id.raw(), micros(now)], read)?
+        .into_iter()
+        .collect())
 }
 
 fn read(db: &Connection, cells: &Cells<'_, '_>) -> StoreResult<PoolRecord> {

@@ -15,7 +15,10 @@ pub(crate) fn one<T>(
 ) -> StoreResult<Option<T>> {
     let mut statement = db.prepare_cached(sql).map_err(translate)?;
     let mut rows = statement.query(bound).map_err(translate)?;
-    rows.next().map_err(translate)?.map(|row| read(&Cells(row))).transpose()
+    rows.next()
+        .map_err(translate)?
+        .map(|row| read(&Cells(row)))
+        .transpose()
 }
 
 /// Every row; the statement bounds how many.
@@ -36,12 +39,22 @@ pub(crate) fn many<T>(
 
 /// Whether there is any row.
 pub(crate) fn exists(db: &Connection, sql: &'static str, bound: impl Params) -> StoreResult<bool> {
-    db.prepare_cached(sql).map_err(translate)?.exists(bound).map_err(translate)
+    db.prepare_cached(sql)
+        .map_err(translate)?
+        .exists(bound)
+        .map_err(translate)
 }
 
 /// Runs a write; answers how many rows it changed.
-pub(crate) fn execute(db: &Connection, sql: &'static str, bound: impl Params) -> StoreResult<usize> {
-    db.prepare_cached(sql).map_err(translate)?.execute(bound).map_err(translate)
+pub(crate) fn execute(
+    db: &Connection,
+    sql: &'static str,
+    bound: impl Params,
+) -> StoreResult<usize> {
+    db.prepare_cached(sql)
+        .map_err(translate)?
+        .execute(bound)
+        .map_err(translate)
 }
 
 /// How many rows a page's statement must read: one more than asked, to know whether more exist.

@@ -18,7 +18,11 @@ pub(crate) fn ensure(work: &mut Work<'_>, name: &str, now: Timestamp) -> StoreRe
     let tenant_id = TenantId::from_raw(work.next_id(now));
     let sql = "INSERT INTO tenants (tenant_id, name, created_at) VALUES (?1, ?2, ?3)";
     query::execute(work.tx, sql, params![tenant_id.raw(), name, micros(now)])?;
-    Ok(TenantRecord { tenant_id, name: name.to_owned(), created_at: crate::code::instant(micros(now))? })
+    Ok(TenantRecord {
+        tenant_id,
+        name: name.to_owned(),
+        created_at: crate::code::instant(micros(now))?,
+    })
 }
 
 /// Tenants, newest first.
@@ -27,7 +31,9 @@ pub(crate) fn list(db: &Connection, page: PageRequest) -> StoreResult<Page<Tenan
                WHERE tenant_id < ?1 ORDER BY tenant_id DESC LIMIT ?2";
     let bound = params![query::below(page), query::rows_for(page)];
     let tenants = query::many(db, sql, bound, read)?;
-    Ok(query::page_of(tenants, page, |tenant| tenant.tenant_id.raw()))
+    Ok(query::page_of(tenants, page, |tenant| {
+        tenant.tenant_id.raw()
+    }))
 }
 
 fn read(cells: &Cells<'_, '_>) -> StoreResult<TenantRecord> {

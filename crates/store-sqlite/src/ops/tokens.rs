@@ -2,9 +2,7 @@
 
 use domain::{TenantId, TokenId};
 use rusqlite::{Connection, params};
-use store::{
-    Caller, NewToken, Page, PageRequest, Scopes, StoreError, StoreResult, TokenRecord,
-};
+use store::{Caller, NewToken, Page, PageRequest, Scopes, StoreError, StoreResult, TokenRecord};
 
 use crate::code::{Cells, corrupt, micros};
 use crate::ops::query;
@@ -33,7 +31,11 @@ pub(crate) fn find(db: &Connection, hash: &[u8; 32]) -> StoreResult<Option<Token
 }
 
 /// Makes a token.
-pub(crate) fn create(work: &mut Work<'_>, caller: Caller, token: &NewToken) -> StoreResult<TokenRecord> {
+pub(crate) fn create(
+    work: &mut Work<'_>,
+    caller: Caller,
+    token: &NewToken,
+) -> StoreResult<TokenRecord> {
     let token_id = TokenId::from_raw(work.next_id(caller.now));
     let sql = "INSERT INTO tokens
                    (token_id, tenant_id, name, scopes, enabled, hash, masked, expires_at, created_at)
@@ -53,13 +55,21 @@ pub(crate) fn create(work: &mut Work<'_>, caller: Caller, token: &NewToken) -> S
 }
 
 /// One token.
-pub(crate) fn get(db: &Connection, tenant_id: TenantId, token_id: TokenId) -> StoreResult<TokenRecord> {
+pub(crate) fn get(
+    db: &Connection,
+    tenant_id: TenantId,
+    token_id: TokenId,
+) -> StoreResult<TokenRecord> {
     let sql = select!("WHERE tenant_id = ?1 AND token_id = ?2");
     query::one(db, sql, [tenant_id.raw(), token_id.raw()], read)?.ok_or(NOT_FOUND)
 }
 
 /// Tokens, newest first.
-pub(crate) fn list(db: &Connection, tenant_id: TenantId, page: PageRequest) -> StoreResult<Page<TokenRecord>> {
+pub(crate) fn list(
+    db: &Connection,
+    tenant_id: TenantId,
+    page: PageRequest,
+) -> StoreResult<Page<TokenRecord>> {
     let sql = select!("WHERE tenant_id = ?1 AND token_id < ?2 ORDER BY token_id DESC LIMIT ?3");
     let bound = params![tenant_id.raw(), query::below(page), query::rows_for(page)];
     let tokens = query::many(db, sql, bound, read)?;
@@ -67,9 +77,18 @@ pub(crate) fn list(db: &Connection, tenant_id: TenantId, page: PageRequest) -> S
 }
 
 /// Enables or disables a token.
-pub(crate) fn set_enabled(work: &mut Work<'_>, caller: Caller, token_id: TokenId, enabled: bool) -> StoreResult<TokenRecord> {
+pub(crate) fn set_enabled(
+    work: &mut Work<'_>,
+    caller: Caller,
+    token_id: TokenId,
+    enabled: bool,
+) -> StoreResult<TokenRecord> {
     let sql = "UPDATE tokens SET enabled = ?3 WHERE tenant_id = ?1 AND token_id = ?2";
-    query::execute(work.tx, sql, params![caller.tenant_id.raw(), token_id.raw(), enabled])?;
+    query::execute(
+        work.tx,
+        sql,
+        params![caller.tenant_id.raw(), token_id.raw(), enabled],
+    )?;
     get(work.tx, caller.tenant_id, token_id)
 }
 

@@ -1,5 +1,7 @@
 //! A fresh file for each case, and what must be true of it afterwards.
 
+use std::path::PathBuf;
+
 use domain::attempt::Patience;
 use rusqlite::Connection;
 use store::Store;
@@ -72,13 +74,24 @@ const VIOLATIONS: &[(&str, &str)] = &[
     ("the file is whole", "SELECT * FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
 ];
 
+impl SqliteBench {
+    /// The file, to look at what the store does not show.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.directory.path().join("campanile.db")
+    }
+}
+
 impl Bench for SqliteBench {
     fn open() -> Self {
         let directory = TempDir::new().unwrap();
         let options = Options {
             access: Access::Owner,
             readers: 2,
-            patience_of: |_| Patience { list_settle_ms: 900_000, max_ring_ms: 300_000, max_talk_ms: 1_800_000 },
+            patience_of: |_| Patience {
+                list_settle_ms: 900_000,
+                max_ring_ms: 300_000,
+                max_talk_ms: 1_800_000,
+            },
             on_failed_sync: |failure| panic!("{failure}"),
         };
         let store = SqliteStore::open(&directory.path().join("campanile.db"), options).unwrap();
@@ -90,7 +103,7 @@ impl Bench for SqliteBench {
     }
 
     fn check(self) {
-        let connection = Connection::open(self.directory.path().join("campanile.db")).unwrap();
+        let connection = Connection::open(self.file()).unwrap();
         for (promise, violations) in VIOLATIONS {
             let mut statement = connection.prepare(violations).unwrap();
             assert!(!statement.exists([]).unwrap(), "violated: {promise}");

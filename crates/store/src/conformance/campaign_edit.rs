@@ -2,14 +2,17 @@
 
 use domain::campaign::{CampaignCommand, CampaignStatus};
 use domain::settings::SettingsDraft;
-use domain::{CampaignId, LineId};
+use domain::{CampaignId, LineId, Outcome};
 use serde_json::json;
 
 use super::fixture::{
-    add, assert_not_found, at, complete, conflict, edit, first, later, line, order, parsed, pool, stale,
-    tenant, tenant_with_campaign, tenant_with_running, tick,
+    add, assert_not_found, at, call_and_end, complete, conflict, edit, first, later, lead, line,
+    new_lead, order, parsed, phone, pool, stale, tenant, tenant_with_campaign, tenant_with_running,
+    tick,
 };
-use crate::{CampaignRecord, CampaignUpdate, Caller, Conflict, Store};
+use crate::{
+    Caller, CampaignRecord, CampaignUpdate, Conflict, LeadFields, NewLead, OnDuplicate, Store,
+};
 
 fn unchanged(campaign: &CampaignRecord) -> CampaignUpdate {
     CampaignUpdate {
@@ -22,7 +25,10 @@ fn unchanged(campaign: &CampaignRecord) -> CampaignUpdate {
 }
 
 async fn get(store: &dyn Store, caller: Caller, campaign_id: CampaignId) -> CampaignRecord {
-    store.get_campaign(caller.tenant_id, campaign_id).await.unwrap()
+    store
+        .get_campaign(caller.tenant_id, campaign_id)
+        .await
+        .unwrap()
 }
 
 pub async fn an_update_counts_a_revision_and_keeps_what_changed(store: &dyn Store) {
@@ -33,33 +39,64 @@ pub async fn an_update_counts_a_revision_and_keeps_what_changed(store: &dyn Stor
         draft.end_date = Some("2026-12-31".to_owned());
     });
     let changed = changed.await.unwrap();
-    assert_eq!((changed.revision, changed.updated_at, changed.created_at), (2, later(60), made.created_at));
+    assert_eq!(
+        (changed.revision, changed.updated_at, changed.created_at),
+        (2, later(60), made.created_at)
+    );
     assert_eq!(changed.draft.name.as_deref(), Some("Second"));
-    assert_eq!(changed.settings.outbound.as_ref().unwrap().hours.last_date, Some(jiff::civil::date(2026, 12, 31)));
+    assert_eq!(
+        changed.settings.outbound.as_ref().unwrap().hours.last_date,
+        Some(jiff::civil::date(2026, 12, 31))
+    );
 
-    let page = store.list_revisions(caller.tenant_id, made.campaign_id, first(1)).await.unwrap();
-    assert_eq!((page.items[0].revision, page.items[0].created_at), (2, later(60)));
-    let changes = json!({
+    let page = store
+        .list_revisions(caller.tenant_id, made.campaign_id, first(1))
+        .await
+        .unwrap();
+    assert_eq!(
+        (page.items[0].revision, page.items[0].created_at),
+        (2, later(60))
+    );
+    let told = json!({
         "name": { "from": "Outreach", "to": "Second" },
         "end_date": { "from": null, "to": "2026-12-31" },
     });
-    assert_eq!(serde_json::Value::from(page.items[0].changes.clone()), changes);
-    let before = crate::PageRequest { limit: 1, before: page.next };
-    let rest = store.list_revisions(caller.tenant_id, made.campaign_id, before).await.unwrap();
+    assert_eq!(serde_json::Value::from(page.items[0].changes.clone()), told);
+    let before = crate::PageRequest {
+        limit: 1,
+        before: page.next,
+    };
+    let rest = store
+        .list_revisions(caller.tenant_id, made.campaign_id, before)
+        .await
+        .unwrap();
     assert_eq!((rest.items[0].revision, rest.next), (1, None));
 }
 
 pub async fn an_update_that_changes_nothing_is_no_revision(store: &dyn Store) {
     let (caller, made) = tenant_with_campaign(store, "Acme").await;
-    let same = store.update_campaign(at(caller, later(60)), unchanged(&made)).await.unwrap();
+    let same = store
+        .update_campaign(at(caller, later(60)), unchanged(&made))
+        .await
+        .unwrap();
     assert_eq!((same.revision, same.updated_at), (1, made.updated_at));
 }
 
 pub async fn a_stale_update_is_refused(store: &dyn Store) {
     let (caller, made) = tenant_with_campaign(store, "Acme").await;
-    edit(store, caller, made.campaign_id, |draft| draft.priority = Some(7)).await.unwrap();
-    assert_eq!(stale(store.update_campaign(caller, unchanged(&made)).await), 2);
-    assert_eq!(get(store, caller, made.campaign_id).await.draft.priority, Some(7));
+    edit(store, caller, made.campaign_id, |draft| {
+        draft.priority = Some(7);
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        stale(store.update_campaign(caller, unchanged(&made)).await),
+        2
+    );
+    assert_eq!(
+        get(store, caller, made.campaign_id).await.draft.priority,
+        Some(7)
+    );
 }
 
 pub async fn a_draft_may_change_everything(store: &dyn Store) {
@@ -77,8 +114,14 @@ pub async fn a_draft_may_change_everything(store: &dyn Store) {
         };
     });
     let changed = changed.await.unwrap();
-    assert_eq!((changed.status, changed.settings.line_id), (CampaignStatus::Draft, other.line_id));
-    assert!(matches!(store.delete_pool(caller, numbers.pool_id).await, Err(crate::StoreError::Conflict(_))));
+    assert_eq!(
+        (changed.status, changed.settings.line_id),
+        (CampaignStatus::Draft, other.line_id)
+    );
+    assert!(matches!(
+        store.delete_pool(caller, numbers.pool_id).await,
+        Err(crate::StoreError::Conflict(_))
+    ));
 }
 
 pub async fn a_running_campaign_keeps_its_line(store: &dyn Store) {
@@ -88,12 +131,20 @@ pub async fn a_running_campaign_keeps_its_line(store: &dyn Store) {
         draft.tenant_voice_provider_id = Some(other.line_id.raw());
         draft.max_call_attempts = Some(9);
     });
-    let frozen = Conflict::Frozen { status: CampaignStatus::Running, fields: vec!["tenant_voice_provider_id"] };
+    let frozen = Conflict::Frozen {
+        status: CampaignStatus::Running,
+        fields: vec!["tenant_voice_provider_id"],
+    };
     assert_eq!(conflict(moved.await), frozen);
     let kept = get(store, caller, id).await;
     assert_eq!((kept.revision, kept.draft.max_call_attempts), (2, Some(3)));
-    let changed = edit(store, caller, id, |draft| draft.max_call_attempts = Some(9)).await.unwrap();
-    assert_eq!((changed.status, changed.revision), (CampaignStatus::Running, 3));
+    let changed = edit(store, caller, id, |draft| draft.max_call_attempts = Some(9))
+        .await
+        .unwrap();
+    assert_eq!(
+        (changed.status, changed.revision),
+        (CampaignStatus::Running, 3)
+    );
 }
 
 pub async fn a_paused_campaign_may_change_its_line(store: &dyn Store) {
@@ -101,7 +152,11 @@ pub async fn a_paused_campaign_may_change_its_line(store: &dyn Store) {
     let other = line(store, caller).await;
     add(store, caller, id, 1).await;
     order(store, caller, id, CampaignCommand::Pause).await;
-    edit(store, caller, id, |draft| draft.tenant_voice_provider_id = Some(other.line_id.raw())).await.unwrap();
+    edit(store, caller, id, |draft| {
+        draft.tenant_voice_provider_id = Some(other.line_id.raw());
+    })
+    .await
+    .unwrap();
     order(store, caller, id, CampaignCommand::Resume).await;
     let due = tick(store, caller.now).await;
     assert_eq!(due[0].line_id, other.line_id);
@@ -109,9 +164,10 @@ pub async fn a_paused_campaign_may_change_its_line(store: &dyn Store) {
 
 pub async fn a_closed_campaign_keeps_everything_that_dials(store: &dyn Store) {
     let (caller, id) = tenant_with_running(store, "Acme").await;
-    for (command, status) in
-        [(CampaignCommand::Stop, CampaignStatus::Stopped), (CampaignCommand::Archive, CampaignStatus::Archived)]
-    {
+    for (command, status) in [
+        (CampaignCommand::Stop, CampaignStatus::Stopped),
+        (CampaignCommand::Archive, CampaignStatus::Archived),
+    ] {
         order(store, caller, id, command).await;
         let frozen = edit(store, caller, id, |draft| {
             draft.end_date = Some("2026-12-31".to_owned());
@@ -136,16 +192,39 @@ pub async fn a_new_end_date_reopens_a_completed_campaign(store: &dyn Store) {
         draft.end_date = Some("2026-12-31".to_owned());
         draft.max_daily_attempts = Some(3);
     });
-    let expected = Conflict::Frozen { status: CampaignStatus::Completed, fields: vec!["max_daily_attempts"] };
+    let expected = Conflict::Frozen {
+        status: CampaignStatus::Completed,
+        fields: vec!["max_daily_attempts"],
+    };
     assert_eq!(conflict(frozen.await), expected);
-    let renamed = edit(store, caller, id, |draft| draft.name = Some("Renamed".to_owned())).await.unwrap();
+    let renamed = edit(store, caller, id, |draft| {
+        draft.name = Some("Renamed".to_owned());
+    })
+    .await
+    .unwrap();
     assert_eq!(renamed.status, CampaignStatus::Completed);
 
-    let reopened = edit(store, caller, id, |draft| draft.end_date = Some("2026-12-31".to_owned())).await.unwrap();
-    assert_eq!((reopened.status, reopened.revision), (CampaignStatus::Running, renamed.revision + 1));
-    let page = store.list_revisions(caller.tenant_id, id, first(1)).await.unwrap();
-    assert_eq!(page.items[0].changes["status"], json!({ "from": "COMPLETED", "to": "RUNNING" }));
-    assert_eq!(page.items[0].changes["end_date"], json!({ "from": null, "to": "2026-12-31" }));
+    let reopened = edit(store, caller, id, |draft| {
+        draft.end_date = Some("2026-12-31".to_owned());
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        (reopened.status, reopened.revision),
+        (CampaignStatus::Running, renamed.revision + 1)
+    );
+    let page = store
+        .list_revisions(caller.tenant_id, id, first(1))
+        .await
+        .unwrap();
+    assert_eq!(
+        page.items[0].changes["status"],
+        json!({ "from": "COMPLETED", "to": "RUNNING" })
+    );
+    assert_eq!(
+        page.items[0].changes["end_date"],
+        json!({ "from": null, "to": "2026-12-31" })
+    );
 }
 
 pub async fn an_update_needs_a_line_and_pool_of_its_tenant(store: &dyn Store) {
@@ -155,7 +234,9 @@ pub async fn an_update_needs_a_line_and_pool_of_its_tenant(store: &dyn Store) {
     let foreign_pool = pool(store, stranger, foreign.line_id, &["a"]).await;
     let id = made.campaign_id;
     for line_id in [foreign.line_id, LineId::from_raw(1)] {
-        let moved = edit(store, caller, id, |draft| draft.tenant_voice_provider_id = Some(line_id.raw()));
+        let moved = edit(store, caller, id, |draft| {
+            draft.tenant_voice_provider_id = Some(line_id.raw());
+        });
         assert_not_found(moved.await, "voice provider");
     }
     let pooled = edit(store, caller, id, |draft| {
@@ -168,14 +249,29 @@ pub async fn an_update_needs_a_line_and_pool_of_its_tenant(store: &dyn Store) {
 
 pub async fn an_update_may_verify_a_campaign(store: &dyn Store) {
     let (caller, made) = tenant_with_campaign(store, "Acme").await;
-    let draft = SettingsDraft { assistant_id: Some("asst_2".to_owned()), ..made.draft.clone() };
+    let draft = SettingsDraft {
+        assistant_id: Some("asst_2".to_owned()),
+        ..made.draft.clone()
+    };
     let settings = parsed(&draft);
-    let unchecked = CampaignUpdate { draft, settings, unverified: Some(true), ..unchanged(&made) };
+    let unchecked = CampaignUpdate {
+        draft,
+        settings,
+        unverified: Some(true),
+        ..unchanged(&made)
+    };
     let changed = store.update_campaign(caller, unchecked).await.unwrap();
     assert!(changed.unverified);
-    let silent = edit(store, caller, made.campaign_id, |draft| draft.priority = Some(2)).await.unwrap();
+    let silent = edit(store, caller, made.campaign_id, |draft| {
+        draft.priority = Some(2);
+    })
+    .await
+    .unwrap();
     assert!(silent.unverified);
-    let verified = CampaignUpdate { unverified: Some(false), ..unchanged(&silent) };
+    let verified = CampaignUpdate {
+        unverified: Some(false),
+        ..unchanged(&silent)
+    };
     let changed = store.update_campaign(caller, verified).await.unwrap();
     assert!(!changed.unverified);
     assert_eq!(changed.revision, silent.revision + 1);
@@ -188,8 +284,56 @@ pub async fn an_update_takes_back_what_was_not_sent(store: &dyn Store) {
     let due = tick(store, caller.now).await;
     assert_eq!(due.len(), 2);
     let board = store.send_board();
-    edit(store, caller, id, |draft| draft.name = Some("Renamed".to_owned())).await.unwrap();
-    drop(board.begin(due[0].attempt_id).expect("a name takes nothing back"));
-    edit(store, caller, id, |draft| draft.max_daily_attempts = Some(1)).await.unwrap();
+    edit(store, caller, id, |draft| {
+        draft.name = Some("Renamed".to_owned());
+    })
+    .await
+    .unwrap();
+    assert!(
+        board.begin(due[0].attempt_id).is_some(),
+        "a name takes nothing back"
+    );
+    edit(store, caller, id, |draft| {
+        draft.max_daily_attempts = Some(1);
+    })
+    .await
+    .unwrap();
     assert!(board.begin(due[1].attempt_id).is_none());
+}
+
+pub async fn a_looser_policy_is_felt_at_once(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    edit(store, caller, id, |draft| {
+        draft.min_gap_between_attempts = Some(600);
+    })
+    .await
+    .unwrap();
+    add(store, caller, id, 1).await;
+    let not_before = Some(later(86_400));
+    let patient = NewLead {
+        fields: LeadFields {
+            not_before,
+            ..LeadFields::default()
+        },
+        ..new_lead(2)
+    };
+    store
+        .add_lead(caller, id, patient, OnDuplicate::Update, None)
+        .await
+        .unwrap();
+    call_and_end(store, caller.now, Outcome::NoAnswer).await;
+    assert!(tick(store, later(300)).await.is_empty());
+    let caller = at(caller, later(301));
+    edit(store, caller, id, |draft| {
+        draft.min_gap_between_attempts = Some(5);
+    })
+    .await
+    .unwrap();
+    let dialed: Vec<_> = tick(store, caller.now)
+        .await
+        .into_iter()
+        .map(|dispatch| dispatch.phone)
+        .collect();
+    assert_eq!(dialed, [phone(1)]);
+    assert_eq!(lead(store, caller, id, 2).await.due_at, not_before);
 }

@@ -1,5 +1,7 @@
 //! Commands: what they do, and what they promise about calls.
 
+use std::time::Duration;
+
 use domain::attempt::{Fact, StateName};
 use domain::campaign::{CampaignCommand, CampaignStatus, StatusReason};
 use serde_json::json;
@@ -8,7 +10,9 @@ use super::fixture::{
     add, apply, assert_not_found, at, conflict, first, later, order, tenant, tenant_with_campaign,
     tenant_with_running, tick,
 };
-use crate::{CampaignOrder, Conflict, IdempotencyKey, Idempotent, OrderDone, Store, StoredAnswer, Written};
+use crate::{
+    CampaignOrder, Conflict, IdempotencyKey, Idempotent, OrderDone, Store, StoredAnswer, Written,
+};
 
 pub async fn a_campaign_goes_through_its_life(store: &dyn Store) {
     let (caller, made) = tenant_with_campaign(store, "Acme").await;
@@ -25,13 +29,22 @@ pub async fn a_campaign_goes_through_its_life(store: &dyn Store) {
         let caller = at(caller, later(revision));
         let done = order(store, caller, id, command).await;
         assert!(done.changed);
-        assert_eq!((done.campaign.status, done.campaign.revision), (status, revision));
+        assert_eq!(
+            (done.campaign.status, done.campaign.revision),
+            (status, revision)
+        );
         assert_eq!(done.campaign.updated_at, caller.now);
         let reason = (status == CampaignStatus::Running).then_some(StatusReason::NoDialableLeads);
         assert_eq!(done.campaign.status_reason, reason);
-        let page = store.list_revisions(caller.tenant_id, id, first(1)).await.unwrap();
+        let page = store
+            .list_revisions(caller.tenant_id, id, first(1))
+            .await
+            .unwrap();
         let change = json!({ "status": { "from": was.as_str(), "to": status.as_str() } });
-        assert_eq!(serde_json::Value::from(page.items[0].changes.clone()), change);
+        assert_eq!(
+            serde_json::Value::from(page.items[0].changes.clone()),
+            change
+        );
         was = status;
     }
 }
@@ -41,13 +54,19 @@ pub async fn a_repeated_command_changes_nothing(store: &dyn Store) {
     for command in [CampaignCommand::Start, CampaignCommand::Resume] {
         let again = order(store, at(caller, later(60)), id, command).await;
         assert!(!again.changed);
-        assert_eq!((again.campaign.revision, again.campaign.updated_at), (2, caller.now));
+        assert_eq!(
+            (again.campaign.revision, again.campaign.updated_at),
+            (2, caller.now)
+        );
     }
 }
 
 pub async fn an_illegal_command_names_the_legal_ones(store: &dyn Store) {
     let (caller, made) = tenant_with_campaign(store, "Acme").await;
-    let pause = CampaignOrder { campaign_id: made.campaign_id, command: CampaignCommand::Pause };
+    let pause = CampaignOrder {
+        campaign_id: made.campaign_id,
+        command: CampaignCommand::Pause,
+    };
     match conflict(store.order_campaign(caller, pause, None).await) {
         Conflict::IllegalCommand(illegal) => assert_eq!(illegal.legal, [CampaignCommand::Start]),
         other => panic!("{other:?}"),
@@ -61,20 +80,51 @@ pub async fn pausing_lists_the_calls_that_are_up(store: &dyn Store) {
     store.send_board().forget(due[0].attempt_id);
     apply(store, caller.now, due[0].attempt_id, Fact::Ringing).await;
 
-    let states = |answer: &OrderDone| answer.live_calls.iter().map(|call| call.state).collect::<Vec<_>>();
-    let key = IdempotencyKey { key: "k".to_owned(), operation: "POST …/pause".to_owned(), fingerprint: [1; 32] };
-    let render = |done: &OrderDone| StoredAnswer { status: 200, body: vec![u8::try_from(done.live_calls.len()).unwrap()] };
-    let idempotent = Idempotent { key: key.clone(), render: Box::new(render) };
-    let pause = CampaignOrder { campaign_id: id, command: CampaignCommand::Pause };
-    let written = store.order_campaign(caller, pause, Some(idempotent)).await.unwrap();
-    let Written::Fresh(done) = written else { panic!("the first pause is fresh") };
+    let states = |answer: &OrderDone| {
+        answer
+            .live_calls
+            .iter()
+            .map(|call| call.state)
+            .collect::<Vec<_>>()
+    };
+    let key = IdempotencyKey {
+        key: "k".to_owned(),
+        operation: "POST …/pause".to_owned(),
+        fingerprint: [1; 32],
+    };
+    let render = |done: &OrderDone| StoredAnswer {
+        status: 200,
+        body: vec![u8::try_from(done.live_calls.len()).unwrap()],
+    };
+    let idempotent = Idempotent {
+        key: key.clone(),
+        render: Box::new(render),
+    };
+    let pause = CampaignOrder {
+        campaign_id: id,
+        command: CampaignCommand::Pause,
+    };
+    let written = store
+        .order_campaign(caller, pause, Some(idempotent))
+        .await
+        .unwrap();
+    let Written::Fresh(done) = written else {
+        panic!("the first pause is fresh")
+    };
     assert_eq!(states(&done), [StateName::Ringing]);
     assert_eq!(done.live_calls[0].attempt_id, due[0].attempt_id);
     // The answer that is kept lists them as well.
-    let kept = store.find_answer(caller.tenant_id, &key, caller.now).await.unwrap().unwrap();
+    let kept = store
+        .find_answer(caller.tenant_id, &key, caller.now)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(kept.body, [1]);
     let again = order(store, caller, id, CampaignCommand::Pause).await;
-    assert_eq!((again.changed, states(&again)), (false, vec![StateName::Ringing]));
+    assert_eq!(
+        (again.changed, states(&again)),
+        (false, vec![StateName::Ringing])
+    );
 }
 
 pub async fn pausing_takes_back_what_was_not_sent(store: &dyn Store) {
@@ -90,11 +140,33 @@ pub async fn pausing_takes_back_what_was_not_sent(store: &dyn Store) {
     }
 }
 
+pub async fn pausing_waits_for_a_request_that_is_being_sent(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    add(store, caller, id, 1).await;
+    let due = tick(store, caller.now).await;
+    let permit = store.send_board().begin(due[0].attempt_id).unwrap();
+    let pause = order(store, caller, id, CampaignCommand::Pause);
+    tokio::pin!(pause);
+    let moment = Duration::from_millis(50);
+    assert!(
+        tokio::time::timeout(moment, &mut pause).await.is_err(),
+        "its answer is not known yet"
+    );
+    drop(permit);
+    assert_eq!(pause.await.campaign.status, CampaignStatus::Paused);
+}
+
 pub async fn commands_of_another_tenant_are_not_found(store: &dyn Store) {
     let (_, id) = tenant_with_running(store, "Acme").await;
     let stranger = tenant(store, "Other").await;
     for command in CampaignCommand::ALL {
-        let order = CampaignOrder { campaign_id: id, command: *command };
-        assert_not_found(store.order_campaign(stranger, order, None).await, "campaign");
+        let order = CampaignOrder {
+            campaign_id: id,
+            command: *command,
+        };
+        assert_not_found(
+            store.order_campaign(stranger, order, None).await,
+            "campaign",
+        );
     }
 }

@@ -11,10 +11,10 @@ use domain::{AttemptId, CampaignId, LineId, Outcome, PhoneNumber};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Applied, AttemptFact, AttemptRef, CampaignOrder, CampaignRecord, CampaignUpdate, Caller, Conflict,
-    Dispatch, LeadChange, LeadFields, LeadKey, LeadRecord, LineRecord, NewCampaign, NewLead, NewLine,
-    OnDuplicate, OrderDone, PageRequest, PoolContent, PoolNumber, PoolRecord, PoolStrategy, Store,
-    StoreError, StoreResult, Tick, Written,
+    Applied, AttemptFact, AttemptRef, Caller, CampaignOrder, CampaignRecord, CampaignUpdate,
+    Conflict, Dispatch, LeadChange, LeadFields, LeadKey, LeadRecord, LineRecord, NewCampaign,
+    NewLead, NewLine, OnDuplicate, OrderDone, PageRequest, PoolContent, PoolNumber, PoolRecord,
+    PoolStrategy, Store, StoreError, StoreResult, Tick, Written,
 };
 
 /// When the cases begin: a Monday, 10:00 in New York.
@@ -35,7 +35,11 @@ pub fn at(caller: Caller, now: Timestamp) -> Caller {
 /// A tenant of this name.
 pub async fn tenant(store: &dyn Store, name: &str) -> Caller {
     let tenant = store.ensure_tenant(name, morning()).await.unwrap();
-    Caller { tenant_id: tenant.tenant_id, token_id: None, now: morning() }
+    Caller {
+        tenant_id: tenant.tenant_id,
+        token_id: None,
+        now: morning(),
+    }
 }
 
 /// What a write did now.
@@ -72,7 +76,10 @@ pub fn stale<T: Debug>(result: StoreResult<T>) -> i64 {
 
 /// The first page.
 pub const fn first(limit: u32) -> PageRequest {
-    PageRequest { limit, before: None }
+    PageRequest {
+        limit,
+        before: None,
+    }
 }
 
 /// A number that differs each time.
@@ -102,7 +109,12 @@ pub async fn line(store: &dyn Store, caller: Caller) -> LineRecord {
 
 /// A number of a pool.
 pub fn number(id: &str) -> PoolNumber {
-    PoolNumber { phone_number_id: id.to_owned(), e164: None, max_concurrent_calls: None, enabled: true }
+    PoolNumber {
+        phone_number_id: id.to_owned(),
+        e164: None,
+        max_concurrent_calls: None,
+        enabled: true,
+    }
 }
 
 /// A pool with these numbers.
@@ -117,12 +129,25 @@ pub fn pool_content(line_id: LineId, ids: &[&str]) -> PoolContent {
 
 /// A pool of the tenant with these numbers.
 pub async fn pool(store: &dyn Store, caller: Caller, line_id: LineId, ids: &[&str]) -> PoolRecord {
-    fresh(store.create_pool(caller, pool_content(line_id, ids), None).await.unwrap())
+    fresh(
+        store
+            .create_pool(caller, pool_content(line_id, ids), None)
+            .await
+            .unwrap(),
+    )
 }
 
 /// Settings that let a campaign dial at any time.
 pub fn draft(line_id: LineId) -> SettingsDraft {
-    let days = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"];
+    let days = [
+        "MONDAY",
+        "TUESDAY",
+        "WEDNESDAY",
+        "THURSDAY",
+        "FRIDAY",
+        "SATURDAY",
+        "SUNDAY",
+    ];
     SettingsDraft {
         name: Some("Outreach".to_owned()),
         assistant_id: Some("asst_1".to_owned()),
@@ -152,12 +177,23 @@ pub fn parsed(draft: &SettingsDraft) -> Arc<CampaignSettings> {
 /// A campaign to make.
 pub fn new_campaign(draft: SettingsDraft) -> NewCampaign {
     let settings = parsed(&draft);
-    NewCampaign { kind: CampaignType::Outbound, draft, settings, unverified: false, leads_of: None }
+    NewCampaign {
+        kind: CampaignType::Outbound,
+        draft,
+        settings,
+        unverified: false,
+        leads_of: None,
+    }
 }
 
 /// A DRAFT campaign with these settings.
 pub async fn campaign(store: &dyn Store, caller: Caller, draft: SettingsDraft) -> CampaignRecord {
-    fresh(store.create_campaign(caller, new_campaign(draft), None).await.unwrap())
+    fresh(
+        store
+            .create_campaign(caller, new_campaign(draft), None)
+            .await
+            .unwrap(),
+    )
 }
 
 /// A tenant with a line and a DRAFT campaign on it.
@@ -175,8 +211,16 @@ pub async fn tenant_with_running(store: &dyn Store, name: &str) -> (Caller, Camp
 }
 
 /// Carries out a command.
-pub async fn order(store: &dyn Store, caller: Caller, campaign_id: CampaignId, command: CampaignCommand) -> OrderDone {
-    let order = CampaignOrder { campaign_id, command };
+pub async fn order(
+    store: &dyn Store,
+    caller: Caller,
+    campaign_id: CampaignId,
+    command: CampaignCommand,
+) -> OrderDone {
+    let order = CampaignOrder {
+        campaign_id,
+        command,
+    };
     fresh(store.order_campaign(caller, order, None).await.unwrap())
 }
 
@@ -187,11 +231,20 @@ pub async fn edit(
     campaign_id: CampaignId,
     change: impl FnOnce(&mut SettingsDraft),
 ) -> StoreResult<CampaignRecord> {
-    let before = store.get_campaign(caller.tenant_id, campaign_id).await.unwrap();
+    let before = store
+        .get_campaign(caller.tenant_id, campaign_id)
+        .await
+        .unwrap();
     let mut draft = before.draft;
     change(&mut draft);
     let settings = parsed(&draft);
-    let update = CampaignUpdate { campaign_id, base_revision: before.revision, draft, settings, unverified: None };
+    let update = CampaignUpdate {
+        campaign_id,
+        base_revision: before.revision,
+        draft,
+        settings,
+        unverified: None,
+    };
     store.update_campaign(caller, update).await
 }
 
@@ -202,19 +255,33 @@ pub fn phone(n: u32) -> PhoneNumber {
 
 /// A lead with the `n`-th number.
 pub fn new_lead(n: u32) -> NewLead {
-    NewLead { phone: phone(n), fields: LeadFields::default() }
+    NewLead {
+        phone: phone(n),
+        fields: LeadFields::default(),
+    }
 }
 
 /// Adds a lead with the `n`-th number.
 pub async fn add(store: &dyn Store, caller: Caller, campaign_id: CampaignId, n: u32) -> LeadRecord {
-    let added = store.add_lead(caller, campaign_id, new_lead(n), OnDuplicate::Update, None).await.unwrap();
+    let added = store
+        .add_lead(caller, campaign_id, new_lead(n), OnDuplicate::Update, None)
+        .await
+        .unwrap();
     fresh(added).lead
 }
 
 /// The lead with the `n`-th number, as it is at the caller's time.
-pub async fn lead(store: &dyn Store, caller: Caller, campaign_id: CampaignId, n: u32) -> LeadRecord {
+pub async fn lead(
+    store: &dyn Store,
+    caller: Caller,
+    campaign_id: CampaignId,
+    n: u32,
+) -> LeadRecord {
     let key = LeadKey::Phone(phone(n));
-    store.get_lead(caller.tenant_id, campaign_id, key, caller.now).await.unwrap()
+    store
+        .get_lead(caller.tenant_id, campaign_id, key, caller.now)
+        .await
+        .unwrap()
 }
 
 /// Changes the lead with the `n`-th number.
@@ -226,35 +293,60 @@ pub async fn change(
     change: LeadChange,
 ) -> StoreResult<LeadRecord> {
     let changes = vec![(LeadKey::Phone(phone(n)), change)];
-    store.update_leads(caller, campaign_id, changes).await.unwrap().remove(0)
+    store
+        .update_leads(caller, campaign_id, changes)
+        .await
+        .unwrap()
+        .remove(0)
 }
 
 /// `do_not_call`.
 pub fn do_not_call(wanted: bool) -> LeadChange {
-    LeadChange { do_not_call: Some(wanted), ..LeadChange::default() }
+    LeadChange {
+        do_not_call: Some(wanted),
+        ..LeadChange::default()
+    }
 }
 
 /// `mark_as_unanswered`.
 pub fn mark_as_unanswered() -> LeadChange {
-    LeadChange { mark_as_unanswered: Some(true), ..LeadChange::default() }
+    LeadChange {
+        mark_as_unanswered: Some(true),
+        ..LeadChange::default()
+    }
 }
 
 /// Plans and reserves; what is reserved stays on the board.
 pub async fn tick(store: &dyn Store, now: Timestamp) -> Vec<Dispatch> {
     let keys = Box::new(|| format!("key-{}", unique()));
-    store.tick(Tick { now, keys, max_lines: 100, max_calls: 100 }).await.unwrap().dispatches
+    store
+        .tick(Tick {
+            now,
+            keys,
+            max_lines: 100,
+            max_calls: 100,
+        })
+        .await
+        .unwrap()
+        .dispatches
 }
 
 /// Applies a fact.
 pub async fn apply(store: &dyn Store, now: Timestamp, attempt_id: AttemptId, fact: Fact) {
     let fact = AttemptFact::new(AttemptRef::Id(attempt_id), fact);
     let applied = store.apply_facts(now, vec![fact]).await.unwrap();
-    assert!(matches!(applied[..], [Applied::Changed { .. }]), "{applied:?}");
+    assert!(
+        matches!(applied[..], [Applied::Changed { .. }]),
+        "{applied:?}"
+    );
 }
 
 /// The end of a call.
 pub const fn ended(outcome: Outcome) -> Fact {
-    Fact::Ended { outcome, fault: EndFault::None }
+    Fact::Ended {
+        outcome,
+        fault: EndFault::None,
+    }
 }
 
 /// Places the one call that is due and ends it.
@@ -274,6 +366,9 @@ pub async fn complete(store: &dyn Store, caller: Caller, campaign_id: CampaignId
     add(store, caller, campaign_id, n).await;
     call_and_end(store, caller.now, Outcome::Answered).await;
     assert!(tick(store, caller.now).await.is_empty());
-    let campaign = store.get_campaign(caller.tenant_id, campaign_id).await.unwrap();
+    let campaign = store
+        .get_campaign(caller.tenant_id, campaign_id)
+        .await
+        .unwrap();
     assert_eq!(campaign.status, domain::campaign::CampaignStatus::Completed);
 }

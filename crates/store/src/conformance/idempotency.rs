@@ -4,7 +4,7 @@ use domain::LineId;
 
 use super::fixture::{at, draft, first, later, line, new_campaign, tenant};
 use crate::{
-    CampaignRecord, Caller, IdempotencyKey, Idempotent, Store, StoreError, StoredAnswer, Written,
+    Caller, CampaignRecord, IdempotencyKey, Idempotent, Store, StoreError, StoredAnswer, Written,
 };
 
 fn key(name: &str, fingerprint: u8) -> IdempotencyKey {
@@ -16,12 +16,25 @@ fn key(name: &str, fingerprint: u8) -> IdempotencyKey {
 }
 
 fn answer_of(campaign: &CampaignRecord) -> StoredAnswer {
-    StoredAnswer { status: 201, body: campaign.campaign_id.to_string().into_bytes() }
+    StoredAnswer {
+        status: 201,
+        body: campaign.campaign_id.to_string().into_bytes(),
+    }
 }
 
-async fn create(store: &dyn Store, caller: Caller, line_id: LineId, key: IdempotencyKey) -> Result<Written<StoredAnswer>, StoreError> {
-    let idempotent = Idempotent { key, render: Box::new(answer_of) };
-    let written = store.create_campaign(caller, new_campaign(draft(line_id)), Some(idempotent)).await?;
+async fn create(
+    store: &dyn Store,
+    caller: Caller,
+    line_id: LineId,
+    key: IdempotencyKey,
+) -> Result<Written<StoredAnswer>, StoreError> {
+    let idempotent = Idempotent {
+        key,
+        render: Box::new(answer_of),
+    };
+    let written = store
+        .create_campaign(caller, new_campaign(draft(line_id)), Some(idempotent))
+        .await?;
     Ok(match written {
         Written::Fresh(campaign) => Written::Fresh(answer_of(&campaign)),
         Written::Replayed(answer) => Written::Replayed(answer),
@@ -29,58 +42,124 @@ async fn create(store: &dyn Store, caller: Caller, line_id: LineId, key: Idempot
 }
 
 async fn campaigns(store: &dyn Store, caller: Caller) -> usize {
-    store.list_campaigns(caller.tenant_id, crate::CampaignFilter::default(), first(200)).await.unwrap().items.len()
+    store
+        .list_campaigns(
+            caller.tenant_id,
+            crate::CampaignFilter::default(),
+            first(200),
+        )
+        .await
+        .unwrap()
+        .items
+        .len()
 }
 
 pub async fn a_repeated_request_has_one_effect_and_one_answer(store: &dyn Store) {
     let caller = tenant(store, "Acme").await;
     let line = line(store, caller).await;
-    assert_eq!(store.find_answer(caller.tenant_id, &key("k", 1), caller.now).await.unwrap(), None);
-    let Written::Fresh(answer) = create(store, caller, line.line_id, key("k", 1)).await.unwrap() else {
+    assert_eq!(
+        store
+            .find_answer(caller.tenant_id, &key("k", 1), caller.now)
+            .await
+            .unwrap(),
+        None
+    );
+    let Written::Fresh(answer) = create(store, caller, line.line_id, key("k", 1))
+        .await
+        .unwrap()
+    else {
         panic!("the first request is fresh");
     };
-    let again = create(store, at(caller, later(60)), line.line_id, key("k", 1)).await.unwrap();
+    let again = create(store, at(caller, later(60)), line.line_id, key("k", 1))
+        .await
+        .unwrap();
     assert_eq!(again, Written::Replayed(answer.clone()));
     assert_eq!(campaigns(store, caller).await, 1);
-    let found = store.find_answer(caller.tenant_id, &key("k", 1), later(60)).await.unwrap();
+    let found = store
+        .find_answer(caller.tenant_id, &key("k", 1), later(60))
+        .await
+        .unwrap();
     assert_eq!(found, Some(answer));
 }
 
 pub async fn another_request_with_the_same_key_is_refused(store: &dyn Store) {
     let caller = tenant(store, "Acme").await;
     let line = line(store, caller).await;
-    create(store, caller, line.line_id, key("k", 1)).await.unwrap();
+    create(store, caller, line.line_id, key("k", 1))
+        .await
+        .unwrap();
     let other = create(store, caller, line.line_id, key("k", 2)).await;
-    assert!(matches!(other, Err(StoreError::IdempotencyMismatch)), "{other:?}");
-    let found = store.find_answer(caller.tenant_id, &key("k", 2), caller.now).await;
-    assert!(matches!(found, Err(StoreError::IdempotencyMismatch)), "{found:?}");
+    assert!(
+        matches!(other, Err(StoreError::IdempotencyMismatch)),
+        "{other:?}"
+    );
+    let found = store
+        .find_answer(caller.tenant_id, &key("k", 2), caller.now)
+        .await;
+    assert!(
+        matches!(found, Err(StoreError::IdempotencyMismatch)),
+        "{found:?}"
+    );
     assert_eq!(campaigns(store, caller).await, 1);
 }
 
 pub async fn a_key_counts_within_its_tenant_and_operation(store: &dyn Store) {
     let (caller, other) = (tenant(store, "Acme").await, tenant(store, "Other").await);
     let (own_line, other_line) = (line(store, caller).await, line(store, other).await);
-    create(store, caller, own_line.line_id, key("k", 1)).await.unwrap();
-    assert_eq!(store.find_answer(other.tenant_id, &key("k", 1), caller.now).await.unwrap(), None);
-    let fresh = create(store, other, other_line.line_id, key("k", 2)).await.unwrap();
+    create(store, caller, own_line.line_id, key("k", 1))
+        .await
+        .unwrap();
+    assert_eq!(
+        store
+            .find_answer(other.tenant_id, &key("k", 1), caller.now)
+            .await
+            .unwrap(),
+        None
+    );
+    let fresh = create(store, other, other_line.line_id, key("k", 2))
+        .await
+        .unwrap();
     assert!(matches!(fresh, Written::Fresh(_)));
-    let elsewhere = IdempotencyKey { operation: "POST /other".to_owned(), ..key("k", 3) };
-    let fresh = create(store, caller, own_line.line_id, elsewhere).await.unwrap();
+    let elsewhere = IdempotencyKey {
+        operation: "POST /other".to_owned(),
+        ..key("k", 3)
+    };
+    let fresh = create(store, caller, own_line.line_id, elsewhere)
+        .await
+        .unwrap();
     assert!(matches!(fresh, Written::Fresh(_)));
 }
 
 pub async fn a_key_is_forgotten_after_a_day(store: &dyn Store) {
     let caller = tenant(store, "Acme").await;
     let line = line(store, caller).await;
-    create(store, caller, line.line_id, key("k", 1)).await.unwrap();
+    create(store, caller, line.line_id, key("k", 1))
+        .await
+        .unwrap();
     let day = 24 * 3_600;
-    let nearly = create(store, at(caller, later(day - 1)), line.line_id, key("k", 1)).await.unwrap();
+    let nearly = create(store, at(caller, later(day - 1)), line.line_id, key("k", 1))
+        .await
+        .unwrap();
     assert!(matches!(nearly, Written::Replayed(_)));
     // Whether or not it was swept, it no longer counts; and the new answer is kept.
-    assert_eq!(store.find_answer(caller.tenant_id, &key("k", 1), later(day)).await.unwrap(), None);
-    let anew = create(store, at(caller, later(day)), line.line_id, key("k", 2)).await.unwrap();
+    assert_eq!(
+        store
+            .find_answer(caller.tenant_id, &key("k", 1), later(day))
+            .await
+            .unwrap(),
+        None
+    );
+    let anew = create(store, at(caller, later(day)), line.line_id, key("k", 2))
+        .await
+        .unwrap();
     assert!(matches!(anew, Written::Fresh(_)));
-    assert!(store.find_answer(caller.tenant_id, &key("k", 2), later(day)).await.unwrap().is_some());
+    assert!(
+        store
+            .find_answer(caller.tenant_id, &key("k", 2), later(day))
+            .await
+            .unwrap()
+            .is_some()
+    );
     assert_eq!(campaigns(store, caller).await, 2);
 }
 
@@ -88,7 +167,12 @@ pub async fn a_refused_request_keeps_no_answer(store: &dyn Store) {
     let caller = tenant(store, "Acme").await;
     let line = line(store, caller).await;
     let refused = create(store, caller, LineId::from_raw(1), key("k", 1)).await;
-    assert!(matches!(refused, Err(StoreError::NotFound(_))), "{refused:?}");
-    let mended = create(store, caller, line.line_id, key("k", 2)).await.unwrap();
+    assert!(
+        matches!(refused, Err(StoreError::NotFound(_))),
+        "{refused:?}"
+    );
+    let mended = create(store, caller, line.line_id, key("k", 2))
+        .await
+        .unwrap();
     assert!(matches!(mended, Written::Fresh(_)));
 }

@@ -6,35 +6,71 @@ use domain::{LeadId, Outcome};
 use serde_json::json;
 
 use super::fixture::{
-    add, apply, assert_not_found, at, call_and_end, campaign, change, complete, conflict, do_not_call, ended,
-    later, lead, mark_as_unanswered, order, phone, tenant, tenant_with_campaign, tenant_with_running, tick,
+    add, apply, assert_not_found, at, call_and_end, change, complete, conflict, do_not_call, later,
+    lead, mark_as_unanswered, order, phone, tenant, tenant_with_campaign, tenant_with_running,
+    tick,
 };
 use crate::{Conflict, LeadChange, LeadKey, Store, StoreError};
 
 fn renamed(name: &str) -> LeadChange {
-    LeadChange { first_name: Some(Some(name.to_owned())), ..LeadChange::default() }
+    LeadChange {
+        first_name: Some(Some(name.to_owned())),
+        ..LeadChange::default()
+    }
 }
 
 pub async fn each_change_has_its_own_answer(store: &dyn Store) {
     let (caller, made) = tenant_with_campaign(store, "Acme").await;
     let id = made.campaign_id;
-    let (one, two) = (add(store, caller, id, 1).await, add(store, caller, id, 2).await);
-    let large = json!({ "large": "x".repeat(70 * 1024) }).as_object().cloned();
-    let too_large = LeadChange { custom_fields: large, do_not_call: Some(true), ..LeadChange::default() };
+    let (one, two) = (
+        add(store, caller, id, 1).await,
+        add(store, caller, id, 2).await,
+    );
+    let large = json!({ "large": "x".repeat(70 * 1024) })
+        .as_object()
+        .cloned();
+    let too_large = LeadChange {
+        custom_fields: large,
+        do_not_call: Some(true),
+        ..LeadChange::default()
+    };
     let changes = vec![
         (LeadKey::Id(one.lead_id), renamed("Ada")),
         (LeadKey::Phone(phone(9)), renamed("Nobody")),
         (LeadKey::Phone(phone(2)), too_large),
-        (LeadKey::Phone(phone(1)), LeadChange { priority: Some(Some(1)), ..LeadChange::default() }),
+        (
+            LeadKey::Phone(phone(1)),
+            LeadChange {
+                priority: Some(Some(1)),
+                ..LeadChange::default()
+            },
+        ),
     ];
-    let mut answers = store.update_leads(at(caller, later(60)), id, changes).await.unwrap();
+    let mut answers = store
+        .update_leads(at(caller, later(60)), id, changes)
+        .await
+        .unwrap();
     let last = answers.pop().unwrap().unwrap();
-    assert_eq!((last.fields.first_name.as_deref(), last.fields.priority, last.revision), (Some("Ada"), Some(1), 3));
+    assert_eq!(
+        (
+            last.fields.first_name.as_deref(),
+            last.fields.priority,
+            last.revision
+        ),
+        (Some("Ada"), Some(1), 3)
+    );
     assert_eq!(last.updated_at, later(60));
-    assert!(matches!(conflict(answers.pop().unwrap()), Conflict::TooLarge(_)));
+    assert!(matches!(
+        conflict(answers.pop().unwrap()),
+        Conflict::TooLarge(_)
+    ));
     assert_not_found(answers.pop().unwrap(), "lead");
     assert_eq!(answers.pop().unwrap().unwrap().revision, 2);
-    assert_eq!(lead(store, caller, id, 2).await, two, "a refused change leaves no trace");
+    assert_eq!(
+        lead(store, caller, id, 2).await,
+        two,
+        "a refused change leaves no trace"
+    );
 }
 
 pub async fn absent_fields_stay_and_null_clears(store: &dyn Store) {
@@ -60,84 +96,37 @@ pub async fn absent_fields_stay_and_null_clears(store: &dyn Store) {
         ..LeadChange::default()
     };
     let left = change(store, caller, id, 1, cleared).await.unwrap();
-    assert_eq!((left.fields.first_name.as_deref(), left.fields.email, left.fields.timezone), (Some("Ada"), None, None));
-    assert_eq!((left.fields.priority, left.fields.not_before, left.due_at), (Some(5), None, Some(caller.now)));
-    assert_eq!(serde_json::Value::from(left.fields.custom_fields), json!({ "b": 2 }));
+    assert_eq!(
+        (
+            left.fields.first_name.as_deref(),
+            left.fields.email,
+            left.fields.timezone
+        ),
+        (Some("Ada"), None, None)
+    );
+    assert_eq!(
+        (left.fields.priority, left.fields.not_before, left.due_at),
+        (Some(5), None, Some(caller.now))
+    );
+    assert_eq!(
+        serde_json::Value::from(left.fields.custom_fields),
+        json!({ "b": 2 })
+    );
 }
 
 pub async fn a_change_that_changes_nothing_is_no_revision(store: &dyn Store) {
     let (caller, made) = tenant_with_campaign(store, "Acme").await;
     let added = add(store, caller, made.campaign_id, 1).await;
-    for nothing in [LeadChange::default(), do_not_call(false), mark_as_unanswered()] {
-        let same = change(store, at(caller, later(60)), made.campaign_id, 1, nothing).await.unwrap();
+    for nothing in [
+        LeadChange::default(),
+        do_not_call(false),
+        mark_as_unanswered(),
+    ] {
+        let same = change(store, at(caller, later(60)), made.campaign_id, 1, nothing)
+            .await
+            .unwrap();
         assert_eq!(same, added);
     }
-}
-
-pub async fn do_not_call_holds_in_every_campaign_of_the_tenant(store: &dyn Store) {
-    let (caller, id) = tenant_with_running(store, "Acme").await;
-    let draft = store.get_campaign(caller.tenant_id, id).await.unwrap().draft;
-    let second = campaign(store, caller, draft).await.campaign_id;
-    let (stranger, foreign) = tenant_with_campaign(store, "Other").await;
-    add(store, stranger, foreign.campaign_id, 1).await;
-    for campaign_id in [id, second] {
-        add(store, caller, campaign_id, 1).await;
-        add(store, caller, campaign_id, 2).await;
-    }
-    let changed = change(store, caller, id, 1, do_not_call(true)).await.unwrap();
-    assert_eq!((changed.status, changed.due_at, changed.revision), (LeadStatus::OptedOut, None, 2));
-    for campaign_id in [id, second] {
-        assert_eq!(lead(store, caller, campaign_id, 1).await.status, LeadStatus::OptedOut);
-        assert_eq!(lead(store, caller, campaign_id, 2).await.status, LeadStatus::Ready);
-    }
-    assert_eq!(lead(store, stranger, foreign.campaign_id, 1).await.status, LeadStatus::Ready);
-    let called: Vec<_> = tick(store, caller.now).await.into_iter().map(|dispatch| dispatch.phone).collect();
-    assert_eq!(called, [phone(2)]);
-    let again = change(store, caller, id, 1, do_not_call(true)).await.unwrap();
-    assert_eq!(again.revision, 2);
-}
-
-pub async fn taking_do_not_call_back_puts_leads_where_they_were(store: &dyn Store) {
-    let (caller, id) = tenant_with_running(store, "Acme").await;
-    let draft = store.get_campaign(caller.tenant_id, id).await.unwrap().draft;
-    let second = campaign(store, caller, draft).await.campaign_id;
-    // Reached while opting out in one campaign, waiting in the other.
-    add(store, caller, id, 1).await;
-    let due = tick(store, caller.now).await;
-    store.send_board().forget(due[0].attempt_id);
-    apply(store, caller.now, due[0].attempt_id, Fact::Placed).await;
-    add(store, caller, second, 1).await;
-    change(store, caller, second, 1, do_not_call(true)).await.unwrap();
-    apply(store, caller.now, due[0].attempt_id, ended(Outcome::Answered)).await;
-    assert_eq!(lead(store, caller, id, 1).await.status, LeadStatus::OptedOut);
-
-    let back = change(store, caller, second, 1, do_not_call(false)).await.unwrap();
-    assert_eq!((back.status, back.due_at), (LeadStatus::Ready, Some(caller.now)));
-    let reached = lead(store, caller, id, 1).await;
-    assert_eq!((reached.status, reached.due_at), (LeadStatus::Answered, None), "a person who was reached is not called again");
-    assert_eq!(add(store, caller, second, 1).await.status, LeadStatus::Ready);
-}
-
-pub async fn do_not_call_waits_for_a_call_that_is_up(store: &dyn Store) {
-    let (caller, id) = tenant_with_running(store, "Acme").await;
-    add(store, caller, id, 1).await;
-    add(store, caller, id, 2).await;
-    let due = tick(store, caller.now).await;
-    let board = store.send_board();
-    let attempt = |n| due.iter().find(|dispatch| dispatch.phone == phone(n)).unwrap().attempt_id;
-    board.forget(attempt(1));
-    apply(store, caller.now, attempt(1), Fact::Placed).await;
-    for n in [1, 2] {
-        let changed = change(store, caller, id, n, do_not_call(true)).await.unwrap();
-        assert_eq!(changed.status, LeadStatus::InCall);
-    }
-    assert!(board.begin(attempt(2)).is_none(), "what was not begun is taken back");
-    apply(store, caller.now, attempt(2), Fact::NeverSent).await;
-    apply(store, caller.now, attempt(1), ended(Outcome::NoAnswer)).await;
-    for n in [1, 2] {
-        assert_eq!(lead(store, caller, id, n).await.status, LeadStatus::OptedOut);
-    }
-    assert!(tick(store, later(86_400)).await.is_empty());
 }
 
 pub async fn a_requeued_lead_has_fresh_caps(store: &dyn Store) {
@@ -147,16 +136,40 @@ pub async fn a_requeued_lead_has_fresh_caps(store: &dyn Store) {
     call_and_end(store, later(600), Outcome::Answered).await;
     let caller = at(caller, later(660));
     let reached = lead(store, caller, id, 1).await;
-    assert_eq!((reached.status, reached.attempts, reached.attempts_today), (LeadStatus::Answered, 2, 2));
-    let back = change(store, caller, id, 1, mark_as_unanswered()).await.unwrap();
-    assert_eq!((back.status, back.attempts, back.attempts_today), (LeadStatus::Ready, 0, 0));
-    assert_eq!((back.due_at, back.revision, back.last_outcome), (Some(later(660)), 2, Some(Outcome::Answered)));
+    assert_eq!(
+        (reached.status, reached.attempts, reached.attempts_today),
+        (LeadStatus::Answered, 2, 2)
+    );
+    let back = change(store, caller, id, 1, mark_as_unanswered())
+        .await
+        .unwrap();
+    assert_eq!(
+        (back.status, back.attempts, back.attempts_today),
+        (LeadStatus::Ready, 0, 0)
+    );
+    assert_eq!(
+        (back.due_at, back.revision, back.last_outcome),
+        (Some(later(660)), 2, Some(Outcome::Answered))
+    );
     let again = call_and_end(store, later(661), Outcome::NoAnswer).await;
     assert_eq!(again.phone, phone(1));
     assert_eq!(lead(store, caller, id, 1).await.attempts, 1);
-    let calls = crate::CallFilter { phone: Some(phone(1)), ..crate::CallFilter::default() };
-    let history = store.list_calls(caller.tenant_id, calls, super::fixture::first(10)).await.unwrap();
-    assert_eq!(history.items.iter().map(|call| call.attempt_number).collect::<Vec<_>>(), [3, 2, 1]);
+    let calls = crate::CallFilter {
+        phone: Some(phone(1)),
+        ..crate::CallFilter::default()
+    };
+    let history = store
+        .list_calls(caller.tenant_id, calls, super::fixture::first(10))
+        .await
+        .unwrap();
+    assert_eq!(
+        history
+            .items
+            .iter()
+            .map(|call| call.attempt_number)
+            .collect::<Vec<_>>(),
+        [3, 2, 1]
+    );
 }
 
 pub async fn only_reached_or_exhausted_leads_are_requeued(store: &dyn Store) {
@@ -169,16 +182,31 @@ pub async fn only_reached_or_exhausted_leads_are_requeued(store: &dyn Store) {
         add(store, caller, id, n).await;
         call_and_end(store, caller.now, outcome).await;
         let caller = at(caller, later(60));
-        let changed = change(store, caller, id, n, mark_as_unanswered()).await.unwrap();
+        let changed = change(store, caller, id, n, mark_as_unanswered())
+            .await
+            .unwrap();
         assert_eq!(changed.status, becomes, "{outcome}");
     }
     // A number on the do-not-call list does not come back.
     call_and_end(store, later(61), Outcome::Answered).await;
-    let both = LeadChange { do_not_call: Some(true), ..mark_as_unanswered() };
-    let changed = change(store, at(caller, later(120)), id, 2, both).await.unwrap();
-    assert_eq!((changed.status, changed.due_at), (LeadStatus::OptedOut, None));
-    let both = LeadChange { do_not_call: Some(false), ..mark_as_unanswered() };
-    let changed = change(store, at(caller, later(180)), id, 2, both).await.unwrap();
+    let both = LeadChange {
+        do_not_call: Some(true),
+        ..mark_as_unanswered()
+    };
+    let changed = change(store, at(caller, later(120)), id, 2, both)
+        .await
+        .unwrap();
+    assert_eq!(
+        (changed.status, changed.due_at),
+        (LeadStatus::OptedOut, None)
+    );
+    let both = LeadChange {
+        do_not_call: Some(false),
+        ..mark_as_unanswered()
+    };
+    let changed = change(store, at(caller, later(180)), id, 2, both)
+        .await
+        .unwrap();
     assert_eq!(changed.status, LeadStatus::Ready);
 }
 
@@ -189,7 +217,9 @@ pub async fn a_requeued_lead_reopens_a_completed_campaign(store: &dyn Store) {
     change(store, caller, id, 1, renamed("Ada")).await.unwrap();
     let still = store.get_campaign(caller.tenant_id, id).await.unwrap();
     assert_eq!(still.status, CampaignStatus::Completed);
-    change(store, caller, id, 1, mark_as_unanswered()).await.unwrap();
+    change(store, caller, id, 1, mark_as_unanswered())
+        .await
+        .unwrap();
     let reopened = store.get_campaign(caller.tenant_id, id).await.unwrap();
     assert_eq!(reopened.status, CampaignStatus::Running);
     call_and_end(store, later(61), Outcome::NoAnswer).await;
@@ -200,12 +230,21 @@ pub async fn removed_leads_are_gone(store: &dyn Store) {
     let id = made.campaign_id;
     let one = add(store, caller, id, 1).await;
     add(store, caller, id, 2).await;
-    let keys = vec![LeadKey::Id(one.lead_id), LeadKey::Phone(phone(1)), LeadKey::Phone(phone(2)), LeadKey::Id(LeadId::from_raw(1))];
+    let keys = vec![
+        LeadKey::Id(one.lead_id),
+        LeadKey::Phone(phone(1)),
+        LeadKey::Phone(phone(2)),
+        LeadKey::Id(LeadId::from_raw(1)),
+    ];
     let answers = store.remove_leads(caller, id, keys).await.unwrap();
     let found: Vec<_> = answers.iter().map(Result::is_ok).collect();
     assert_eq!(found, [true, false, true, false]);
     assert!(matches!(answers[1], Err(StoreError::NotFound("lead"))));
-    let counts = store.get_campaign(caller.tenant_id, id).await.unwrap().lead_counts;
+    let counts = store
+        .get_campaign(caller.tenant_id, id)
+        .await
+        .unwrap()
+        .lead_counts;
     assert_eq!(counts.values().sum::<u64>(), 0);
     assert_ne!(add(store, caller, id, 1).await.lead_id, one.lead_id);
 }
@@ -215,10 +254,16 @@ pub async fn removing_takes_back_what_was_not_sent(store: &dyn Store) {
     let added = add(store, caller, id, 1).await;
     let due = tick(store, caller.now).await;
     assert_eq!(due[0].lead_id, added.lead_id);
-    store.remove_leads(caller, id, vec![LeadKey::Id(added.lead_id)]).await.unwrap();
+    store
+        .remove_leads(caller, id, vec![LeadKey::Id(added.lead_id)])
+        .await
+        .unwrap();
     assert!(store.send_board().begin(due[0].attempt_id).is_none());
     apply(store, caller.now, due[0].attempt_id, Fact::NeverSent).await;
-    assert_eq!(store.lead_payloads(vec![added.lead_id]).await.unwrap(), [None]);
+    assert_eq!(
+        store.lead_payloads(vec![added.lead_id]).await.unwrap(),
+        [None]
+    );
     order(store, caller, id, domain::campaign::CampaignCommand::Stop).await;
 }
 
@@ -227,7 +272,13 @@ pub async fn leads_of_another_tenant_are_not_found(store: &dyn Store) {
     let (stranger, own) = tenant_with_campaign(store, "Other").await;
     let added = add(store, owner, made.campaign_id, 1).await;
     let key = LeadKey::Id(added.lead_id);
-    let update = |campaign_id| store.update_leads(stranger, campaign_id, vec![(key.clone(), do_not_call(true))]);
+    let update = |campaign_id| {
+        store.update_leads(
+            stranger,
+            campaign_id,
+            vec![(key.clone(), do_not_call(true))],
+        )
+    };
     assert_not_found(update(made.campaign_id).await, "campaign");
     assert_not_found(update(own.campaign_id).await.unwrap().remove(0), "lead");
     let remove = |campaign_id| store.remove_leads(stranger, campaign_id, vec![key.clone()]);
@@ -235,5 +286,10 @@ pub async fn leads_of_another_tenant_are_not_found(store: &dyn Store) {
     assert_not_found(remove(own.campaign_id).await.unwrap().remove(0), "lead");
     assert_eq!(lead(store, owner, made.campaign_id, 1).await, added);
     let bystander = tenant(store, "Third").await;
-    assert_not_found(store.get_lead(bystander.tenant_id, made.campaign_id, key, owner.now).await, "campaign");
+    assert_not_found(
+        store
+            .get_lead(bystander.tenant_id, made.campaign_id, key, owner.now)
+            .await,
+        "campaign",
+    );
 }

@@ -5,13 +5,10 @@ use domain::{CampaignId, LeadId, Outcome};
 use serde_json::json;
 
 use super::fixture::{
-    add, assert_not_found, at, call_and_end, campaign, change, complete, conflict, do_not_call, first, fresh,
-    later, lead, morning, new_lead, order, phone, tenant, tenant_with_campaign, tenant_with_running,
+    add, at, call_and_end, campaign, change, complete, conflict, do_not_call, fresh, later, lead,
+    morning, new_lead, order, phone, tenant_with_campaign, tenant_with_running,
 };
-use crate::{
-    Caller, Conflict, LeadFields, LeadFilter, LeadKey, NewLead, OnDuplicate, PageRequest, Store, StoreResult,
-    LeadAdded,
-};
+use crate::{Caller, Conflict, LeadAdded, LeadFields, NewLead, OnDuplicate, Store, StoreResult};
 
 async fn put(
     store: &dyn Store,
@@ -20,8 +17,14 @@ async fn put(
     fields: LeadFields,
     on_duplicate: OnDuplicate,
 ) -> StoreResult<LeadAdded> {
-    let lead = NewLead { phone: phone(1), fields };
-    store.add_lead(caller, campaign_id, lead, on_duplicate, None).await.map(fresh)
+    let lead = NewLead {
+        phone: phone(1),
+        fields,
+    };
+    store
+        .add_lead(caller, campaign_id, lead, on_duplicate, None)
+        .await
+        .map(fresh)
 }
 
 pub async fn a_new_lead_is_ready_and_counted(store: &dyn Store) {
@@ -30,37 +33,97 @@ pub async fn a_new_lead_is_ready_and_counted(store: &dyn Store) {
         first_name: Some("Ada".to_owned()),
         last_name: Some("Lovelace".to_owned()),
         email: Some("ada@example.org".to_owned()),
-        custom_fields: json!({ "plan": "gold", "visits": 3 }).as_object().cloned().unwrap(),
+        custom_fields: json!({ "plan": "gold", "visits": 3 })
+            .as_object()
+            .cloned()
+            .unwrap(),
         timezone: Some("Europe/London".to_owned()),
         priority: Some(9),
         not_before: Some(later(600)),
     };
-    let added = put(store, caller, made.campaign_id, fields.clone(), OnDuplicate::Update).await.unwrap();
+    let added = put(
+        store,
+        caller,
+        made.campaign_id,
+        fields.clone(),
+        OnDuplicate::Update,
+    )
+    .await
+    .unwrap();
     assert!(added.created);
     let lead = added.lead;
-    assert_eq!((lead.status, lead.fields.clone(), lead.phone.clone()), (LeadStatus::Ready, fields, phone(1)));
-    assert_eq!((lead.attempts, lead.attempts_today, lead.last_outcome, lead.last_attempt_at), (0, 0, None, None));
-    assert_eq!((lead.due_at, lead.revision, lead.created_at), (Some(later(600)), 1, morning()));
-    assert_eq!(add(store, caller, made.campaign_id, 2).await.fields.priority, Some(5));
-    let counts = store.get_campaign(caller.tenant_id, made.campaign_id).await.unwrap().lead_counts;
+    assert_eq!(
+        (lead.status, lead.fields.clone(), lead.phone.clone()),
+        (LeadStatus::Ready, fields, phone(1))
+    );
+    assert_eq!(
+        (
+            lead.attempts,
+            lead.attempts_today,
+            lead.last_outcome,
+            lead.last_attempt_at
+        ),
+        (0, 0, None, None)
+    );
+    assert_eq!(
+        (lead.due_at, lead.revision, lead.created_at),
+        (Some(later(600)), 1, morning())
+    );
+    assert_eq!(
+        add(store, caller, made.campaign_id, 2)
+            .await
+            .fields
+            .priority,
+        Some(5)
+    );
+    let counts = store
+        .get_campaign(caller.tenant_id, made.campaign_id)
+        .await
+        .unwrap()
+        .lead_counts;
     assert_eq!((counts["READY"], counts.values().sum::<u64>()), (2, 2));
 }
 
 pub async fn adding_a_number_again_updates_or_skips(store: &dyn Store) {
     let (caller, made) = tenant_with_campaign(store, "Acme").await;
     let (id, caller_later) = (made.campaign_id, at(caller, later(60)));
-    let named = |name: &str| LeadFields { first_name: Some(name.to_owned()), ..LeadFields::default() };
-    let with_email = LeadFields { email: Some("a@example.org".to_owned()), priority: Some(2), ..named("Ada") };
-    let original = put(store, caller, id, with_email, OnDuplicate::Update).await.unwrap().lead;
+    let named = |name: &str| LeadFields {
+        first_name: Some(name.to_owned()),
+        ..LeadFields::default()
+    };
+    let with_email = LeadFields {
+        email: Some("a@example.org".to_owned()),
+        priority: Some(2),
+        ..named("Ada")
+    };
+    let original = put(store, caller, id, with_email, OnDuplicate::Update)
+        .await
+        .unwrap()
+        .lead;
 
-    let skipped = put(store, caller_later, id, named("Bob"), OnDuplicate::Skip).await.unwrap();
+    let skipped = put(store, caller_later, id, named("Bob"), OnDuplicate::Skip)
+        .await
+        .unwrap();
     assert_eq!((skipped.created, &skipped.lead), (false, &original));
-    let updated = put(store, caller_later, id, named("Bob"), OnDuplicate::Update).await.unwrap();
-    let expected = LeadFields { first_name: Some("Bob".to_owned()), ..original.fields.clone() };
-    assert_eq!((updated.created, updated.lead.lead_id), (false, original.lead_id));
+    let updated = put(store, caller_later, id, named("Bob"), OnDuplicate::Update)
+        .await
+        .unwrap();
+    let expected = LeadFields {
+        first_name: Some("Bob".to_owned()),
+        ..original.fields.clone()
+    };
+    assert_eq!(
+        (updated.created, updated.lead.lead_id),
+        (false, original.lead_id)
+    );
     assert_eq!((updated.lead.fields, updated.lead.revision), (expected, 2));
-    assert_eq!((updated.lead.created_at, updated.lead.updated_at), (morning(), later(60)));
-    let same = put(store, caller_later, id, named("Bob"), OnDuplicate::Update).await.unwrap();
+    assert_eq!(
+        (updated.lead.created_at, updated.lead.updated_at),
+        (morning(), later(60))
+    );
+    let same = put(store, caller_later, id, named("Bob"), OnDuplicate::Update)
+        .await
+        .unwrap();
     assert_eq!(same.lead.revision, 2);
 }
 
@@ -71,44 +134,98 @@ pub async fn custom_fields_merge_by_key(store: &dyn Store) {
         ..LeadFields::default()
     };
     let id = made.campaign_id;
-    put(store, caller, id, fields(json!({ "a": 1, "b": { "x": 1 }, "none": null })), OnDuplicate::Update).await.unwrap();
-    let merged = put(store, caller, id, fields(json!({ "a": null, "b": { "y": 2 }, "c": [3] })), OnDuplicate::Update);
+    put(
+        store,
+        caller,
+        id,
+        fields(json!({ "a": 1, "b": { "x": 1 }, "none": null })),
+        OnDuplicate::Update,
+    )
+    .await
+    .unwrap();
+    let merged = put(
+        store,
+        caller,
+        id,
+        fields(json!({ "a": null, "b": { "y": 2 }, "c": [3] })),
+        OnDuplicate::Update,
+    );
     let merged = merged.await.unwrap().lead.fields.custom_fields;
-    assert_eq!(serde_json::Value::from(merged), json!({ "b": { "y": 2 }, "c": [3] }));
+    assert_eq!(
+        serde_json::Value::from(merged),
+        json!({ "b": { "y": 2 }, "c": [3] })
+    );
 }
 
 pub async fn custom_fields_have_a_limit(store: &dyn Store) {
     let (caller, made) = tenant_with_campaign(store, "Acme").await;
     let half = |key: &str| {
-        let fields = json!({ key: "x".repeat(40 * 1024) }).as_object().cloned().unwrap();
-        LeadFields { custom_fields: fields, ..LeadFields::default() }
+        let fields = json!({ key: "x".repeat(40 * 1024) })
+            .as_object()
+            .cloned()
+            .unwrap();
+        LeadFields {
+            custom_fields: fields,
+            ..LeadFields::default()
+        }
     };
-    put(store, caller, made.campaign_id, half("a"), OnDuplicate::Update).await.unwrap();
-    let too_large = put(store, caller, made.campaign_id, half("b"), OnDuplicate::Update).await;
+    put(
+        store,
+        caller,
+        made.campaign_id,
+        half("a"),
+        OnDuplicate::Update,
+    )
+    .await
+    .unwrap();
+    let too_large = put(
+        store,
+        caller,
+        made.campaign_id,
+        half("b"),
+        OnDuplicate::Update,
+    )
+    .await;
     assert!(matches!(conflict(too_large), Conflict::TooLarge(_)));
     let kept = lead(store, caller, made.campaign_id, 1).await;
     assert_eq!((kept.fields.custom_fields.len(), kept.revision), (1, 1));
-    put(store, caller, made.campaign_id, half("a"), OnDuplicate::Update).await.unwrap();
+    put(
+        store,
+        caller,
+        made.campaign_id,
+        half("a"),
+        OnDuplicate::Update,
+    )
+    .await
+    .unwrap();
 }
 
 pub async fn a_number_on_the_do_not_call_list_is_added_as_opted_out(store: &dyn Store) {
     let (caller, made) = tenant_with_campaign(store, "Acme").await;
     let second = campaign(store, caller, made.draft).await.campaign_id;
     add(store, caller, made.campaign_id, 1).await;
-    change(store, caller, made.campaign_id, 1, do_not_call(true)).await.unwrap();
+    change(store, caller, made.campaign_id, 1, do_not_call(true))
+        .await
+        .unwrap();
     let added = add(store, caller, second, 1).await;
     assert_eq!((added.status, added.due_at), (LeadStatus::OptedOut, None));
     let (stranger, foreign) = tenant_with_campaign(store, "Other").await;
-    assert_eq!(add(store, stranger, foreign.campaign_id, 1).await.status, LeadStatus::Ready);
+    assert_eq!(
+        add(store, stranger, foreign.campaign_id, 1).await.status,
+        LeadStatus::Ready
+    );
 }
 
 pub async fn closed_campaigns_take_no_leads(store: &dyn Store) {
     let (caller, id) = tenant_with_running(store, "Acme").await;
-    for (command, status) in
-        [(CampaignCommand::Stop, CampaignStatus::Stopped), (CampaignCommand::Archive, CampaignStatus::Archived)]
-    {
+    for (command, status) in [
+        (CampaignCommand::Stop, CampaignStatus::Stopped),
+        (CampaignCommand::Archive, CampaignStatus::Archived),
+    ] {
         order(store, caller, id, command).await;
-        let refused = store.add_lead(caller, id, new_lead(1), OnDuplicate::Update, None).await;
+        let refused = store
+            .add_lead(caller, id, new_lead(1), OnDuplicate::Update, None)
+            .await;
         assert_eq!(conflict(refused), Conflict::TakesNoLeads(status));
     }
 }
@@ -118,101 +235,18 @@ pub async fn a_new_lead_reopens_a_completed_campaign(store: &dyn Store) {
     complete(store, caller, id, 1).await;
     add(store, caller, id, 1).await;
     let again = store.get_campaign(caller.tenant_id, id).await.unwrap();
-    assert_eq!(again.status, CampaignStatus::Completed, "a lead that was there is nothing new to do");
+    assert_eq!(
+        again.status,
+        CampaignStatus::Completed,
+        "a lead that was there is nothing new to do"
+    );
     add(store, caller, id, 2).await;
     let reopened = store.get_campaign(caller.tenant_id, id).await.unwrap();
-    assert_eq!((reopened.status, reopened.revision), (CampaignStatus::Running, again.revision + 1));
+    assert_eq!(
+        (reopened.status, reopened.revision),
+        (CampaignStatus::Running, again.revision + 1)
+    );
     call_and_end(store, later(60), Outcome::Answered).await;
-}
-
-async fn found(store: &dyn Store, caller: Caller, campaign_id: CampaignId, filter: LeadFilter) -> Vec<String> {
-    let page = store.list_leads(caller.tenant_id, campaign_id, filter, first(50), caller.now).await.unwrap();
-    page.items.iter().map(|lead| lead.phone.as_str().to_owned()).collect()
-}
-
-pub async fn leads_are_filtered(store: &dyn Store) {
-    let (caller, id) = tenant_with_running(store, "Acme").await;
-    let named = NewLead {
-        fields: LeadFields {
-            first_name: Some("Ada".to_owned()),
-            last_name: Some("Lovelace".to_owned()),
-            email: Some("ada_l@example.org".to_owned()),
-            ..LeadFields::default()
-        },
-        ..new_lead(1)
-    };
-    store.add_lead(caller, id, named, OnDuplicate::Update, None).await.unwrap();
-    call_and_end(store, caller.now, Outcome::Answered).await;
-    add(store, caller, id, 2).await;
-    let (one, two) = (phone(1).as_str().to_owned(), phone(2).as_str().to_owned());
-    assert_eq!(found(store, caller, id, LeadFilter::default()).await, [two.clone(), one.clone()]);
-    let all = LeadFilter::default;
-    let ready = LeadFilter { status: Some(LeadStatus::Ready), ..all() };
-    assert_eq!(found(store, caller, id, ready).await, [two.as_str()]);
-    let answered = LeadFilter { outcome: Some(Outcome::Answered), ..all() };
-    assert_eq!(found(store, caller, id, answered).await, [one.as_str()]);
-    let by_number = LeadFilter { phone: Some(phone(2)), ..all() };
-    assert_eq!(found(store, caller, id, by_number.clone()).await, [two.as_str()]);
-    let contradiction = LeadFilter { status: Some(LeadStatus::Answered), ..by_number };
-    assert!(found(store, caller, id, contradiction).await.is_empty());
-    for text in ["LOVE", "ada l", "ADA_L@", "5550001"] {
-        let filter = LeadFilter { text: Some(text.to_owned()), ..all() };
-        assert_eq!(found(store, caller, id, filter).await, [one.as_str()], "{text}");
-    }
-    for text in ["a%a", "a_a", "nobody"] {
-        let filter = LeadFilter { text: Some(text.to_owned()), ..all() };
-        assert!(found(store, caller, id, filter).await.is_empty(), "{text}");
-    }
-}
-
-pub async fn pages_are_stable_while_leads_are_added(store: &dyn Store) {
-    let (caller, made) = tenant_with_campaign(store, "Acme").await;
-    for n in 1..=5 {
-        add(store, caller, made.campaign_id, n).await;
-    }
-    let (mut seen, mut before) = (Vec::new(), None);
-    for n in 100.. {
-        let request = PageRequest { limit: 2, before };
-        let filter = LeadFilter::default();
-        let page = store.list_leads(caller.tenant_id, made.campaign_id, filter, request, caller.now).await.unwrap();
-        seen.extend(page.items.into_iter().map(|lead| lead.phone));
-        add(store, caller, made.campaign_id, n).await;
-        before = page.next;
-        if before.is_none() {
-            break;
-        }
-    }
-    assert_eq!(seen, [5, 4, 3, 2, 1].map(phone));
-}
-
-pub async fn leads_are_found_by_id_and_number_in_their_campaign_only(store: &dyn Store) {
-    let (caller, made) = tenant_with_campaign(store, "Acme").await;
-    let other = campaign(store, caller, made.draft).await.campaign_id;
-    let added = add(store, caller, made.campaign_id, 1).await;
-    let stranger = tenant(store, "Other").await;
-    for key in [LeadKey::Id(added.lead_id), LeadKey::Phone(phone(1))] {
-        let get = |tenant_id, campaign_id| store.get_lead(tenant_id, campaign_id, key.clone(), caller.now);
-        assert_eq!(get(caller.tenant_id, made.campaign_id).await.unwrap(), added);
-        assert_not_found(get(caller.tenant_id, other).await, "lead");
-        assert_not_found(get(stranger.tenant_id, made.campaign_id).await, "campaign");
-    }
-    let listed = store.list_leads(stranger.tenant_id, made.campaign_id, LeadFilter::default(), first(1), caller.now);
-    assert_not_found(listed.await, "campaign");
-    let refused = store.add_lead(stranger, made.campaign_id, new_lead(2), OnDuplicate::Update, None).await;
-    assert_not_found(refused, "campaign");
-}
-
-pub async fn attempts_are_counted_by_the_campaigns_day(store: &dyn Store) {
-    let (caller, id) = tenant_with_running(store, "Acme").await;
-    add(store, caller, id, 1).await;
-    call_and_end(store, caller.now, Outcome::NoAnswer).await;
-    // The campaign is in New York, where it is 10:00 now.
-    let midnight = 14 * 3_600;
-    let tonight = lead(store, at(caller, later(midnight - 1)), id, 1).await;
-    assert_eq!((tonight.attempts, tonight.attempts_today), (1, 1));
-    let tomorrow = lead(store, at(caller, later(midnight)), id, 1).await;
-    assert_eq!((tomorrow.attempts, tomorrow.attempts_today), (1, 0));
-    assert_eq!((tomorrow.last_outcome, tomorrow.last_attempt_at), (Some(Outcome::NoAnswer), Some(morning())));
 }
 
 pub async fn payloads_come_in_order_and_without_removed_leads(store: &dyn Store) {
@@ -222,10 +256,29 @@ pub async fn payloads_come_in_order_and_without_removed_leads(store: &dyn Store)
         custom_fields: json!({ "plan": "gold" }).as_object().cloned().unwrap(),
         ..LeadFields::default()
     };
-    let named = put(store, caller, made.campaign_id, fields.clone(), OnDuplicate::Update).await.unwrap().lead.lead_id;
+    let named = put(
+        store,
+        caller,
+        made.campaign_id,
+        fields.clone(),
+        OnDuplicate::Update,
+    )
+    .await
+    .unwrap()
+    .lead
+    .lead_id;
     let plain = add(store, caller, made.campaign_id, 2).await.lead_id;
-    let payloads = store.lead_payloads(vec![plain, LeadId::from_raw(1), named]).await.unwrap();
-    let names: Vec<_> = payloads.iter().map(|payload| payload.as_ref().map(|known| known.first_name.clone())).collect();
-    assert_eq!(names, [Some(None), None, Some(fields.first_name)]);
-    assert_eq!(payloads[2].as_ref().unwrap().custom_fields, fields.custom_fields);
+    let payloads = store
+        .lead_payloads(vec![plain, LeadId::from_raw(1), named])
+        .await
+        .unwrap();
+    let first_names: Vec<_> = payloads
+        .iter()
+        .map(|payload| payload.as_ref().map(|known| known.first_name.clone()))
+        .collect();
+    assert_eq!(first_names, [Some(None), None, Some(fields.first_name)]);
+    assert_eq!(
+        payloads[2].as_ref().unwrap().custom_fields,
+        fields.custom_fields
+    );
 }

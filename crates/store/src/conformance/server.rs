@@ -3,7 +3,9 @@
 use domain::Outcome;
 use domain::attempt::Fact;
 
-use super::fixture::{add, apply, call_and_end, fresh, later, morning, new_line, tenant, tenant_with_running, tick};
+use super::fixture::{
+    add, apply, call_and_end, fresh, later, morning, new_line, tenant, tenant_with_running, tick,
+};
 use crate::{Gauges, IdempotencyKey, Idempotent, LineRecord, Store, StoredAnswer};
 
 pub async fn a_healthy_store_answers(store: &dyn Store) {
@@ -19,7 +21,12 @@ pub async fn gauges_count_what_there_is(store: &dyn Store) {
     for n in 2..=4 {
         add(store, caller, id, n).await;
     }
-    let one_second = Gauges { live_calls: 0, unresolved_calls: 0, running_campaigns: 1, due_leads: 3 };
+    let one_second = Gauges {
+        live_calls: 0,
+        unresolved_calls: 0,
+        running_campaigns: 1,
+        due_leads: 3,
+    };
     assert_eq!(store.gauges().await.unwrap(), one_second);
     let due = tick(store, later(1)).await;
     let reserved = u64::try_from(due.len()).unwrap();
@@ -32,16 +39,37 @@ pub async fn gauges_count_what_there_is(store: &dyn Store) {
 
 pub async fn sweeping_deletes_only_expired_keys(store: &dyn Store) {
     let caller = tenant(store, "Acme").await;
-    let key = |name: &str| IdempotencyKey { key: name.to_owned(), operation: "POST /lines".to_owned(), fingerprint: [0; 32] };
+    let key = |name: &str| IdempotencyKey {
+        key: name.to_owned(),
+        operation: "POST /lines".to_owned(),
+        fingerprint: [0; 32],
+    };
     for (name, seconds) in [("old", 0), ("young", 3_600)] {
-        let render = |_: &LineRecord| StoredAnswer { status: 201, body: Vec::new() };
-        let idempotent = Idempotent { key: key(name), render: Box::new(render) };
+        let render = |_: &LineRecord| StoredAnswer {
+            status: 201,
+            body: Vec::new(),
+        };
+        let idempotent = Idempotent {
+            key: key(name),
+            render: Box::new(render),
+        };
         let caller = super::fixture::at(caller, later(seconds));
-        fresh(store.create_line(caller, new_line(), Some(idempotent)).await.unwrap());
+        fresh(
+            store
+                .create_line(caller, new_line(), Some(idempotent))
+                .await
+                .unwrap(),
+        );
     }
     let a_day_later = later(24 * 3_600);
     assert_eq!(store.sweep(later(60)).await.unwrap(), 0);
     assert_eq!(store.sweep(a_day_later).await.unwrap(), 1);
     assert_eq!(store.sweep(a_day_later).await.unwrap(), 0);
-    assert!(store.find_answer(caller.tenant_id, &key("young"), a_day_later).await.unwrap().is_some());
+    assert!(
+        store
+            .find_answer(caller.tenant_id, &key("young"), a_day_later)
+            .await
+            .unwrap()
+            .is_some()
+    );
 }

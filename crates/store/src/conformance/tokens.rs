@@ -6,7 +6,11 @@ use crate::{Caller, NewToken, PageRequest, Scopes, Store, TokenRecord};
 fn new_token(secret: u8) -> NewToken {
     NewToken {
         name: format!("Token {secret}"),
-        scopes: Scopes { read: true, write: true, admin: false },
+        scopes: Scopes {
+            read: true,
+            write: true,
+            admin: false,
+        },
         hash: [secret; 32],
         masked: "cmp_ab…yz".to_owned(),
         expires_at: Some(later(3_600)),
@@ -14,7 +18,12 @@ fn new_token(secret: u8) -> NewToken {
 }
 
 async fn token(store: &dyn Store, caller: Caller, secret: u8) -> TokenRecord {
-    fresh(store.create_token(caller, new_token(secret), None).await.unwrap())
+    fresh(
+        store
+            .create_token(caller, new_token(secret), None)
+            .await
+            .unwrap(),
+    )
 }
 
 pub async fn a_tenant_is_made_once(store: &dyn Store) {
@@ -31,9 +40,19 @@ pub async fn tenants_are_listed_newest_first(store: &dyn Store) {
         tenant(store, name).await;
     }
     let page = store.list_tenants(first(2)).await.unwrap();
-    let names: Vec<_> = page.items.iter().map(|tenant| tenant.name.as_str()).collect();
+    let names: Vec<_> = page
+        .items
+        .iter()
+        .map(|tenant| tenant.name.as_str())
+        .collect();
     assert_eq!(names, ["C", "B"]);
-    let rest = store.list_tenants(PageRequest { limit: 2, before: page.next }).await.unwrap();
+    let rest = store
+        .list_tenants(PageRequest {
+            limit: 2,
+            before: page.next,
+        })
+        .await
+        .unwrap();
     assert_eq!(rest.items[0].name, "A");
     assert_eq!(rest.next, None);
 }
@@ -45,13 +64,22 @@ pub async fn a_token_is_found_by_its_hash_in_any_state(store: &dyn Store) {
     assert!(store.has_tokens().await.unwrap());
     assert!(made.enabled);
     assert_eq!(made.scopes.names(), ["read", "write"]);
-    assert_eq!(store.find_token(&[1; 32]).await.unwrap(), Some(made.clone()));
+    assert_eq!(
+        store.find_token(&[1; 32]).await.unwrap(),
+        Some(made.clone())
+    );
     assert_eq!(store.find_token(&[2; 32]).await.unwrap(), None);
 
-    let disabled = store.set_token_enabled(caller, made.token_id, false).await.unwrap();
+    let disabled = store
+        .set_token_enabled(caller, made.token_id, false)
+        .await
+        .unwrap();
     assert!(!disabled.enabled);
     assert_eq!(store.find_token(&[1; 32]).await.unwrap(), Some(disabled));
-    let enabled = store.set_token_enabled(at(caller, later(7_200)), made.token_id, true).await.unwrap();
+    let enabled = store
+        .set_token_enabled(at(caller, later(7_200)), made.token_id, true)
+        .await
+        .unwrap();
     assert_eq!(enabled, made);
 }
 
@@ -60,7 +88,16 @@ pub async fn tokens_are_listed_newest_first(store: &dyn Store) {
     let (old, new) = (token(store, caller, 1).await, token(store, caller, 2).await);
     let page = store.list_tokens(caller.tenant_id, first(1)).await.unwrap();
     assert_eq!(page.items, [new]);
-    let rest = store.list_tokens(caller.tenant_id, PageRequest { limit: 1, before: page.next }).await.unwrap();
+    let rest = store
+        .list_tokens(
+            caller.tenant_id,
+            PageRequest {
+                limit: 1,
+                before: page.next,
+            },
+        )
+        .await
+        .unwrap();
     assert_eq!((rest.items, rest.next), (vec![old], None));
 }
 
@@ -69,16 +106,40 @@ pub async fn a_deleted_token_is_gone(store: &dyn Store) {
     let made = token(store, caller, 1).await;
     store.delete_token(caller, made.token_id).await.unwrap();
     assert_eq!(store.find_token(&[1; 32]).await.unwrap(), None);
-    assert_not_found(store.get_token(caller.tenant_id, made.token_id).await, "token");
+    assert_not_found(
+        store.get_token(caller.tenant_id, made.token_id).await,
+        "token",
+    );
     assert_not_found(store.delete_token(caller, made.token_id).await, "token");
 }
 
 pub async fn tokens_of_another_tenant_are_not_found(store: &dyn Store) {
     let (owner, stranger) = (tenant(store, "Acme").await, tenant(store, "Other").await);
     let made = token(store, owner, 1).await;
-    assert_not_found(store.get_token(stranger.tenant_id, made.token_id).await, "token");
-    assert_not_found(store.set_token_enabled(stranger, made.token_id, false).await, "token");
+    assert_not_found(
+        store.get_token(stranger.tenant_id, made.token_id).await,
+        "token",
+    );
+    assert_not_found(
+        store
+            .set_token_enabled(stranger, made.token_id, false)
+            .await,
+        "token",
+    );
     assert_not_found(store.delete_token(stranger, made.token_id).await, "token");
-    assert!(store.list_tokens(stranger.tenant_id, first(10)).await.unwrap().items.is_empty());
-    assert_eq!(store.get_token(owner.tenant_id, made.token_id).await.unwrap(), made);
+    assert!(
+        store
+            .list_tokens(stranger.tenant_id, first(10))
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
+    assert_eq!(
+        store
+            .get_token(owner.tenant_id, made.token_id)
+            .await
+            .unwrap(),
+        made
+    );
 }

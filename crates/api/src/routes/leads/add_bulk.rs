@@ -3,12 +3,12 @@ use domain::CampaignId;
 use store::ImportRecord;
 
 use super::add::{OnDuplicateParam, on_duplicate};
-use super::body::LeadCreate;
+use super::body::LeadCreates;
 use super::fields::read_new;
 use crate::answer::{Answer, Success};
 use crate::auth::Writer;
 use crate::body::Post;
-use crate::bulk::{Bulk, read_all};
+use crate::bulk::read_all;
 use crate::error::ApiResult;
 use crate::ids::PathId;
 use crate::query::Query;
@@ -19,14 +19,14 @@ use crate::state::App;
 /// read with `GET /api/v2/imports/{import_id}`.
 #[utoipa::path(post, path = "/api/v2/voice-campaigns/{campaign_id}/leads/bulk", operation_id = "addLeads", tag = "Leads",
     params(("campaign_id" = String, Path, description = "Global id of the campaign.", example = "Vm9pY2VDYW1wYWlnbjoxMjM="), OnDuplicateParam),
-    request_body(content = inline(Bulk<LeadCreate>), example = json!([{ "phone_number": "+14155552671", "first_name": "Jane" }])),
+    request_body(content = LeadCreates, example = json!([{ "phone_number": "+14155552671", "first_name": "Jane" }])),
     responses((status = 202, description = "Leads are queued to be added to the campaign", body = Success<ImportView>)))]
 pub(crate) async fn add_leads(
     State(app): State<App>,
     Writer(caller): Writer,
     PathId(campaign_id): PathId<CampaignId>,
     mut query: Query,
-    post: Post<Bulk<LeadCreate>>,
+    post: Post<LeadCreates>,
 ) -> ApiResult<Answer> {
     let on_duplicate = on_duplicate(&mut query);
     query.finish()?;

@@ -6,6 +6,14 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::body::RequestBody;
+use crate::bulk::Bulk;
+
+/// Leads to add.
+pub(crate) type LeadCreates = Bulk<LeadCreate>;
+/// Changes of leads.
+pub(crate) type LeadUpdates = Bulk<LeadUpdate>;
+/// Leads to remove.
+pub(crate) type LeadRemovals = Bulk<LeadRemoval>;
 
 macro_rules! lead_body {
     ($(#[$doc:meta])* $name:ident { $($own:tt)* }) => {

@@ -80,6 +80,7 @@ struct Reader<'a> {
     faults: &'a mut Faults,
 }
 
+#[expect(clippy::option_option, reason = "absent, `null` and a value are three things in a change")]
 impl Reader<'_> {
     fn fault(&mut self, name: &str, code: &'static str, message: impl Into<String>) {
         self.faults.add(format!("{}{name}", self.place), code, message);

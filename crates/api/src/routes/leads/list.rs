@@ -62,12 +62,14 @@ fn filter(query: &mut Query) -> LeadFilter {
         status: query.choice("status", LeadStatus::parse, LeadStatus::ALL),
         outcome: query.choice("outcome", Outcome::parse, Outcome::ALL),
         phone: phone::parameter(query),
-        text: query.read("q", |text| match text.chars().count() {
-            1..=MAX_SEARCH_CHARS => Ok(text.to_owned()),
-            _ => {
-                let message = format!("`q` must have 1 to {MAX_SEARCH_CHARS} characters.");
-                Err(Fault::new("q", code::INVALID_LENGTH, message))
-            }
-        }),
+        text: query.read("q", searched),
     }
+}
+
+fn searched(text: &str) -> Result<String, Fault> {
+    if (1..=MAX_SEARCH_CHARS).contains(&text.chars().count()) {
+        return Ok(text.to_owned());
+    }
+    let message = format!("`q` must have 1 to {MAX_SEARCH_CHARS} characters.");
+    Err(Fault::new("q", code::OUT_OF_RANGE, message))
 }

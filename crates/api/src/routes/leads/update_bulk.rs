@@ -1,13 +1,13 @@
 use axum::extract::State;
 use domain::CampaignId;
 
-use super::body::LeadUpdate;
+use super::body::LeadUpdates;
 use super::fields::{read_change, read_phone};
 use super::results::{self, BulkResults, Words};
 use crate::answer::Answer;
 use crate::auth::Writer;
 use crate::body::Body;
-use crate::bulk::{Bulk, read_each};
+use crate::bulk::read_each;
 use crate::error::ApiResult;
 use crate::ids::PathId;
 use crate::query::NoQuery;
@@ -17,14 +17,14 @@ use crate::state::App;
 /// shape is wrong is refused as a whole.
 #[utoipa::path(patch, path = "/api/v2/voice-campaigns/{campaign_id}/leads/update/bulk", operation_id = "updateLeads", tag = "Leads",
     params(("campaign_id" = String, Path, description = "Global id of the campaign.", example = "Vm9pY2VDYW1wYWlnbjoxMjM=")),
-    request_body(content = inline(Bulk<LeadUpdate>), example = json!([{ "phone_number": "+14155552671", "do_not_call": true }])),
+    request_body(content = LeadUpdates, example = json!([{ "phone_number": "+14155552671", "do_not_call": true }])),
     responses((status = 200, description = "Bulk lead update completed", body = BulkResults)))]
 pub(crate) async fn update_leads(
     State(app): State<App>,
     Writer(caller): Writer,
     PathId(campaign_id): PathId<CampaignId>,
     _: NoQuery,
-    body: Body<Bulk<LeadUpdate>>,
+    body: Body<LeadUpdates>,
 ) -> ApiResult<Answer> {
     let (slots, changes) = results::read(read_each(body)?, |fields, faults| {
         let phone = read_phone(fields, "", faults);

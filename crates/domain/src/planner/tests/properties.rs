@@ -209,7 +209,7 @@ fn follow(seed: u64, shared: bool) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 80, ..ProptestConfig::default() })]
 
     #[test]
     fn a_line_keeps_every_limit_and_misses_nothing(seed: u64) {

@@ -1,0 +1,110 @@
+//! From a body to the stored form of settings: the older name of the voice provider, global ids
+//! to numbers, and the merge of a change onto what is there.
+
+use domain::campaign::CampaignType;
+use domain::fault::Fault;
+use domain::settings::{CampaignSettings, SettingsDraft};
+use domain::{LineId, PoolId};
+use serde_json::{Map, Value};
+
+use crate::body::{Body, RequestBody};
+use crate::code;
+use crate::error::{ApiError, ApiResult};
+use crate::faults::Faults;
+use crate::ids::{GlobalId, decode_field};
+
+const LINE: &str = "tenant_voice_provider_id";
+const LINE_ALIAS: &str = "voiceai_pod_id";
+const POOL: &str = "phone_number_pool_id";
+
+/// Settings of a body that are sound by themselves, in the stored form, and the faults so far.
+#[derive(Debug, Clone)]
+pub(crate) struct Requested {
+    /// By setting; `null` clears.
+    pub(crate) fields: Map<String, Value>,
+    /// Direction, on creation.
+    pub(crate) kind: Option<CampaignType>,
+    /// What the schema found.
+    pub(crate) faults: Faults,
+}
+
+impl Requested {
+    /// Reads a body.
+    pub(crate) fn read<T: RequestBody>(body: Body<T>) -> Self {
+        let (mut fields, mut faults) = body.into_parts();
+        faults.rewrite(|fault| Some(if fault.field == "type" { immutable_if_unknown(fault) } else { fault }));
+        let kind = fields.remove("type");
+        let kind = kind.as_ref().and_then(Value::as_str).and_then(CampaignType::parse);
+        numbered::<LineId>(LINE_ALIAS, &mut fields, &mut faults);
+        numbered::<LineId>(LINE, &mut fields, &mut faults);
+        numbered::<PoolId>(POOL, &mut fields, &mut faults);
+        if let Some(alias) = fields.remove(LINE_ALIAS) {
+            let named = fields.entry(LINE).or_insert_with(|| alias.clone());
+            if *named != alias {
+                let message = format!("`{LINE_ALIAS}` and `{LINE}` are two names of one setting; give one of them.");
+                faults.add(LINE_ALIAS, code::CONTRADICTION, message);
+            }
+        }
+        Self { fields, kind, faults }
+    }
+
+    /// Whether the body says anything about `setting`.
+    pub(crate) fn names(&self, setting: &str) -> bool {
+        self.fields.contains_key(setting)
+    }
+
+    /// The whole draft after this change of `stored`.
+    pub(crate) fn merged_onto(&self, stored: &SettingsDraft) -> ApiResult<SettingsDraft> {
+        let internal = |error: serde_json::Error| ApiError::Internal(error.to_string());
+        let mut whole = serde_json::to_value(stored).map_err(internal)?;
+        if let Some(whole) = whole.as_object_mut() {
+            for (name, value) in &self.fields {
+                if value.is_null() {
+                    whole.remove(name);
+                } else {
+                    whole.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        // The schema accepted every field, so only an integer beyond 64 bits can fail.
+        serde_json::from_value(whole)
+            .map_err(|error| ApiError::fault("", code::INVALID_VALUE, format!("The body cannot be read: {error}.")))
+    }
+}
+
+/// The schema of a change has no direction; that it exists and cannot change is the better word.
+fn immutable_if_unknown(fault: Fault) -> Fault {
+    if fault.code != code::UNKNOWN_FIELD {
+        return fault;
+    }
+    Fault::new("type", code::IMMUTABLE, "`type` cannot change; make another campaign instead.")
+}
+
+/// Replaces the global id in `field` by its number.
+fn numbered<T: GlobalId>(field: &'static str, fields: &mut Map<String, Value>, faults: &mut Faults) {
+    let decoded = match fields.get(field) {
+        Some(Value::String(text)) => decode_field::<T>(field, text),
+        _ => return,
+    };
+    match faults.take(decoded) {
+        Some(id) => fields.insert(field.to_owned(), id.number().into()),
+        None => fields.remove(field),
+    };
+}
+
+/// Parses a whole draft. Faults that only follow from ones known already are left out.
+pub(crate) fn parse(kind: CampaignType, draft: &SettingsDraft, faults: &mut Faults) -> Option<CampaignSettings> {
+    match CampaignSettings::parse(kind, draft) {
+        Ok(settings) => Some(settings),
+        Err(found) => {
+            let no_windows = faults.has("windows");
+            let no_line = faults.has(LINE_ALIAS);
+            let follows = |fault: &Fault| {
+                fault.code == code::REQUIRED
+                    && (no_windows && fault.field.starts_with("daily_") || no_line && fault.field == LINE)
+            };
+            faults.add_followups(found.into_iter().filter(|fault| !follows(fault)));
+            None
+        }
+    }
+}
