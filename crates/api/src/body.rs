@@ -69,6 +69,11 @@ impl<T: RequestBody> Body<T> {
     }
 }
 
+/// The typed body from fields that were found sound.
+pub(crate) fn typed<T: DeserializeOwned>(fields: Map<String, Value>) -> ApiResult<T> {
+    serde_json::from_value(Value::Object(fields)).map_err(unforeseen)
+}
+
 /// A schema and a type that disagree: an integer beyond 64 bits, for one.
 fn unforeseen(error: serde_json::Error) -> ApiError {
     ApiError::fault("", code::INVALID_VALUE, format!("The body cannot be read: {error}."))

@@ -151,11 +151,18 @@ fn properties(html: &mut String, schema: &Value) {
             "<tr><td><code>{}</code></td><td>{}{marker}</td><td>{}{}</td></tr>",
             escaped(name),
             kind(property),
-            inline(property["description"].as_str().unwrap_or_default()),
+            inline(description(property)),
             example.unwrap_or_default(),
         );
     }
     html.push_str("</table>");
+}
+
+/// Of "this or nothing" the description is at "this".
+fn description(schema: &Value) -> &str {
+    let mut forms = schema["oneOf"].as_array().into_iter().flatten();
+    let own = schema["description"].as_str();
+    own.or_else(|| forms.find_map(|form| form["description"].as_str())).unwrap_or_default()
 }
 
 /// The kind of a schema in a few words, with its bounds.

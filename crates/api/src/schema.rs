@@ -64,7 +64,7 @@ impl BodySchema {
     pub(crate) fn faults(&self, value: &Value) -> Vec<Fault> {
         let mut faults = Vec::new();
         for error in self.validator.iter_errors(value) {
-            self.tell(&error, &mut faults);
+            self.tell(value, &error, &mut faults);
             if faults.len() >= MAX_FAULTS {
                 break;
             }
@@ -74,13 +74,19 @@ impl BodySchema {
         faults
     }
 
-    fn tell(&self, error: &ValidationError<'_>, faults: &mut Vec<Fault>) {
+    fn tell(&self, body: &Value, error: &ValidationError<'_>, faults: &mut Vec<Fault>) {
         use ValidationErrorKind as Kind;
         let place = error.instance_path();
         let field = field_name(place);
         let mut add = |code, message: String| faults.push(Fault::new(field.clone(), code, message));
         match error.kind() {
             Kind::AdditionalProperties { unexpected } => self.unknown(place, unexpected, faults),
+            // An object that may have no field at all.
+            Kind::FalseSchema if body.pointer(place.as_str()).is_some_and(Value::is_object) => {
+                let fields = body.pointer(place.as_str()).and_then(Value::as_object);
+                let names: Vec<_> = fields.into_iter().flat_map(Map::keys).cloned().collect();
+                self.unknown(place, &names, faults);
+            }
             Kind::Required { property } => {
                 let name = join(&field, property.as_str().unwrap_or_default());
                 let message = format!("`{name}` is required.");
@@ -91,7 +97,7 @@ impl BodySchema {
                 add(code, message);
             }
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
-                self.tell_nearest(error, context, faults);
+                self.tell_nearest(body, error, context, faults);
             }
             Kind::Enum { options } => add(code::INVALID_CHOICE, choices(&field, options)),
             Kind::Minimum { .. } | Kind::Maximum { .. } | Kind::ExclusiveMinimum { .. } | Kind::ExclusiveMaximum { .. } => {
@@ -133,6 +139,7 @@ impl BodySchema {
     /// goes wrong deepest, and never "null" for something that is not null.
     fn tell_nearest(
         &self,
+        body: &Value,
         error: &ValidationError<'_>,
         branches: &[Vec<ValidationError<'static>>],
         faults: &mut Vec<Fault>,
@@ -149,7 +156,7 @@ impl BodySchema {
         };
         let meant = branches.iter().filter(|branch| !wants_null(branch)).max_by_key(|branch| depth(branch));
         match meant {
-            Some(branch) => branch.iter().for_each(|error| self.tell(error, faults)),
+            Some(branch) => branch.iter().for_each(|error| self.tell(body, error, faults)),
             None => {
                 let field = field_name(error.instance_path());
                 let message = format!("{} is not what is expected here.", quoted(&field));
@@ -322,6 +329,19 @@ mod tests {
     struct Part {
         #[schema(pattern = "^[a-z]+$", example = "abc")]
         text: String,
+    }
+
+    #[derive(ToSchema, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+
+    #[test]
+    fn a_body_without_any_field_names_the_unknown_ones() {
+        let schema = Schemas::default().of::<Nothing>().unwrap();
+        let fields = |value: &Value| schema.faults(value).into_iter().map(|fault| (fault.field, fault.code)).collect::<Vec<_>>();
+        assert_eq!(fields(&json!({})), []);
+        assert_eq!(fields(&json!({"a": {}, "b": 1})), [("a".to_owned(), "unknown_field"), ("b".to_owned(), "unknown_field")]);
+        assert_eq!(fields(&json!([])), [(String::new(), "invalid_type")]);
     }
 
     fn told(value: &Value) -> Vec<(String, &'static str, String)> {

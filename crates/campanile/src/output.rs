@@ -53,7 +53,7 @@ pub(crate) fn rows(heading: &[&str], rows: &[Vec<String>]) {
 pub(crate) fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
     table
-        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+        .load_preset(presets::UTF8_BORDERS_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(heading).add_rows(rows);
     table.to_string()

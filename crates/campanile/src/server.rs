@@ -332,4 +332,21 @@ mod tests {
             "http://192.0.2.1:80"
         );
     }
+
+    #[tokio::test]
+    async fn a_part_that_panics_or_ends_by_itself_is_a_failure() {
+        let mut tasks: JoinSet<Ended> = JoinSet::new();
+        tasks.spawn(async { panic!("on purpose") });
+        let failure = first_end(&mut tasks).await;
+        assert!(failure.to_string().contains("panicked"), "{failure}");
+        tasks.spawn(async { ("API", Ok(())) });
+        let failure = first_end(&mut tasks).await;
+        assert!(
+            failure.to_string().contains("the API ended by itself"),
+            "{failure}"
+        );
+        tasks.spawn(async { ("dialer", Err("no disk".to_owned())) });
+        let failure = first_end(&mut tasks).await;
+        assert_eq!(failure, Failure::failed("the dialer failed: no disk"));
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::campaign::CampaignCommand;
 use domain::{AttemptId, CampaignId, IdSource, ImportId, LeadId, LineId, PoolId, TenantId, TokenId};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
@@ -278,10 +279,11 @@ impl Store for SqliteStore {
             .writer
             .write(move |work| ops::idempotency::once(work, caller, idempotency, |work| ops::campaign_edit::order(work, caller, order)))
             .await?;
-        let Written::Fresh(mut done) = written else { return Ok(written) };
-        if done.changed {
+        // Also when the order is repeated: its answer promises as much as the first one's.
+        if !matches!(order.command, CampaignCommand::Start | CampaignCommand::Resume) {
             self.settle(&[Scope::Campaign(order.campaign_id)]).await;
         }
+        let Written::Fresh(mut done) = written else { return Ok(written) };
         done.live_calls = self.readers.read(move |db| ops::calls::live_of_campaign(db, order.campaign_id)).await?;
         Ok(Written::Fresh(done))
     }

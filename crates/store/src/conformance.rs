@@ -13,6 +13,7 @@
 pub mod calls;
 pub mod campaign_edit;
 pub mod campaign_life;
+pub mod campaign_replan;
 pub mod campaigns;
 pub mod do_not_call;
 pub mod fixture;
@@ -98,8 +99,12 @@ macro_rules! conformance_suite {
                 a_new_end_date_reopens_a_completed_campaign,
                 an_update_needs_a_line_and_pool_of_its_tenant,
                 an_update_may_verify_a_campaign,
+            }
+            campaign_replan {
                 an_update_takes_back_what_was_not_sent,
                 a_looser_policy_is_felt_at_once,
+                a_mended_campaign_is_tried_at_once,
+                a_reopened_campaign_calls_who_still_waits,
             }
             campaign_life {
                 a_campaign_goes_through_its_life,
@@ -112,6 +117,7 @@ macro_rules! conformance_suite {
             }
             leads {
                 a_new_lead_is_ready_and_counted,
+                a_new_lead_wakes_its_campaign,
                 adding_a_number_again_updates_or_skips,
                 custom_fields_merge_by_key,
                 custom_fields_have_a_limit,
@@ -133,7 +139,9 @@ macro_rules! conformance_suite {
                 a_requeued_lead_has_fresh_caps,
                 only_reached_or_exhausted_leads_are_requeued,
                 a_requeued_lead_reopens_a_completed_campaign,
+                a_changed_lead_wakes_its_campaign,
                 removed_leads_are_gone,
+                a_campaign_whose_last_open_lead_is_removed_completes,
                 removing_takes_back_what_was_not_sent,
                 leads_of_another_tenant_are_not_found,
             }
@@ -141,9 +149,12 @@ macro_rules! conformance_suite {
                 do_not_call_holds_in_every_campaign_of_the_tenant,
                 taking_do_not_call_back_puts_leads_where_they_were,
                 do_not_call_waits_for_a_call_that_is_up,
+                a_lead_that_was_requeued_comes_back_ready,
+                a_campaign_whose_last_lead_opts_out_completes,
             }
             imports {
                 an_import_adds_its_leads_step_by_step,
+                an_import_wakes_its_campaign,
                 an_import_counts_duplicates_as_asked,
                 a_campaign_closed_meanwhile_rejects_the_rest,
                 imports_run_one_after_the_other,

@@ -76,12 +76,13 @@ pub(crate) fn list(
            AND (?9 IS NULL OR planned_at >= ?9) AND (?10 IS NULL OR planned_at < ?10)
          ORDER BY attempt_id DESC LIMIT ?4"
     );
+    // The pluses keep the order of ids from being preferred to the index of numbers.
     let of_number = select_list!(
         "WHERE tenant_id = ?1 AND campaign_id = ?5 AND phone = ?8
-           AND attempt_id >= ?2 AND attempt_id < ?3
+           AND +attempt_id >= ?2 AND +attempt_id < ?3
            AND (?6 IS NULL OR state = ?6) AND (?7 IS NULL OR outcome = ?7)
            AND (?9 IS NULL OR planned_at >= ?9) AND (?10 IS NULL OR planned_at < ?10)
-         ORDER BY attempt_id DESC LIMIT ?4"
+         ORDER BY +attempt_id DESC LIMIT ?4"
     );
     let sql = match (filter.campaign_id, &filter.phone) {
         (Some(_), Some(_)) => of_number,

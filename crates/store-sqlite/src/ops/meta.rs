@@ -55,8 +55,18 @@ pub(crate) fn gauges(db: &Connection) -> StoreResult<Gauges> {
 
 /// Deletes expired idempotency keys; answers how many.
 pub(crate) fn sweep(work: &mut Work<'_>, now: Timestamp) -> StoreResult<u64> {
-    let sql = "DELETE FROM idempotency WHERE (tenant_id, operation, key) IN
-                   (SELECT tenant_id, operation, key FROM idempotency WHERE expires_at <= ?1 LIMIT ?2)";
-    let deleted = query::execute(work.tx, sql, [micros(now), i64::from(SWEEP_ROWS)])?;
-    Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
+    let sql = "SELECT tenant_id, operation, key FROM idempotency WHERE expires_at <= ?1 LIMIT ?2";
+    let bound = [micros(now), i64::from(SWEEP_ROWS)];
+    let expired = query::many(work.tx, sql, bound, |cells| {
+        let tenant_id: i64 = cells.get("tenant_id")?;
+        let operation: String = cells.get("operation")?;
+        let key: String = cells.get("key")?;
+        Ok((tenant_id, operation, key))
+    })?;
+    // Key by key: one statement with `IN` would walk every key of the tenants concerned.
+    let sql = "DELETE FROM idempotency WHERE tenant_id = ?1 AND operation = ?2 AND key = ?3";
+    for key in &expired {
+        query::execute(work.tx, sql, (key.0, &key.1, &key.2))?;
+    }
+    Ok(u64::try_from(expired.len()).unwrap_or(u64::MAX))
 }

@@ -2,17 +2,14 @@
 
 use domain::campaign::{CampaignCommand, CampaignStatus};
 use domain::settings::SettingsDraft;
-use domain::{CampaignId, LineId, Outcome};
+use domain::{CampaignId, LineId};
 use serde_json::json;
 
 use super::fixture::{
-    add, assert_not_found, at, call_and_end, complete, conflict, edit, first, later, lead, line,
-    new_lead, order, parsed, phone, pool, stale, tenant, tenant_with_campaign, tenant_with_running,
-    tick,
+    add, assert_not_found, at, complete, conflict, edit, first, later, line, order, parsed, pool,
+    stale, tenant, tenant_with_campaign, tenant_with_running, tick,
 };
-use crate::{
-    Caller, CampaignRecord, CampaignUpdate, Conflict, LeadFields, NewLead, OnDuplicate, Store,
-};
+use crate::{Caller, CampaignRecord, CampaignUpdate, Conflict, Store};
 
 fn unchanged(campaign: &CampaignRecord) -> CampaignUpdate {
     CampaignUpdate {
@@ -275,65 +272,4 @@ pub async fn an_update_may_verify_a_campaign(store: &dyn Store) {
     let changed = store.update_campaign(caller, verified).await.unwrap();
     assert!(!changed.unverified);
     assert_eq!(changed.revision, silent.revision + 1);
-}
-
-pub async fn an_update_takes_back_what_was_not_sent(store: &dyn Store) {
-    let (caller, id) = tenant_with_running(store, "Acme").await;
-    add(store, caller, id, 1).await;
-    add(store, caller, id, 2).await;
-    let due = tick(store, caller.now).await;
-    assert_eq!(due.len(), 2);
-    let board = store.send_board();
-    edit(store, caller, id, |draft| {
-        draft.name = Some("Renamed".to_owned());
-    })
-    .await
-    .unwrap();
-    assert!(
-        board.begin(due[0].attempt_id).is_some(),
-        "a name takes nothing back"
-    );
-    edit(store, caller, id, |draft| {
-        draft.max_daily_attempts = Some(1);
-    })
-    .await
-    .unwrap();
-    assert!(board.begin(due[1].attempt_id).is_none());
-}
-
-pub async fn a_looser_policy_is_felt_at_once(store: &dyn Store) {
-    let (caller, id) = tenant_with_running(store, "Acme").await;
-    edit(store, caller, id, |draft| {
-        draft.min_gap_between_attempts = Some(600);
-    })
-    .await
-    .unwrap();
-    add(store, caller, id, 1).await;
-    let not_before = Some(later(86_400));
-    let patient = NewLead {
-        fields: LeadFields {
-            not_before,
-            ..LeadFields::default()
-        },
-        ..new_lead(2)
-    };
-    store
-        .add_lead(caller, id, patient, OnDuplicate::Update, None)
-        .await
-        .unwrap();
-    call_and_end(store, caller.now, Outcome::NoAnswer).await;
-    assert!(tick(store, later(300)).await.is_empty());
-    let caller = at(caller, later(301));
-    edit(store, caller, id, |draft| {
-        draft.min_gap_between_attempts = Some(5);
-    })
-    .await
-    .unwrap();
-    let dialed: Vec<_> = tick(store, caller.now)
-        .await
-        .into_iter()
-        .map(|dispatch| dispatch.phone)
-        .collect();
-    assert_eq!(dialed, [phone(1)]);
-    assert_eq!(lead(store, caller, id, 2).await.due_at, not_before);
 }

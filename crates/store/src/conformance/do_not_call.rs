@@ -2,13 +2,13 @@
 
 use domain::Outcome;
 use domain::attempt::Fact;
-use domain::campaign::LeadStatus;
+use domain::campaign::{CampaignStatus, LeadStatus};
 
 use super::fixture::{
-    add, apply, campaign, change, do_not_call, ended, later, lead, phone, tenant_with_campaign,
-    tenant_with_running, tick,
+    add, apply, at, call_and_end, campaign, change, do_not_call, ended, later, lead,
+    mark_as_unanswered, new_lead, phone, tenant_with_campaign, tenant_with_running, tick,
 };
-use crate::Store;
+use crate::{LeadFields, NewLead, OnDuplicate, Store};
 
 pub async fn do_not_call_holds_in_every_campaign_of_the_tenant(store: &dyn Store) {
     let (caller, id) = tenant_with_running(store, "Acme").await;
@@ -138,4 +138,51 @@ pub async fn do_not_call_waits_for_a_call_that_is_up(store: &dyn Store) {
         );
     }
     assert!(tick(store, later(86_400)).await.is_empty());
+}
+
+pub async fn a_lead_that_was_requeued_comes_back_ready(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    add(store, caller, id, 1).await;
+    call_and_end(store, caller.now, Outcome::Answered).await;
+    let caller = at(caller, later(60));
+    change(store, caller, id, 1, mark_as_unanswered())
+        .await
+        .unwrap();
+    change(store, caller, id, 1, do_not_call(true))
+        .await
+        .unwrap();
+    let back = change(store, caller, id, 1, do_not_call(false))
+        .await
+        .unwrap();
+    assert_eq!(back.status, LeadStatus::Ready);
+}
+
+pub async fn a_campaign_whose_last_lead_opts_out_completes(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    let draft = store
+        .get_campaign(caller.tenant_id, id)
+        .await
+        .unwrap()
+        .draft;
+    let elsewhere = campaign(store, caller, draft).await.campaign_id;
+    add(store, caller, elsewhere, 1).await;
+    let not_before = Some(later(86_400));
+    let waiting = NewLead {
+        fields: LeadFields {
+            not_before,
+            ..LeadFields::default()
+        },
+        ..new_lead(1)
+    };
+    store
+        .add_lead(caller, id, waiting, OnDuplicate::Update, None)
+        .await
+        .unwrap();
+    assert!(tick(store, caller.now).await.is_empty());
+    change(store, at(caller, later(1)), elsewhere, 1, do_not_call(true))
+        .await
+        .unwrap();
+    tick(store, later(1)).await;
+    let campaign = store.get_campaign(caller.tenant_id, id).await.unwrap();
+    assert_eq!(campaign.status, CampaignStatus::Completed);
 }

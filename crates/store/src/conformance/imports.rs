@@ -5,7 +5,7 @@ use domain::{CampaignId, ImportId};
 
 use super::fixture::{
     add, assert_not_found, at, campaign, conflict, first, fresh, later, lead, morning, new_lead,
-    order, phone, tenant, tenant_with_campaign, tenant_with_running,
+    order, phone, tenant, tenant_with_campaign, tenant_with_running, tick,
 };
 use crate::{Caller, Conflict, ImportRecord, LeadFilter, NewLead, OnDuplicate, Store};
 
@@ -95,6 +95,14 @@ pub async fn an_import_adds_its_leads_step_by_step(store: &dyn Store) {
         .map(|lead| lead.phone)
         .collect();
     assert_eq!(phones, [3, 2, 1].map(phone));
+}
+
+pub async fn an_import_wakes_its_campaign(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    queue(store, caller, id, vec![new_lead(1)], OnDuplicate::Update).await;
+    assert!(tick(store, caller.now).await.is_empty());
+    store.run_imports(later(1), 10).await.unwrap();
+    assert_eq!(tick(store, later(1)).await.len(), 1);
 }
 
 pub async fn an_import_counts_duplicates_as_asked(store: &dyn Store) {

@@ -293,3 +293,40 @@ pub async fn leads_of_another_tenant_are_not_found(store: &dyn Store) {
         "campaign",
     );
 }
+
+pub async fn a_changed_lead_wakes_its_campaign(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    let not_before = |at| LeadChange {
+        not_before: Some(at),
+        ..LeadChange::default()
+    };
+    add(store, caller, id, 1).await;
+    change(store, caller, id, 1, not_before(Some(later(86_400))))
+        .await
+        .unwrap();
+    assert!(tick(store, caller.now).await.is_empty());
+    change(store, at(caller, later(1)), id, 1, not_before(None))
+        .await
+        .unwrap();
+    assert_eq!(tick(store, later(1)).await.len(), 1);
+}
+
+pub async fn a_campaign_whose_last_open_lead_is_removed_completes(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    add(store, caller, id, 1).await;
+    call_and_end(store, caller.now, Outcome::Answered).await;
+    add(store, caller, id, 2).await;
+    let not_before = LeadChange {
+        not_before: Some(Some(later(86_400))),
+        ..LeadChange::default()
+    };
+    change(store, caller, id, 2, not_before).await.unwrap();
+    assert!(tick(store, caller.now).await.is_empty());
+    store
+        .remove_leads(at(caller, later(1)), id, vec![LeadKey::Phone(phone(2))])
+        .await
+        .unwrap();
+    tick(store, later(1)).await;
+    let campaign = store.get_campaign(caller.tenant_id, id).await.unwrap();
+    assert_eq!(campaign.status, CampaignStatus::Completed);
+}

@@ -1,11 +1,12 @@
 //! Reading leads.
 
+use domain::attempt::Fact;
 use domain::campaign::LeadStatus;
 use domain::{CampaignId, Outcome};
 
 use super::fixture::{
-    add, assert_not_found, at, call_and_end, campaign, first, later, lead, morning, new_lead,
-    phone, tenant, tenant_with_campaign, tenant_with_running,
+    add, apply, assert_not_found, at, call_and_end, campaign, first, later, lead, new_lead, phone,
+    tenant, tenant_with_campaign, tenant_with_running, tick,
 };
 use crate::{Caller, LeadFields, LeadFilter, LeadKey, NewLead, OnDuplicate, PageRequest, Store};
 
@@ -159,7 +160,15 @@ pub async fn leads_are_found_by_id_and_number_in_their_campaign_only(store: &dyn
 pub async fn attempts_are_counted_by_the_campaigns_day(store: &dyn Store) {
     let (caller, id) = tenant_with_running(store, "Acme").await;
     add(store, caller, id, 1).await;
-    call_and_end(store, caller.now, Outcome::NoAnswer).await;
+    let due = tick(store, caller.now).await;
+    store.send_board().forget(due[0].attempt_id);
+    apply(store, caller.now, due[0].attempt_id, Fact::NeverSent).await;
+    assert_eq!(
+        lead(store, caller, id, 1).await.attempts,
+        0,
+        "what never left does not count"
+    );
+    call_and_end(store, later(10), Outcome::NoAnswer).await;
     // The campaign is in New York, where it is 10:00 now.
     let midnight = 14 * 3_600;
     let tonight = lead(store, at(caller, later(midnight - 1)), id, 1).await;
@@ -168,6 +177,6 @@ pub async fn attempts_are_counted_by_the_campaigns_day(store: &dyn Store) {
     assert_eq!((tomorrow.attempts, tomorrow.attempts_today), (1, 0));
     assert_eq!(
         (tomorrow.last_outcome, tomorrow.last_attempt_at),
-        (Some(Outcome::NoAnswer), Some(morning()))
+        (Some(Outcome::NoAnswer), Some(later(10)))
     );
 }

@@ -6,9 +6,16 @@ use serde_json::json;
 
 use super::fixture::{
     add, at, call_and_end, campaign, change, complete, conflict, do_not_call, fresh, later, lead,
-    morning, new_lead, order, phone, tenant_with_campaign, tenant_with_running,
+    morning, new_lead, order, phone, tenant_with_campaign, tenant_with_running, tick,
 };
 use crate::{Caller, Conflict, LeadAdded, LeadFields, NewLead, OnDuplicate, Store, StoreResult};
+
+pub async fn a_new_lead_wakes_its_campaign(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    assert!(tick(store, caller.now).await.is_empty());
+    add(store, at(caller, later(1)), id, 1).await;
+    assert_eq!(tick(store, later(1)).await.len(), 1);
+}
 
 async fn put(
     store: &dyn Store,

@@ -80,7 +80,7 @@ fn plain(progress: &Progress) -> String {
 
 fn picture(progress: &Progress) -> String {
     let head = format!(
-        "{}   {:.0} s   {} calls ended, {} up, {:.0} a minute   (Ctrl-C ends)",
+        "{}   {:.0} s   (Ctrl-C ends)\n{} calls ended, {} up, {:.0} ended a minute",
         progress.status,
         progress.elapsed_seconds,
         progress.ended,

@@ -1,0 +1,17 @@
+//! The API against the real store, through its router.
+
+mod campaign_life;
+mod calls;
+mod campaigns;
+mod conventions;
+mod document;
+mod hooks;
+mod idempotency;
+mod leads;
+mod legacy_leads;
+mod phone_number_pools;
+mod scene;
+mod server;
+mod support;
+mod tokens;
+mod voice_providers;

@@ -1,0 +1,133 @@
+//! The accept loop over real sockets, and health.
+
+use std::time::Duration;
+
+use http::Method;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::Server;
+
+struct Running {
+    address: std::net::SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<std::io::Result<()>>,
+    _server: Server,
+}
+
+async fn run(change: impl FnOnce(&mut api::Options)) -> Running {
+    let (server, api) = Server::assemble(change).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(api::serve(listener, api, stop.clone()));
+    Running { address, stop, task, _server: server }
+}
+
+async fn read_all(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    let _ = stream.read_to_end(&mut text).await;
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+const GET: &[u8] = b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn it_answers_over_a_socket_and_stops_when_told() {
+    let running = run(|_| {}).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    stream.write_all(GET).await.unwrap();
+    assert!(read_all(&mut stream).await.starts_with("HTTP/1.1 200 OK"));
+    // A connection that is kept open does not hold the stop up.
+    let mut idle = TcpStream::connect(running.address).await.unwrap();
+    idle.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut first = [0; 12];
+    idle.read_exact(&mut first).await.unwrap();
+    running.stop.cancel();
+    tokio::time::timeout(Duration::from_secs(5), running.task).await.unwrap().unwrap().unwrap();
+    assert!(TcpStream::connect(running.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_ends_the_connection() {
+    let running = run(|options| options.header_timeout = Duration::from_millis(200)).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\nx: ").await.unwrap();
+    tokio::time::timeout(Duration::from_secs(3), read_all(&mut stream)).await.unwrap();
+    running.stop.cancel();
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_ends_the_request() {
+    let running = run(|options| options.request_timeout = Duration::from_millis(200)).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    let head = format!(
+        "POST /api/v2/tokens HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{{",
+        running._server.token
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(3), async {
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).await.unwrap();
+        String::from_utf8_lossy(&start).into_owned()
+    });
+    assert_eq!(answer.await.unwrap(), "HTTP/1.1 503");
+    running.stop.cancel();
+}
+
+#[tokio::test]
+async fn a_full_server_lets_peers_wait_for_a_place() {
+    let running = run(|options| options.max_connections = 1).await;
+    let mut holder = TcpStream::connect(running.address).await.unwrap();
+    holder.write_all(b"GET").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let mut waiting = TcpStream::connect(running.address).await.unwrap();
+    waiting.write_all(GET).await.unwrap();
+    let mut byte = [0; 1];
+    assert!(tokio::time::timeout(Duration::from_millis(200), waiting.read(&mut byte)).await.is_err());
+    drop(holder);
+    let answer = tokio::time::timeout(Duration::from_secs(3), read_all(&mut waiting)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"));
+    running.stop.cancel();
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_ever() {
+    let running = run(|options| {
+        options.drain_timeout = Duration::from_millis(300);
+        options.request_timeout = Duration::from_secs(60);
+    })
+    .await;
+    let mut stuck = TcpStream::connect(running.address).await.unwrap();
+    let head = format!(
+        "POST /api/v2/tokens HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{{",
+        running._server.token
+    );
+    stuck.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    running.stop.cancel();
+    tokio::time::timeout(Duration::from_secs(3), running.task).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn readiness_names_the_part_that_is_not_well() {
+    let server = Server::start().await;
+    let look = async || server.request(Method::GET, "/readyz").no_token().send().await;
+    assert_eq!(look().await.status, 200);
+    *server.health.0.lock().unwrap() = Err("no tick for 60 s".to_owned());
+    let reply = look().await;
+    assert_eq!(reply.status, 503);
+    assert_eq!((&reply.body["database"], &reply.body["dialer"]), (&"ok".into(), &"no tick for 60 s".into()));
+}
+
+#[tokio::test]
+async fn metrics_are_rendered_when_there_are_any() {
+    let off = Server::start().await;
+    assert_eq!(off.request(Method::GET, "/metrics").no_token().send().await.status, 404);
+    let on = Server::with(|options| options.metrics = Some(std::sync::Arc::new(|| "up 1\n".to_owned()))).await;
+    let reply = on.request(Method::GET, "/metrics").no_token().send().await;
+    assert_eq!((reply.status.as_u16(), &*reply.bytes), (200, b"up 1\n".as_slice()));
+    assert!(reply.header("content-type").starts_with("text/plain"));
+}
