@@ -5,9 +5,9 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
 use http::StatusCode;
-use serde::Serialize;
+use http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
 use store::StoredAnswer;
 use utoipa::ToSchema;
 
@@ -63,19 +63,40 @@ impl Answer {
     /// Any body at all, for envelopes that the contract words differently.
     pub(crate) fn of(status: StatusCode, body: &impl Serialize) -> Self {
         match serde_json::to_vec(body) {
-            Ok(body) => Self { status, body, revision: None, replayed: false },
+            Ok(body) => Self {
+                status,
+                body,
+                revision: None,
+                replayed: false,
+            },
             Err(error) => {
                 // Only maps with keys that are no strings fail, and no view has one.
                 tracing::error!(%error, "an answer cannot be written as JSON");
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
-                Self { status, body: Vec::new(), revision: None, replayed: false }
+                Self {
+                    status,
+                    body: Vec::new(),
+                    revision: None,
+                    replayed: false,
+                }
             }
         }
     }
 
     /// An object in the envelope, with this status.
-    pub(crate) fn with_status(status: StatusCode, message: &'static str, data: impl Serialize) -> Self {
-        Self::of(status, &Success { status: "success", message, data })
+    pub(crate) fn with_status(
+        status: StatusCode,
+        message: &'static str,
+        data: impl Serialize,
+    ) -> Self {
+        Self::of(
+            status,
+            &Success {
+                status: "success",
+                message,
+                data,
+            },
+        )
     }
 
     /// 200 with an object.
@@ -95,12 +116,30 @@ impl Answer {
 
     /// 200 without an object.
     pub(crate) fn done(message: &'static str) -> Self {
-        Self::of(StatusCode::OK, &Done { status: "success", message })
+        Self::of(
+            StatusCode::OK,
+            &Done {
+                status: "success",
+                message,
+            },
+        )
     }
 
     /// 200 with a page.
-    pub(crate) fn list(message: &'static str, data: Vec<impl Serialize>, next_cursor: Option<String>) -> Self {
-        Self::of(StatusCode::OK, &Listed { status: "success", message, data, next_cursor })
+    pub(crate) fn list(
+        message: &'static str,
+        data: Vec<impl Serialize>,
+        next_cursor: Option<String>,
+    ) -> Self {
+        Self::of(
+            StatusCode::OK,
+            &Listed {
+                status: "success",
+                message,
+                data,
+                next_cursor,
+            },
+        )
     }
 
     /// The same with the `ETag` of this revision.
@@ -112,18 +151,36 @@ impl Answer {
 
     /// What is kept for a repeated idempotency key.
     pub(crate) fn into_stored(self) -> StoredAnswer {
-        StoredAnswer { status: self.status.as_u16(), body: self.body }
+        StoredAnswer {
+            status: self.status.as_u16(),
+            body: self.body,
+        }
     }
 
     /// The answer of an earlier request with the same key.
     pub(crate) fn replay(stored: StoredAnswer) -> Self {
         Self {
             status: StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK),
+            revision: revision_in(&stored.body),
             body: stored.body,
-            revision: None,
             replayed: true,
         }
     }
+}
+
+/// Only status and body are kept; an object tells its revision itself.
+fn revision_in(body: &[u8]) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Envelope {
+        data: Object,
+    }
+    #[derive(Deserialize)]
+    struct Object {
+        revision: i64,
+    }
+    serde_json::from_slice::<Envelope>(body)
+        .ok()
+        .map(|envelope| envelope.data.revision)
 }
 
 impl IntoResponse for Answer {
@@ -132,7 +189,10 @@ impl IntoResponse for Answer {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(etag) = self.revision.and_then(|revision| format!("\"{revision}\"").try_into().ok()) {
+        if let Some(etag) = self
+            .revision
+            .and_then(|revision| format!("\"{revision}\"").try_into().ok())
+        {
             headers.insert(ETAG, etag);
         }
         if self.replayed {

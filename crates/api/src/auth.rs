@@ -26,19 +26,22 @@ pub(crate) struct Principal {
 }
 
 /// Refuses requests without a token that authenticates, and those of a token that asks too much.
-pub(crate) async fn authenticate(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn authenticate(
+    State(app): State<App>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let principal = match find_principal(&app, request.headers()).await {
         Ok(principal) => principal,
         Err(error) => return error.into_response(),
     };
     tracing::Span::current().record("token.id", principal.token_id.raw());
     let (checked, standing) = app.limiter.check(principal.token_id);
-    let mut response = match checked {
-        Err(error) => error.into_response(),
-        Ok(()) => {
-            request.extensions_mut().insert(principal);
-            next.run(request).await
-        }
+    let mut response = if let Err(error) = checked {
+        error.into_response()
+    } else {
+        request.extensions_mut().insert(principal);
+        next.run(request).await
     };
     standing.write(response.headers_mut());
     response
@@ -56,7 +59,11 @@ async fn find_principal(app: &App, headers: &HeaderMap) -> ApiResult<Principal> 
     if !record.enabled || expired {
         return Err(ApiError::Unauthenticated);
     }
-    Ok(Principal { tenant_id: record.tenant_id, token_id: record.token_id, scopes: record.scopes })
+    Ok(Principal {
+        tenant_id: record.tenant_id,
+        token_id: record.token_id,
+        scopes: record.scopes,
+    })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -66,7 +73,9 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
         return None;
     }
     let (scheme, secret) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim_matches(' '))
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| secret.trim_matches(' '))
 }
 
 macro_rules! scope_extractors {
@@ -105,7 +114,11 @@ scope_extractors! {
 
 /// The token of this request; a route outside [`authenticate`] has none.
 pub(crate) fn principal(parts: &Parts) -> ApiResult<Principal> {
-    parts.extensions.get::<Principal>().copied().ok_or(ApiError::Unauthenticated)
+    parts
+        .extensions
+        .get::<Principal>()
+        .copied()
+        .ok_or(ApiError::Unauthenticated)
 }
 
 #[cfg(test)]

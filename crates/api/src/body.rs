@@ -8,8 +8,8 @@ use std::marker::PhantomData;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
 use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -48,7 +48,7 @@ impl<T: RequestBody> Body<T> {
     /// The typed body, or every fault of its schema. For bodies without further rules.
     pub(crate) fn parse(self) -> ApiResult<T> {
         self.faults.check()?;
-        serde_json::from_value(self.value).map_err(unforeseen)
+        serde_json::from_value(self.value).map_err(|error| unforeseen(&error))
     }
 
     /// The top-level fields that have no fault, and the faults: for bodies with further rules,
@@ -69,14 +69,29 @@ impl<T: RequestBody> Body<T> {
     }
 }
 
+#[cfg(test)]
+impl<T> Body<T> {
+    pub(crate) const fn for_test(value: Value, faults: Faults) -> Self {
+        Self {
+            value,
+            faults,
+            kind: PhantomData,
+        }
+    }
+}
+
 /// The typed body from fields that were found sound.
 pub(crate) fn typed<T: DeserializeOwned>(fields: Map<String, Value>) -> ApiResult<T> {
-    serde_json::from_value(Value::Object(fields)).map_err(unforeseen)
+    serde_json::from_value(Value::Object(fields)).map_err(|error| unforeseen(&error))
 }
 
 /// A schema and a type that disagree: an integer beyond 64 bits, for one.
-fn unforeseen(error: serde_json::Error) -> ApiError {
-    ApiError::fault("", code::INVALID_VALUE, format!("The body cannot be read: {error}."))
+fn unforeseen(error: &serde_json::Error) -> ApiError {
+    ApiError::fault(
+        "",
+        code::INVALID_VALUE,
+        format!("The body cannot be read: {error}."),
+    )
 }
 
 impl<T: RequestBody> FromRequest<App> for Body<T> {
@@ -91,7 +106,11 @@ impl<T: RequestBody> FromRequest<App> for Body<T> {
 fn check<T: RequestBody>(app: &App, value: Value) -> ApiResult<Body<T>> {
     let schema = app.schemas.of::<T>().map_err(ApiError::Internal)?;
     let faults = schema.faults(&value).into();
-    Ok(Body { value, faults, kind: PhantomData })
+    Ok(Body {
+        value,
+        faults,
+        kind: PhantomData,
+    })
 }
 
 async fn read_json<T: RequestBody>(request: Request) -> ApiResult<Value> {
@@ -114,17 +133,21 @@ async fn read_json<T: RequestBody>(request: Request) -> ApiResult<Value> {
 /// The whole body, if it has at most `limit` bytes.
 pub(crate) async fn read_bytes(body: axum::body::Body, limit: usize) -> ApiResult<Bytes> {
     let read = Limited::new(body, limit).collect().await;
-    read.map(http_body_util::Collected::to_bytes).map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            return ApiError::BodyTooLarge { limit };
-        }
-        ApiError::MalformedJson("The body broke off.".to_owned())
-    })
+    read.map(http_body_util::Collected::to_bytes)
+        .map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                return ApiError::BodyTooLarge { limit };
+            }
+            ApiError::MalformedJson("The body broke off.".to_owned())
+        })
 }
 
 /// `application/json` or another `…+json`, in UTF-8 if it says so.
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+    let Some(value) = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+    else {
         return false;
     };
     let value = value.to_ascii_lowercase();
@@ -133,7 +156,10 @@ fn is_json(headers: &HeaderMap) -> bool {
     let is_json = essence == "application/json"
         || (essence.starts_with("application/") && essence.ends_with("+json"));
     let charsets = parts.filter_map(|parameter| parameter.strip_prefix("charset="));
-    is_json && charsets.map(|charset| charset.trim_matches('"')).all(|charset| charset == "utf-8")
+    is_json
+        && charsets
+            .map(|charset| charset.trim_matches('"'))
+            .all(|charset| charset == "utf-8")
 }
 
 /// The body of a POST with its idempotency key.
@@ -203,12 +229,21 @@ mod tests {
             headers.insert(CONTENT_TYPE, value.parse().unwrap());
             is_json(&headers)
         };
-        for value in ["application/json", "Application/JSON; charset=UTF-8", "application/merge-patch+json",
-            "application/json;charset=\"utf-8\""]
-        {
+        for value in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/merge-patch+json",
+            "application/json;charset=\"utf-8\"",
+        ] {
             assert!(declared(value), "{value}");
         }
-        for value in ["text/plain", "application/jsonx", "application/json; charset=latin1", "text/json", ""] {
+        for value in [
+            "text/plain",
+            "application/jsonx",
+            "application/json; charset=latin1",
+            "text/json",
+            "",
+        ] {
             assert!(!declared(value), "{value}");
         }
     }

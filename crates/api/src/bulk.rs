@@ -22,15 +22,15 @@ const MAX_TOLD: usize = 100;
 
 /// A bare list of 1 to 10,000 items. It is held against its schema and then read item by item.
 #[derive(Deserialize)]
-pub(crate) struct Bulk<T>(
-    #[expect(dead_code, reason = "read as JSON, item by item")]
-    Vec<T>,
-);
+pub(crate) struct Bulk<T>(#[expect(dead_code, reason = "read as JSON, item by item")] Vec<T>);
 
 impl<T: ToSchema> PartialSchema for Bulk<T> {
     fn schema() -> RefOr<Schema> {
         let item = Ref::from_schema_name(T::name());
-        let list = ArrayBuilder::new().items(item).min_items(Some(1)).max_items(Some(MAX_ITEMS));
+        let list = ArrayBuilder::new()
+            .items(item)
+            .min_items(Some(1))
+            .max_items(Some(MAX_ITEMS));
         RefOr::T(Schema::Array(list.build()))
     }
 }
@@ -90,7 +90,9 @@ pub(crate) fn read_each<T: RequestBody>(body: Body<T>) -> ApiResult<Vec<Item>> {
     let mut refused = HashMap::new();
     faults.rewrite(|fault| match index_of(&fault.field) {
         Some(index) if is_of_value(fault.code) => {
-            refused.entry(index).or_insert_with(|| fault.message.replace(&place(index), ""));
+            refused
+                .entry(index)
+                .or_insert_with(|| fault.message.replace(&place(index), ""));
             None
         }
         _ => Some(fault),
@@ -126,7 +128,11 @@ fn check(mut faults: Faults) -> ApiResult<()> {
 
 /// The item that a fault is about.
 fn index_of(field: &str) -> Option<usize> {
-    root(field).strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+    root(field)
+        .strip_prefix('[')?
+        .strip_suffix(']')?
+        .parse()
+        .ok()
 }
 
 /// Whether the fault is of a value and not of the shape of the request.

@@ -100,28 +100,46 @@ mod tests {
     const RULES: &str = include_str!("../../domain/src/settings/parse.rs");
 
     fn sections() -> Vec<&'static str> {
-        PAGE.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect()
+        PAGE.lines()
+            .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
+            .collect()
     }
 
     #[test]
     fn every_code_has_a_section_and_every_section_a_code() {
         let sections = sections();
         for code in ALL.iter().chain(OF_SETTINGS) {
-            assert!(sections.contains(code), "{code} has no section in docs/error-codes.md");
+            assert!(
+                sections.contains(code),
+                "{code} has no section in docs/error-codes.md"
+            );
         }
         for section in sections {
-            assert!(ALL.contains(&section) || OF_SETTINGS.contains(&section), "{section} is no code");
+            assert!(
+                ALL.contains(&section) || OF_SETTINGS.contains(&section),
+                "{section} is no code"
+            );
         }
     }
 
     #[test]
     fn the_codes_of_the_rules_of_campaigns_are_known() {
-        let word = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let word = |text: &&str| {
+            !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        };
         for call in RULES.split("fault(").skip(1) {
             let call = call.split(");").next().unwrap_or_default();
             let literals = call.split('"').skip(1).step_by(2).filter(word);
-            for literal in literals.filter(|text| !SettingsDraft::FIELDS.contains(text) && !text.ends_with("_time")) {
-                assert!(ALL.contains(&literal) || OF_SETTINGS.contains(&literal), "{literal} is not listed");
+            for literal in literals
+                .filter(|text| !SettingsDraft::FIELDS.contains(text) && !text.ends_with("_time"))
+            {
+                assert!(
+                    ALL.contains(&literal) || OF_SETTINGS.contains(&literal),
+                    "{literal} is not listed"
+                );
             }
         }
     }

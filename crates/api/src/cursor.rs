@@ -42,7 +42,9 @@ pub(crate) fn decode(kind: ListKind, text: &str) -> Result<i64, Fault> {
     let position = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| {
         let plain = String::from_utf8(bytes).ok()?;
         let (found, position) = plain.split_once(':')?;
-        (found == kind.as_str()).then(|| position.parse::<i64>().ok()).flatten()
+        (found == kind.as_str())
+            .then(|| position.parse::<i64>().ok())
+            .flatten()
     });
     position.ok_or_else(|| {
         Fault::new(

@@ -60,7 +60,9 @@ async fn run(app: &App, request: Request, next: Next) -> Response {
 fn complete(mut response: Response, request_id: &str, span: &tracing::Span) -> Response {
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         *response.body_mut() = Body::from(problem.body(request_id));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(reason) = &problem.reason {
             span.in_scope(|| tracing::error!(error.code = problem.code, reason, "request failed"));
         }
@@ -71,14 +73,20 @@ fn complete(mut response: Response, request_id: &str, span: &tracing::Span) -> R
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(nothing);
     response
 }
 
 fn record(method: &Method, route: &str, status: u16, seconds: f64) {
-    tracing::info!(http.status = status, duration_seconds = seconds, "request answered");
+    tracing::info!(
+        http.status = status,
+        duration_seconds = seconds,
+        "request answered"
+    );
     let labels = [
         ("method", method_label(method).to_owned()),
         ("route", route.to_owned()),
@@ -108,7 +116,9 @@ fn route(request: &Request) -> String {
 }
 
 fn request_id(app: &App, headers: &HeaderMap) -> String {
-    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let given = headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok());
     match given.filter(|id| is_sane(id)) {
         Some(id) => id.to_owned(),
         None => random_key(app.entropy.as_ref(), "req_"),

@@ -50,7 +50,11 @@ impl FromRequestParts<App> for IfMatch {
                 }
             }
         }
-        Ok(if given { Self::Revisions(revisions) } else { Self::Any })
+        Ok(if given {
+            Self::Revisions(revisions)
+        } else {
+            Self::Any
+        })
     }
 }
 
@@ -67,7 +71,9 @@ fn read_tag(tag: &str) -> ApiResult<Tag<'_>> {
     if tag.starts_with("W/\"") && tag.ends_with('"') {
         return Ok(Tag::Weak);
     }
-    let text = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let text = tag
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
     text.map(Tag::Strong).ok_or_else(unreadable)
 }
 
@@ -93,7 +99,10 @@ mod tests {
     fn only_the_named_revision_matches() {
         assert!(IfMatch::Any.check(3).is_ok());
         assert!(IfMatch::Revisions(vec![2, 3]).check(3).is_ok());
-        assert!(matches!(IfMatch::Revisions(vec![2]).check(3), Err(ApiError::Stale { current: 3 })));
+        assert!(matches!(
+            IfMatch::Revisions(vec![2]).check(3),
+            Err(ApiError::Stale { current: 3 })
+        ));
         assert!(IfMatch::Revisions(vec![]).check(3).is_err());
     }
 }

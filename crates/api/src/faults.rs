@@ -13,7 +13,12 @@ pub(crate) struct Faults(Vec<Fault>);
 
 impl Faults {
     /// Adds one.
-    pub(crate) fn add(&mut self, field: impl Into<String>, code: &'static str, message: impl Into<String>) {
+    pub(crate) fn add(
+        &mut self,
+        field: impl Into<String>,
+        code: &'static str,
+        message: impl Into<String>,
+    ) {
         self.0.push(Fault::new(field, code, message));
     }
 
@@ -25,8 +30,14 @@ impl Faults {
     /// Adds what a later check found, except on fields that are known to be faulty already: the
     /// later check did not see what was given there.
     pub(crate) fn add_followups(&mut self, later: impl IntoIterator<Item = Fault>) {
-        let known: Vec<String> = self.0.iter().map(|fault| root(&fault.field).to_owned()).collect();
-        let news = later.into_iter().filter(|fault| !known.iter().any(|field| field == root(&fault.field)));
+        let known: Vec<String> = self
+            .0
+            .iter()
+            .map(|fault| root(&fault.field).to_owned())
+            .collect();
+        let news = later
+            .into_iter()
+            .filter(|fault| !known.iter().any(|field| field == root(&fault.field)));
         self.0.extend(news);
     }
 
@@ -47,13 +58,18 @@ impl Faults {
 
     /// Changes or drops (`None`) each fault.
     pub(crate) fn rewrite(&mut self, change: impl FnMut(Fault) -> Option<Fault>) {
-        self.0 = std::mem::take(&mut self.0).into_iter().filter_map(change).collect();
+        self.0 = std::mem::take(&mut self.0)
+            .into_iter()
+            .filter_map(change)
+            .collect();
     }
 
     /// What was read, unless there are faults.
     pub(crate) fn settle<T>(self, read: Option<T>) -> ApiResult<T> {
         self.check()?;
-        read.ok_or_else(|| ApiError::Internal("an input without faults could not be read".to_owned()))
+        read.ok_or_else(|| {
+            ApiError::Internal("an input without faults could not be read".to_owned())
+        })
     }
 
     /// All of them as an error, if there are any.
@@ -75,7 +91,10 @@ impl From<Vec<Fault>> for Faults {
 
 /// The top-level name of a field: `windows` of `windows[1].start_time`.
 pub(crate) fn root(field: &str) -> &str {
-    let end = field.char_indices().skip(1).find(|(_, c)| matches!(c, '.' | '['));
+    let end = field
+        .char_indices()
+        .skip(1)
+        .find(|(_, c)| matches!(c, '.' | '['));
     end.map_or(field, |(end, _)| &field[..end])
 }
 
@@ -84,7 +103,12 @@ pub(crate) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str
     let name: Vec<char> = name.chars().take(64).flat_map(char::to_lowercase).collect();
     let nearest = known
         .into_iter()
-        .map(|candidate| (distance(&name, &candidate.chars().collect::<Vec<_>>()), candidate))
+        .map(|candidate| {
+            (
+                distance(&name, &candidate.chars().collect::<Vec<_>>()),
+                candidate,
+            )
+        })
         .min_by_key(|(distance, _)| *distance);
     match nearest {
         Some((distance, candidate)) if distance * 2 <= name.len().max(candidate.len()) => {
@@ -128,7 +152,10 @@ mod tests {
         let known = ["daily_start_time", "daily_end_time", "name", "timezone"];
         let suggest = |name| suggestion(name, known);
         assert_eq!(suggest("time_zone"), "; did you mean `timezone`?");
-        assert_eq!(suggest("dialy_start_time"), "; did you mean `daily_start_time`?");
+        assert_eq!(
+            suggest("dialy_start_time"),
+            "; did you mean `daily_start_time`?"
+        );
         assert_eq!(suggest("Name"), "; did you mean `name`?");
         assert_eq!(suggest("colour_of_the_sky"), ".");
         assert_eq!(suggestion("x", []), ".");

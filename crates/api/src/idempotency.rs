@@ -4,11 +4,11 @@
 //! inside the store's transaction and kept with the effect; a repetition gets the same bytes.
 //! Kept answers are sealed: they hold personal data and, for a new token, its secret.
 
+use domain::TenantId;
 use http::request::Parts;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use store::{IdempotencyKey, Idempotent, StoreResult, StoredAnswer, Written};
-use domain::TenantId;
 
 use crate::answer::Answer;
 use crate::error::{ApiError, ApiResult};
@@ -31,7 +31,9 @@ impl Request {
     /// Reads the header, if there is one.
     pub(crate) fn of(parts: &Parts) -> ApiResult<Self> {
         let mut values = parts.headers.get_all(HEADER).iter();
-        let key = values.next().map(|value| value.to_str().ok().filter(|key| is_sound(key)));
+        let key = values
+            .next()
+            .map(|value| value.to_str().ok().filter(|key| is_sound(key)));
         if values.next().is_some() {
             return Err(ApiError::InvalidIdempotencyKey);
         }
@@ -49,7 +51,8 @@ impl Request {
 }
 
 fn is_sound(key: &str) -> bool {
-    (1..=MAX_KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+    (1..=MAX_KEY_BYTES).contains(&key.len())
+        && key.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
 /// The idempotency key of a request, if it brought one.
@@ -66,7 +69,11 @@ impl Once {
     }
 
     /// The answer that was given to this request before, if any.
-    pub(crate) async fn earlier_answer(&self, app: &App, tenant_id: TenantId) -> ApiResult<Option<Answer>> {
+    pub(crate) async fn earlier_answer(
+        &self,
+        app: &App,
+        tenant_id: TenantId,
+    ) -> ApiResult<Option<Answer>> {
         let Some(key) = &self.0 else {
             return Ok(None);
         };
@@ -88,13 +95,18 @@ impl Once {
         let Some(key) = self.0 else {
             return match write(None).await? {
                 Written::Fresh(effect) => Ok(render(&effect)),
-                Written::Replayed(_) => Err(ApiError::Internal("a replay without a key".to_owned())),
+                Written::Replayed(_) => {
+                    Err(ApiError::Internal("a replay without a key".to_owned()))
+                }
             };
         };
         let inside = render.clone();
         let seal = sealer(app, &key);
         let keep = move |effect: &T| seal(inside(effect).into_stored());
-        let idempotent = Idempotent { key: key.clone(), render: Box::new(keep) };
+        let idempotent = Idempotent {
+            key: key.clone(),
+            render: Box::new(keep),
+        };
         match write(Some(idempotent)).await? {
             Written::Fresh(effect) => Ok(render(&effect)),
             // Another request with the key was quicker.
@@ -108,17 +120,24 @@ fn context(key: &IdempotencyKey) -> String {
     format!("answer/{}/{}", key.operation, key.key)
 }
 
-fn sealer(app: &App, key: &IdempotencyKey) -> impl Fn(StoredAnswer) -> StoredAnswer + Send + 'static {
+fn sealer(
+    app: &App,
+    key: &IdempotencyKey,
+) -> impl Fn(StoredAnswer) -> StoredAnswer + Send + 'static {
     let (vault, context) = (app.vault.clone(), context(key));
     let mut nonce = [0; 24];
     app.entropy.fill(&mut nonce);
-    move |stored| StoredAnswer { body: vault.seal(&stored.body, &context, nonce), ..stored }
+    move |stored| StoredAnswer {
+        body: vault.seal(&stored.body, &context, nonce),
+        ..stored
+    }
 }
 
 fn replay(app: &App, key: &IdempotencyKey, stored: StoredAnswer) -> ApiResult<Answer> {
-    let opened = app.vault.open(&stored.body, &context(key));
+    let StoredAnswer { status, body } = stored;
+    let opened = app.vault.open(&body, &context(key));
     let body = opened.map_err(|error| ApiError::Internal(error.to_string()))?;
-    Ok(Answer::replay(StoredAnswer { body, ..stored }))
+    Ok(Answer::replay(StoredAnswer { status, body }))
 }
 
 fn fingerprint(query: &str, body: &Value) -> [u8; 32] {

@@ -6,8 +6,8 @@
 use axum::extract::{FromRequestParts, RawPathParams};
 use base64::Engine as _;
 use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use domain::fault::Fault;
 use domain::{
     AttemptId, CampaignId, ImportId, LeadId, LineId, PoolId, SuppressionId, TenantId, TokenId,
@@ -104,39 +104,56 @@ pub(crate) fn decode<T: GlobalId>(text: &str) -> Result<T, IdError> {
     if found != T::TYPE {
         return Err(IdError::WrongType { found });
     }
-    parse_number(&number).map(T::from_number).ok_or(IdError::Garbage)
+    parse_number(&number)
+        .map(T::from_number)
+        .ok_or(IdError::Garbage)
 }
 
 /// Reads a global id of a body, adding a fault if it is none.
 pub(crate) fn decode_field<T: GlobalId>(field: &str, text: &str) -> Result<T, Fault> {
     decode(text).map_err(|error| match error {
-        IdError::WrongType { found } => {
-            Fault::new(field, code::WRONG_ID_TYPE, wrong_type_message::<T>(field, found))
-        }
+        IdError::WrongType { found } => Fault::new(
+            field,
+            code::WRONG_ID_TYPE,
+            wrong_type_message::<T>(field, found),
+        ),
         IdError::Garbage => Fault::new(
             field,
             code::INVALID_ID,
-            format!("`{field}` must be the global id of a `{}`, as the API returned it.", T::TYPE),
+            format!(
+                "`{field}` must be the global id of a `{}`, as the API returned it.",
+                T::TYPE
+            ),
         ),
     })
 }
 
 fn wrong_type_message<T: GlobalId>(field: &str, found: &str) -> String {
-    format!("`{field}` must be the id of a `{}`, but this is the id of a `{found}`.", T::TYPE)
+    format!(
+        "`{field}` must be the id of a `{}`, but this is the id of a `{found}`.",
+        T::TYPE
+    )
 }
 
 fn split(text: &str) -> Option<(&'static str, String)> {
     if text.len() > 200 {
         return None;
     }
-    let plain = if text.contains(':') { text.to_owned() } else { from_base64(text)? };
+    let plain = if text.contains(':') {
+        text.to_owned()
+    } else {
+        from_base64(text)?
+    };
     let (found, number) = plain.split_once(':')?;
     let found = KNOWN_TYPES.iter().find(|known| **known == found)?;
     (!number.is_empty()).then(|| (*found, number.to_owned()))
 }
 
 fn from_base64(text: &str) -> Option<String> {
-    let bytes = LENIENT_STANDARD.decode(text).or_else(|_| LENIENT_URL_SAFE.decode(text)).ok()?;
+    let bytes = LENIENT_STANDARD
+        .decode(text)
+        .or_else(|_| LENIENT_URL_SAFE.decode(text))
+        .ok()?;
     String::from_utf8(bytes).ok()
 }
 
@@ -156,7 +173,10 @@ impl<T: GlobalId> FromRequestParts<App> for PathId<T> {
         let params = RawPathParams::from_request_parts(parts, app)
             .await
             .map_err(|_| ApiError::NotFound(T::LABEL))?;
-        let text = params.iter().find(|(name, _)| *name == T::FIELD).map(|(_, text)| text);
+        let text = params
+            .iter()
+            .find(|(name, _)| *name == T::FIELD)
+            .map(|(_, text)| text);
         match decode(text.unwrap_or_default()) {
             Ok(id) => Ok(Self(id)),
             Err(IdError::Garbage) => Err(ApiError::NotFound(T::LABEL)),
@@ -174,16 +194,37 @@ mod tests {
 
     #[test]
     fn ids_are_written_as_the_existing_api_does() {
-        assert_eq!(CampaignId::from_raw(123).global(), "Vm9pY2VDYW1wYWlnbjoxMjM=");
-        assert_eq!(LineId::from_raw(123).global(), "VGVuYW50Vm9pY2VQcm92aWRlcjoxMjM=");
-        assert_eq!(PoolId::from_raw(123).global(), "Vm9pY2VQaG9uZU51bWJlclBvb2w6MTIz");
-        assert_eq!(LeadId::from_raw(1234).global(), "Vm9pY2VDYW1wYWlnbkxlYWQ6MTIzNA==");
+        assert_eq!(
+            CampaignId::from_raw(123).global(),
+            "Vm9pY2VDYW1wYWlnbjoxMjM="
+        );
+        assert_eq!(
+            LineId::from_raw(123).global(),
+            "VGVuYW50Vm9pY2VQcm92aWRlcjoxMjM="
+        );
+        assert_eq!(
+            PoolId::from_raw(123).global(),
+            "Vm9pY2VQaG9uZU51bWJlclBvb2w6MTIz"
+        );
+        assert_eq!(
+            LeadId::from_raw(1234).global(),
+            "Vm9pY2VDYW1wYWlnbkxlYWQ6MTIzNA=="
+        );
     }
 
     #[test]
     fn every_accepted_form_is_read() {
-        for text in ["VGVuYW50OjEyMw==", "VGVuYW50OjEyMw", "VGVuYW50OjEyMw=", "Tenant:123"] {
-            assert_eq!(decode::<TenantId>(text), Ok(TenantId::from_raw(123)), "{text}");
+        for text in [
+            "VGVuYW50OjEyMw==",
+            "VGVuYW50OjEyMw",
+            "VGVuYW50OjEyMw=",
+            "Tenant:123",
+        ] {
+            assert_eq!(
+                decode::<TenantId>(text),
+                Ok(TenantId::from_raw(123)),
+                "{text}"
+            );
         }
     }
 
@@ -192,11 +233,22 @@ mod tests {
         let lead = LeadId::from_raw(5).global();
         assert_eq!(
             decode::<CampaignId>(&lead),
-            Err(IdError::WrongType { found: "VoiceCampaignLead" })
+            Err(IdError::WrongType {
+                found: "VoiceCampaignLead"
+            })
         );
-        for text in ["", "123", "camp_abc123", "VoiceCampaign:", "VoiceCampaign:01", "Nothing:1",
-            "VoiceCampaign:-1", "VoiceCampaign:+1", "VoiceCampaign:9223372036854775808", "////"]
-        {
+        for text in [
+            "",
+            "123",
+            "camp_abc123",
+            "VoiceCampaign:",
+            "VoiceCampaign:01",
+            "Nothing:1",
+            "VoiceCampaign:-1",
+            "VoiceCampaign:+1",
+            "VoiceCampaign:9223372036854775808",
+            "////",
+        ] {
             assert_eq!(decode::<CampaignId>(text), Err(IdError::Garbage), "{text}");
         }
     }

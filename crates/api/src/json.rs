@@ -20,12 +20,19 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Value, ApiError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|_| ApiError::MalformedJson("The body must be UTF-8.".to_owned()))?;
     if text.trim().is_empty() {
-        return Err(ApiError::MalformedJson("The body is empty; send a JSON document.".to_owned()));
+        return Err(ApiError::MalformedJson(
+            "The body is empty; send a JSON document.".to_owned(),
+        ));
     }
     let duplicate = RefCell::new(None);
     let mut reader = serde_json::Deserializer::from_str(text);
-    let seed = Strict { place: &Place::ROOT, duplicate: &duplicate };
-    let value = seed.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    let seed = Strict {
+        place: &Place::ROOT,
+        duplicate: &duplicate,
+    };
+    let value = seed
+        .deserialize(&mut reader)
+        .and_then(|value| reader.end().map(|()| value));
     value.map_err(|error| match duplicate.take() {
         Some(key) => ApiError::DuplicateKey(key),
         None => ApiError::MalformedJson(format!("The body is not valid JSON: {error}.")),
@@ -42,7 +49,10 @@ fn sorted(value: &Value) -> Value {
         Value::Object(map) => {
             let mut entries: Vec<_> = map.iter().collect();
             entries.sort_unstable_by_key(|(key, _)| *key);
-            entries.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect()
+            entries
+                .into_iter()
+                .map(|(key, value)| (key.clone(), sorted(value)))
+                .collect()
         }
         Value::Array(items) => items.iter().map(sorted).collect(),
         other => other.clone(),
@@ -63,10 +73,18 @@ enum Step<'a> {
 }
 
 impl<'a> Place<'a> {
-    const ROOT: Self = Self { above: None, step: Step::Root, depth: 0 };
+    const ROOT: Self = Self {
+        above: None,
+        step: Step::Root,
+        depth: 0,
+    };
 
     const fn below(&'a self, step: Step<'a>) -> Self {
-        Self { above: Some(self), step, depth: self.depth + 1 }
+        Self {
+            above: Some(self),
+            step,
+            depth: self.depth + 1,
+        }
     }
 
     fn path(&self) -> String {
@@ -88,7 +106,9 @@ struct Strict<'a> {
 impl Strict<'_> {
     fn check_depth<E: serde::de::Error>(&self) -> Result<(), E> {
         if self.place.depth >= MAX_DEPTH {
-            return Err(E::custom(format_args!("it is nested deeper than {MAX_DEPTH} levels")));
+            return Err(E::custom(format_args!(
+                "it is nested deeper than {MAX_DEPTH} levels"
+            )));
         }
         Ok(())
     }
@@ -125,12 +145,17 @@ impl<'de> Visitor<'de> for Strict<'_> {
         Ok(Value::from(value))
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "only whole numbers that are exact as floats")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "only whole numbers that are exact as floats"
+    )]
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
         if value.fract() == 0.0 && value.abs() < EXACT_INTEGERS {
             return Ok(Value::from(value as i64));
         }
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number is too great"))
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("a number is too great"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -146,7 +171,10 @@ impl<'de> Visitor<'de> for Strict<'_> {
         let mut items = Vec::new();
         loop {
             let place = self.place.below(Step::Index(items.len()));
-            match access.next_element_seed(Strict { place: &place, duplicate: self.duplicate })? {
+            match access.next_element_seed(Strict {
+                place: &place,
+                duplicate: self.duplicate,
+            })? {
                 Some(item) => items.push(item),
                 None => return Ok(Value::Array(items)),
             }
@@ -162,7 +190,10 @@ impl<'de> Visitor<'de> for Strict<'_> {
                 self.duplicate.replace(Some(place.path()));
                 return Err(A::Error::custom("a key is named twice"));
             }
-            let value = access.next_value_seed(Strict { place: &place, duplicate: self.duplicate })?;
+            let value = access.next_value_seed(Strict {
+                place: &place,
+                duplicate: self.duplicate,
+            })?;
             map.insert(key, value);
         }
         Ok(Value::Object(map))
@@ -179,7 +210,17 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_refused() {
-        for text in ["", "  ", "{", "[1,]", "{} {}", "nul", "\u{feff}{}", r#""\ud800""#, "1e999"] {
+        for text in [
+            "",
+            "  ",
+            "{",
+            "[1,]",
+            "{} {}",
+            "nul",
+            "\u{feff}{}",
+            r#""\ud800""#,
+            "1e999",
+        ] {
             assert!(malformed(text.as_bytes()), "{text}");
         }
         assert!(malformed(b"\"\xff\""));

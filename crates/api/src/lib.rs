@@ -40,8 +40,7 @@
 //! - **Bodies**: a struct with `Deserialize + ToSchema`, `#[serde(deny_unknown_fields)]`, bounds in
 //!   `#[schema(…)]`, and `impl RequestBody for …` (there: the size limit, and whether no body at
 //!   all stands for `{}`). A PATCH field is `Option<T>`; `#[schema(nullable = false)]` makes `null`
-//!   a fault, and [`patch::double`] tells "absent" from `null` where `null` clears. A bare list is
-//!   `Vec<Item>` behind a newtype.
+//!   a fault; where `null` clears, read the map of `into_parts`. Bare lists: [`bulk`].
 //! - **Faults** of further rules: `let (fields, mut faults) = body.into_parts();` gives the fields
 //!   that are sound so far; add with [`faults::Faults::add`] and end with `faults.check()?`, so that
 //!   *all* faults are told at once. Ids in bodies: [`ids::decode_field`].
@@ -74,7 +73,6 @@ mod ids;
 mod json;
 mod openapi;
 mod outside;
-mod patch;
 mod phone;
 mod provider_desk;
 mod query;
@@ -177,7 +175,11 @@ pub trait Health: Send + Sync {
 }
 
 /// Serves the API on `listener` until `shutdown`, then finishes requests under way.
-pub async fn serve(listener: TcpListener, api: Api, shutdown: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    api: Api,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
     let limits = server::Limits {
         max_connections: api.options.max_connections,
         header_timeout: api.options.header_timeout,
@@ -203,7 +205,8 @@ pub fn openapi_json() -> String {
 fn assemble(api: Api) -> (App, Router) {
     let ((open, authenticated), document) = routes_and_document();
     let app = App::new(api, &document);
-    let authenticated = authenticated.route_layer(from_fn_with_state(app.clone(), auth::authenticate));
+    let authenticated =
+        authenticated.route_layer(from_fn_with_state(app.clone(), auth::authenticate));
     let router = open
         .merge(authenticated)
         .fallback(async || ApiError::NoSuchRoute)

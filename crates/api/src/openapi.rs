@@ -7,8 +7,8 @@ use utoipa::openapi::path::{HttpMethod, Operation, ParameterBuilder, ParameterIn
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required, Response,
-    ResponseBuilder, ServerBuilder,
+    ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
+    Response, ResponseBuilder, ServerBuilder,
 };
 use utoipa::{Modify, PartialSchema, ToSchema};
 
@@ -24,12 +24,21 @@ Every POST takes an `Idempotency-Key`; objects with a `revision` answer an `ETag
 
 /// Tags with their descriptions, in the order of the document.
 const TAGS: &[(&str, &str)] = &[
-    ("Campaigns", "What is dialed, when, how often, and by which assistant."),
+    (
+        "Campaigns",
+        "What is dialed, when, how often, and by which assistant.",
+    ),
     ("Leads", "The people of a campaign."),
-    ("Leads, version 1", "The lead calls of the API's first version, kept for its clients."),
+    (
+        "Leads, version 1",
+        "The lead calls of the API's first version, kept for its clients.",
+    ),
     ("Calls", "Attempts and what came of them."),
     ("Voice providers", "A tenant's accounts at voice vendors."),
-    ("Phone number pools", "Caller numbers a campaign rotates over."),
+    (
+        "Phone number pools",
+        "Caller numbers a campaign rotates over.",
+    ),
     ("Tokens", "Bearer tokens of a tenant."),
     ("Callbacks", "Where voice vendors report."),
     ("Server", "Health, metrics, and this document."),
@@ -37,19 +46,27 @@ const TAGS: &[(&str, &str)] = &[
 
 /// The document before any route is in it.
 pub(crate) fn base() -> OpenApi {
-    let license = LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0"));
+    let license = LicenseBuilder::new()
+        .name("MIT OR Apache-2.0")
+        .identifier(Some("MIT OR Apache-2.0"));
     let info = InfoBuilder::new()
         .title("Campanile")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(DESCRIPTION))
         .license(Some(license.build()));
     let tags = TAGS.iter().map(|(name, description)| {
-        utoipa::openapi::tag::TagBuilder::new().name(*name).description(Some(*description)).build()
+        utoipa::openapi::tag::TagBuilder::new()
+            .name(*name)
+            .description(Some(*description))
+            .build()
     });
     OpenApiBuilder::new()
         .info(info.build())
         .tags(Some(tags))
-        .servers(Some([ServerBuilder::new().url("/").description(Some("This server")).build()]))
+        .servers(Some([ServerBuilder::new()
+            .url("/")
+            .description(Some("This server"))
+            .build()]))
         .build()
 }
 
@@ -59,11 +76,17 @@ pub(crate) struct Common;
 impl Modify for Common {
     fn modify(&self, document: &mut OpenApi) {
         let components = document.components.get_or_insert_with(Default::default);
-        components.schemas.insert(ErrorEnvelope::name().into_owned(), ErrorEnvelope::schema());
-        components.schemas.insert(ErrorDetail::name().into_owned(), ErrorDetail::schema());
+        components
+            .schemas
+            .insert(ErrorEnvelope::name().into_owned(), ErrorEnvelope::schema());
+        components
+            .schemas
+            .insert(ErrorDetail::name().into_owned(), ErrorDetail::schema());
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("A token of `POST /api/v2/tokens`: `cmp_` and 38 characters."));
+            .description(Some(
+                "A token of `POST /api/v2/tokens`: `cmp_` and 38 characters.",
+            ));
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
         for (path, item) in &mut document.paths.paths {
             for (method, operation) in operations(item) {
@@ -82,25 +105,37 @@ fn operations(item: &mut PathItem) -> Vec<(HttpMethod, &mut Operation)> {
         (HttpMethod::Patch, item.patch.as_mut()),
         (HttpMethod::Delete, item.delete.as_mut()),
     ];
-    all.into_iter().filter_map(|(method, operation)| Some((method, operation?))).collect()
+    all.into_iter()
+        .filter_map(|(method, operation)| Some((method, operation?)))
+        .collect()
 }
 
 fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
     let needs_token = path.starts_with("/api/") || path.starts_with("/v1/");
     if needs_token {
-        operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
+        operation.security = Some(vec![SecurityRequirement::new(
+            "bearer",
+            Vec::<String>::new(),
+        )]);
     }
     if needs_token && *method == HttpMethod::Post {
         add_idempotency_key(operation);
     }
     for (status, description) in failures(path, method, operation, needs_token) {
         let responses = &mut operation.responses.responses;
-        responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(failure(description)));
+        responses
+            .entry(status.to_owned())
+            .or_insert_with(|| RefOr::T(failure(description)));
     }
-    let request_id = HeaderBuilder::new().schema(text()).description(Some("Id of the request.")).build();
+    let request_id = HeaderBuilder::new()
+        .schema(text())
+        .description(Some("Id of the request."))
+        .build();
     for response in operation.responses.responses.values_mut() {
         if let RefOr::T(response) = response {
-            response.headers.insert("x-request-id".to_owned(), request_id.clone());
+            response
+                .headers
+                .insert("x-request-id".to_owned(), request_id.clone());
         }
     }
 }
@@ -115,7 +150,10 @@ fn failures(
     if needs_token {
         failures.push(("401", "No token that authenticates."));
         failures.push(("403", "The token lacks the scope."));
-        failures.push(("422", "The input is well formed but wrong; every fault is listed in `errors`."));
+        failures.push((
+            "422",
+            "The input is well formed but wrong; every fault is listed in `errors`.",
+        ));
         failures.push(("429", "Too many requests with this token."));
     }
     if operation.request_body.is_some() || *method == HttpMethod::Post {
@@ -129,18 +167,31 @@ fn failures(
     if needs_token && *method != HttpMethod::Get {
         failures.push(("409", "The state of the object does not allow it."));
     }
-    if *method == HttpMethod::Patch {
-        failures.push(("412", "The object is at another revision than `If-Match` names."));
+    let parameters = operation.parameters.iter().flatten();
+    if parameters
+        .into_iter()
+        .any(|parameter| parameter.name == "If-Match")
+    {
+        failures.push((
+            "412",
+            "The object is at another revision than `If-Match` names.",
+        ));
     }
     failures.push(("500", "A fault of the server."));
-    failures.push(("503", "The database or the voice provider cannot be reached; try again."));
+    failures.push((
+        "503",
+        "The database or the voice provider cannot be reached; try again.",
+    ));
     failures
 }
 
 fn failure(description: &str) -> Response {
     let envelope = Ref::from_schema_name(ErrorEnvelope::name());
     let content = ContentBuilder::new().schema(Some(envelope)).build();
-    ResponseBuilder::new().description(description).content("application/json", content).build()
+    ResponseBuilder::new()
+        .description(description)
+        .content("application/json", content)
+        .build()
 }
 
 fn text() -> utoipa::openapi::schema::Object {
@@ -148,7 +199,10 @@ fn text() -> utoipa::openapi::schema::Object {
 }
 
 fn add_idempotency_key(operation: &mut Operation) {
-    let schema = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(255));
     let key = ParameterBuilder::new()
         .name("Idempotency-Key")
         .parameter_in(ParameterIn::Header)
@@ -156,5 +210,8 @@ fn add_idempotency_key(operation: &mut Operation) {
         .schema(Some(schema.build()))
         .example(Some(json!("import-2026-01-31-17")))
         .description(Some("Repeats with the same key and body within 24 hours have one effect and the same answer."));
-    operation.parameters.get_or_insert_default().push(key.build());
+    operation
+        .parameters
+        .get_or_insert_default()
+        .push(key.build());
 }

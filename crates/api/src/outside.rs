@@ -2,9 +2,8 @@
 //!
 //! Names are not resolved here: whoever connects must check the resolved address again.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use domain::fault::Fault;
+use providers::public_address::is_public;
 use url::{Host, Url};
 
 use crate::code;
@@ -12,77 +11,28 @@ use crate::code;
 /// Longest address.
 const MAX_URL_BYTES: usize = 2_048;
 
-/// Ranges nobody may be sent to, unless the operator allows private networks.
-const REFUSED_V4: &[(Ipv4Addr, u32)] = &[
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
-    (Ipv4Addr::new(10, 0, 0, 0), 8),
-    (Ipv4Addr::new(100, 64, 0, 0), 10),
-    (Ipv4Addr::new(127, 0, 0, 0), 8),
-    (Ipv4Addr::new(169, 254, 0, 0), 16),
-    (Ipv4Addr::new(172, 16, 0, 0), 12),
-    (Ipv4Addr::new(192, 0, 0, 0), 24),
-    (Ipv4Addr::new(192, 0, 2, 0), 24),
-    (Ipv4Addr::new(192, 88, 99, 0), 24),
-    (Ipv4Addr::new(192, 168, 0, 0), 16),
-    (Ipv4Addr::new(198, 18, 0, 0), 15),
-    (Ipv4Addr::new(198, 51, 100, 0), 24),
-    (Ipv4Addr::new(203, 0, 113, 0), 24),
-    (Ipv4Addr::new(224, 0, 0, 0), 4),
-    (Ipv4Addr::new(240, 0, 0, 0), 4),
-];
-
-/// The same for IPv6. Ranges that wrap an IPv4 address are refused whole, but for `::ffff:0:0/96`,
-/// which is judged by the address in it.
-const REFUSED_V6: &[(Ipv6Addr, u32)] = &[
-    // Unspecified, loopback and IPv4-compatible.
-    (Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 0), 96),
-    (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96),
-    (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48),
-    (Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 64),
-    // Teredo, and with it the rest of the IETF's own assignments.
-    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
-    (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
-    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
-    (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
-    (Ipv6Addr::new(0x5f00, 0, 0, 0, 0, 0, 0, 0), 16),
-    (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7),
-    (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10),
-    (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10),
-    (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8),
-];
-
-/// Whether an address is out on the public internet.
-pub(crate) fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => address.to_ipv4_mapped().map_or_else(|| is_public_v6(address), is_public_v4),
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let inside = |(net, bits): &(Ipv4Addr, u32)| (address.to_bits() ^ net.to_bits()) >> (32 - bits) == 0;
-    !REFUSED_V4.iter().any(inside)
-}
-
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let inside = |(net, bits): &(Ipv6Addr, u32)| (address.to_bits() ^ net.to_bits()) >> (128 - bits) == 0;
-    !REFUSED_V6.iter().any(inside)
-}
-
 /// Checks an address that a user gave in `field`: HTTP with a host and no user, and not ours.
 pub(crate) fn check_url(field: &str, text: &str, allow_private: bool) -> Result<Url, Fault> {
     let invalid = |message: String| Fault::new(field, code::INVALID_URL, message);
     if text.len() > MAX_URL_BYTES {
-        return Err(invalid(format!("`{field}` may have {MAX_URL_BYTES} bytes.")));
+        return Err(invalid(format!(
+            "`{field}` may have {MAX_URL_BYTES} bytes."
+        )));
     }
     // The parser would drop tabs and line breaks silently.
-    let parsed = Url::parse(text).ok().filter(|_| !text.contains(|c: char| c.is_whitespace() || c.is_control()));
+    let parsed = Url::parse(text)
+        .ok()
+        .filter(|_| !text.contains(|c: char| c.is_whitespace() || c.is_control()));
     let is_http = |url: &Url| matches!(url.scheme(), "http" | "https");
     let Some(url) = parsed.filter(is_http) else {
-        return Err(invalid(format!("`{field}` must be an address like `https://example.com/hook`.")));
+        return Err(invalid(format!(
+            "`{field}` must be an address like `https://example.com/hook`."
+        )));
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(invalid(format!("`{field}` must not hold a user or password.")));
+        return Err(invalid(format!(
+            "`{field}` must not hold a user or password."
+        )));
     }
     let public = match url.host() {
         None => return Err(invalid(format!("`{field}` must name a host."))),
@@ -91,7 +41,9 @@ pub(crate) fn check_url(field: &str, text: &str, allow_private: bool) -> Result<
         Some(Host::Domain(name)) => !is_local_name(name),
     };
     if !public && !allow_private {
-        let message = format!("`{field}` must name a public host; the server's operator can allow private networks.");
+        let message = format!(
+            "`{field}` must name a public host; the server's operator can allow private networks."
+        );
         return Err(Fault::new(field, code::PRIVATE_ADDRESS, message));
     }
     Ok(url)
@@ -104,54 +56,102 @@ fn is_local_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     fn code(text: &str) -> Option<&'static str> {
-        check_url("webhook_url", text, false).err().map(|fault| fault.code)
+        check_url("webhook_url", text, false)
+            .err()
+            .map(|fault| fault.code)
     }
 
     #[test]
     fn public_addresses_are_taken() {
-        for text in ["https://example.com/hook", "http://example.com:8080/a?b=c#d", "https://8.8.8.8/", "https://[2606:4700::1]/",
-            "https://[::ffff:8.8.8.8]/", "https://localhost.example.com/", "https://xn--bcher-kva.example/"]
-        {
+        for text in [
+            "https://example.com/hook",
+            "http://example.com:8080/a?b=c#d",
+            "https://8.8.8.8/",
+            "https://[2606:4700::1]/",
+            "https://[::ffff:8.8.8.8]/",
+            "https://localhost.example.com/",
+            "https://xn--bcher-kva.example/",
+        ] {
             assert_eq!(code(text), None, "{text}");
         }
     }
 
     #[test]
     fn private_addresses_are_refused_however_they_are_spelled() {
-        for host in ["127.0.0.1", "127.1", "0x7f.1", "2130706433", "017700000001", "0", "10.1.2.3", "172.31.255.255",
-            "192.168.0.1", "169.254.169.254", "100.64.0.1", "198.19.0.1", "224.0.0.1", "255.255.255.255", "[::1]", "[::]",
-            "[::ffff:10.0.0.1]", "[::127.0.0.1]", "[64:ff9b::a00:1]", "[2002:7f00:1::]", "[2001:0:1::]", "[fe80::1]",
-            "[fec0::1]", "[fd00::1]", "[ff02::1]", "localhost", "LOCALHOST.", "a.localhost", "127.0.0.1.", "①②⑦.0.0.1"]
-        {
-            assert_eq!(code(&format!("http://{host}/x")), Some("private_address"), "{host}");
-            assert!(check_url("webhook_url", &format!("http://{host}/x"), true).is_ok(), "{host}");
+        for host in [
+            "127.0.0.1",
+            "127.1",
+            "0x7f.1",
+            "2130706433",
+            "017700000001",
+            "0",
+            "10.1.2.3",
+            "172.31.255.255",
+            "192.168.0.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "198.19.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "[::1]",
+            "[::]",
+            "[::ffff:10.0.0.1]",
+            "[::127.0.0.1]",
+            "[64:ff9b::a00:1]",
+            "[2002:7f00:1::]",
+            "[2001:0:1::]",
+            "[fe80::1]",
+            "[fec0::1]",
+            "[fd00::1]",
+            "[ff02::1]",
+            "localhost",
+            "LOCALHOST.",
+            "a.localhost",
+            "127.0.0.1.",
+            "①②⑦.0.0.1",
+        ] {
+            assert_eq!(
+                code(&format!("http://{host}/x")),
+                Some("private_address"),
+                "{host}"
+            );
+            assert!(
+                check_url("webhook_url", &format!("http://{host}/x"), true).is_ok(),
+                "{host}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_http_address_is_refused() {
-        for text in ["", "example.com", "/hook", "ftp://example.com", "file:///etc/passwd", "javascript:alert(1)", "https://",
-            "https://u@example.com/", "https://u:p@example.com/", "https://exa mple.com/", "https://example.com/\n",
-            "ht\ttps://example.com/"]
-        {
+        for text in [
+            "",
+            "example.com",
+            "/hook",
+            "ftp://example.com",
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "https://",
+            "https://u@example.com/",
+            "https://u:p@example.com/",
+            "https://exa mple.com/",
+            "https://example.com/\n",
+            "ht\ttps://example.com/",
+        ] {
             assert_eq!(code(text), Some("invalid_url"), "{text}");
         }
-        assert_eq!(code(&format!("https://example.com/{}", "x".repeat(2_048))), Some("invalid_url"));
+        assert_eq!(
+            code(&format!("https://example.com/{}", "x".repeat(2_048))),
+            Some("invalid_url")
+        );
     }
 
     proptest::proptest! {
-        #[test]
-        fn mapped_addresses_are_judged_by_the_address_in_them(bits: u32) {
-            let address = Ipv4Addr::from_bits(bits);
-            proptest::prop_assert_eq!(is_public(address.into()), is_public(address.to_ipv6_mapped().into()));
-            let private = address.is_private() || address.is_loopback() || address.is_link_local() || address.is_multicast()
-                || address.is_broadcast() || address.is_documentation() || address.is_unspecified();
-            proptest::prop_assert!(!(private && is_public(address.into())));
-        }
-
         #[test]
         fn a_literal_is_refused_exactly_when_it_is_not_public(bits: u128) {
             let address = Ipv6Addr::from_bits(bits);

@@ -4,7 +4,7 @@ use domain::fault::Fault;
 use domain::settings::CallingEntity;
 use lines::{LineError, OpenLine, credentials_context, webhook_secret_context};
 use providers::{
-    Assistant, CHECK_TIMEOUT, Credentials, LineAccess, LookupError, Provider, ProviderAnswer, ProviderKind,
+    Assistant, CHECK_TIMEOUT, LineAccess, LookupError, Provider, ProviderAnswer, ProviderKind,
     ProviderNumber, ProviderRequest,
 };
 use serde_json::{Map, Value};
@@ -34,13 +34,15 @@ impl LookupFailure {
     /// As an answer, when it is nobody's single field.
     pub(crate) fn into_error(self) -> ApiError {
         match self {
-            Self::NotFound => ApiError::ProviderRefused("The voice provider knows no such object".to_owned()),
-            Self::Unauthorized(words) => {
-                ApiError::ProviderRefused(format!("The voice provider refused the credentials: {words}"))
+            Self::NotFound => {
+                ApiError::ProviderRefused("The voice provider knows no such object".to_owned())
             }
-            Self::Unexpected(words) => {
-                ApiError::ProviderRefused(format!("The voice provider answered unexpectedly: {words}"))
-            }
+            Self::Unauthorized(words) => ApiError::ProviderRefused(format!(
+                "The voice provider refused the credentials: {words}"
+            )),
+            Self::Unexpected(words) => ApiError::ProviderRefused(format!(
+                "The voice provider answered unexpectedly: {words}"
+            )),
             Self::Unreachable(reason) => ApiError::ProviderUnreachable(reason),
         }
     }
@@ -51,7 +53,9 @@ impl LookupFailure {
             Self::NotFound => Ok(Fault::new(
                 field,
                 code::UNKNOWN_AT_PROVIDER,
-                format!("The voice provider knows no `{field}` like this; use an id from its account."),
+                format!(
+                    "The voice provider knows no `{field}` like this; use an id from its account."
+                ),
             )),
             other => Err(other.into_error()),
         }
@@ -78,7 +82,11 @@ impl<'a> ProviderDesk<'a> {
     /// Opens a stored line to ask its vendor.
     pub(crate) fn open(&self, line: &LineRecord) -> ApiResult<Desk<'a>> {
         let line = self.secrets(line)?;
-        Ok(Desk { app: self.app, provider: line.adapter(), access: line.access })
+        Ok(Desk {
+            app: self.app,
+            provider: line.adapter(),
+            access: line.access,
+        })
     }
 
     /// Opens the secrets of a stored line.
@@ -90,24 +98,12 @@ impl<'a> ProviderDesk<'a> {
         })
     }
 
-    /// A desk for credentials that are not stored yet.
-    pub(crate) fn desk(
-        &self,
-        kind: ProviderKind,
-        base_url: Option<&str>,
-        credentials: Map<String, Value>,
-    ) -> ApiResult<Desk<'a>> {
-        let base_url = base_url.or(kind.default_base_url()).or(self.app.options.sandbox_base_url.as_deref());
-        let base_url = base_url.ok_or_else(|| ApiError::ProviderUnreachable(LineError::NoSandbox.to_string()))?;
-        let access = LineAccess {
-            base_url: base_url.trim_end_matches('/').to_owned(),
-            credentials: Credentials(credentials),
-        };
-        Ok(Desk { app: self.app, provider: kind.adapter(), access })
-    }
-
     /// Seals credentials for the line with this key.
-    pub(crate) fn seal_credentials(&self, line_key: &str, credentials: &Map<String, Value>) -> Vec<u8> {
+    pub(crate) fn seal_credentials(
+        &self,
+        line_key: &str,
+        credentials: &Map<String, Value>,
+    ) -> Vec<u8> {
         // A map with string keys: this cannot fail.
         let plain = serde_json::to_vec(credentials).unwrap_or_default();
         self.seal(&plain, &credentials_context(line_key))
@@ -127,44 +123,70 @@ impl<'a> ProviderDesk<'a> {
 
 /// The vendor of a stored line.
 pub(crate) fn kind_of(line: &LineRecord) -> ApiResult<ProviderKind> {
-    ProviderKind::parse(&line.provider)
-        .ok_or_else(|| ApiError::Internal(format!("a line of the unknown vendor {}", line.provider)))
+    ProviderKind::parse(&line.provider).ok_or_else(|| {
+        ApiError::Internal(format!("a line of the unknown vendor {}", line.provider))
+    })
 }
 
 impl Desk<'_> {
     /// One assistant, workflow or squad.
-    pub(crate) async fn assistant(&self, entity: CallingEntity, id: &str) -> Result<Assistant, LookupFailure> {
+    pub(crate) async fn assistant(
+        &self,
+        entity: CallingEntity,
+        id: &str,
+    ) -> Result<Assistant, LookupFailure> {
         let request = self.provider.get_assistant(&self.access, entity, id);
-        read(self.provider.read_get_assistant(&self.exchange(request).await?))
+        read(
+            self.provider
+                .read_get_assistant(&self.exchange(request).await?),
+        )
     }
 
     /// Every assistant of the account.
     pub(crate) async fn assistants(&self) -> Result<Vec<Assistant>, LookupFailure> {
         let request = self.provider.list_assistants(&self.access);
-        read(self.provider.read_list_assistants(&self.exchange(request).await?))
+        read(
+            self.provider
+                .read_list_assistants(&self.exchange(request).await?),
+        )
     }
 
     /// One caller number.
     pub(crate) async fn phone_number(&self, id: &str) -> Result<ProviderNumber, LookupFailure> {
         let request = self.provider.get_phone_number(&self.access, id);
-        read(self.provider.read_get_phone_number(&self.exchange(request).await?))
+        read(
+            self.provider
+                .read_get_phone_number(&self.exchange(request).await?),
+        )
     }
 
     /// Every caller number of the account.
     pub(crate) async fn phone_numbers(&self) -> Result<Vec<ProviderNumber>, LookupFailure> {
         let request = self.provider.list_phone_numbers(&self.access);
-        read(self.provider.read_list_phone_numbers(&self.exchange(request).await?))
+        read(
+            self.provider
+                .read_list_phone_numbers(&self.exchange(request).await?),
+        )
     }
 
     /// Whether the credentials work.
     pub(crate) async fn verify(&self) -> Result<(), LookupFailure> {
         let request = self.provider.verify_credentials(&self.access);
-        read(self.provider.read_verify_credentials(&self.exchange(request).await?))
+        read(
+            self.provider
+                .read_verify_credentials(&self.exchange(request).await?),
+        )
     }
 
     /// Hangs a call up. `NotFound` also when the vendor has no way to.
-    pub(crate) async fn hang_up(&self, provider_call_id: &str, control_url: Option<&str>) -> Result<(), LookupFailure> {
-        let request = self.provider.hang_up(&self.access, provider_call_id, control_url);
+    pub(crate) async fn hang_up(
+        &self,
+        provider_call_id: &str,
+        control_url: Option<&str>,
+    ) -> Result<(), LookupFailure> {
+        let request = self
+            .provider
+            .hang_up(&self.access, provider_call_id, control_url);
         let request = request.ok_or(LookupFailure::NotFound)?;
         read(self.provider.read_hang_up(&self.exchange(request).await?))
     }
@@ -184,5 +206,8 @@ fn read<T>(answer: Result<T, LookupError>) -> Result<T, LookupFailure> {
 }
 
 fn words(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(MAX_WORDS_CHARS).collect()
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_WORDS_CHARS)
+        .collect()
 }

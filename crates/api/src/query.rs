@@ -24,23 +24,40 @@ pub(crate) struct Query {
 
 impl Query {
     fn parse(text: &str) -> Self {
-        let given = url::form_urlencoded::parse(text.as_bytes()).into_owned().collect();
-        Self { given, ..Self::default() }
+        let given = url::form_urlencoded::parse(text.as_bytes())
+            .into_owned()
+            .collect();
+        Self {
+            given,
+            ..Self::default()
+        }
     }
 
     /// The text of a parameter, if it is there.
     pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
         self.known.push(name);
-        let mut values = self.given.iter().filter(|(given, _)| given == name).map(|(_, value)| value);
+        let mut values = self
+            .given
+            .iter()
+            .filter(|(given, _)| given == name)
+            .map(|(_, value)| value);
         let value = values.next().cloned();
         if values.next().is_some() {
-            self.faults.add(name, code::DUPLICATE_PARAMETER, format!("Give `{name}` once."));
+            self.faults.add(
+                name,
+                code::DUPLICATE_PARAMETER,
+                format!("Give `{name}` once."),
+            );
         }
         value
     }
 
     /// A parameter read by `read`, which words its own fault.
-    pub(crate) fn read<T>(&mut self, name: &'static str, read: impl FnOnce(&str) -> Result<T, Fault>) -> Option<T> {
+    pub(crate) fn read<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Result<T, Fault>,
+    ) -> Option<T> {
         let text = self.text(name)?;
         self.faults.take(read(&text))
     }
@@ -66,7 +83,11 @@ impl Query {
         let value = self.read(name, |text| match text {
             "true" => Ok(true),
             "false" => Ok(false),
-            _ => Err(Fault::new(name, code::INVALID_CHOICE, format!("`{name}` must be true or false."))),
+            _ => Err(Fault::new(
+                name,
+                code::INVALID_CHOICE,
+                format!("`{name}` must be true or false."),
+            )),
         });
         value.unwrap_or(false)
     }
@@ -85,13 +106,23 @@ impl Query {
     pub(crate) fn page(&mut self, kind: ListKind) -> PageRequest {
         let (usual, most) = PAGE_LIMITS;
         let limit = self.read("limit", |text| {
-            let limit = text.parse::<u32>().ok().filter(|limit| (1..=most).contains(limit));
+            let limit = text
+                .parse::<u32>()
+                .ok()
+                .filter(|limit| (1..=most).contains(limit));
             limit.ok_or_else(|| {
-                Fault::new("limit", code::OUT_OF_RANGE, format!("`limit` must be between 1 and {most}."))
+                Fault::new(
+                    "limit",
+                    code::OUT_OF_RANGE,
+                    format!("`limit` must be between 1 and {most}."),
+                )
             })
         });
         let before = self.read("cursor", |text| cursor::decode(kind, text));
-        PageRequest { limit: limit.unwrap_or(usual), before }
+        PageRequest {
+            limit: limit.unwrap_or(usual),
+            before,
+        }
     }
 
     /// Every fault found, and every parameter that was not asked for.
@@ -149,9 +180,10 @@ mod tests {
 
     fn codes(error: ApiError) -> Vec<(String, &'static str)> {
         match error {
-            ApiError::Validation(faults) => {
-                faults.into_iter().map(|fault| (fault.field, fault.code)).collect()
-            }
+            ApiError::Validation(faults) => faults
+                .into_iter()
+                .map(|fault| (fault.field, fault.code))
+                .collect(),
             other => panic!("{other:?}"),
         }
     }
@@ -176,10 +208,22 @@ mod tests {
     #[test]
     fn a_page_has_fifty_objects_unless_asked() {
         let mut query = Query::parse("");
-        assert_eq!(query.page(ListKind::Tokens), PageRequest { limit: 50, before: None });
+        assert_eq!(
+            query.page(ListKind::Tokens),
+            PageRequest {
+                limit: 50,
+                before: None
+            }
+        );
         let cursor = cursor::encode(ListKind::Tokens, 7);
         let mut query = Query::parse(&format!("limit=200&cursor={cursor}"));
-        assert_eq!(query.page(ListKind::Tokens), PageRequest { limit: 200, before: Some(7) });
+        assert_eq!(
+            query.page(ListKind::Tokens),
+            PageRequest {
+                limit: 200,
+                before: Some(7)
+            }
+        );
         assert!(query.finish().is_ok());
     }
 }

@@ -46,7 +46,8 @@ impl RateLimiter {
         let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::per_second(per_second).allow_burst(burst);
         Self {
-            limiter: governor::RateLimiter::keyed(quota).with_middleware::<StateInformationMiddleware>(),
+            limiter: governor::RateLimiter::keyed(quota)
+                .with_middleware::<StateInformationMiddleware>(),
             clock: DefaultClock::default(),
             per_second,
             burst,
@@ -56,7 +57,9 @@ impl RateLimiter {
 
     /// Counts one request. The standing is told also when it is refused.
     pub(crate) fn check(&self, token_id: TokenId) -> (ApiResult<()>, Standing) {
-        if self.checks.fetch_add(1, Ordering::Relaxed) % FORGET_AFTER_CHECKS == FORGET_AFTER_CHECKS - 1 {
+        if self.checks.fetch_add(1, Ordering::Relaxed) % FORGET_AFTER_CHECKS
+            == FORGET_AFTER_CHECKS - 1
+        {
             self.limiter.retain_recent();
         }
         match self.limiter.check_key(&token_id) {
@@ -64,7 +67,12 @@ impl RateLimiter {
             Err(refused) => {
                 let wait = refused.wait_time_from(self.clock.now());
                 let retry_after_seconds = wait.as_secs() + 1;
-                (Err(ApiError::RateLimited { retry_after_seconds }), self.standing(0))
+                (
+                    Err(ApiError::RateLimited {
+                        retry_after_seconds,
+                    }),
+                    self.standing(0),
+                )
             }
         }
     }
@@ -107,7 +115,12 @@ mod tests {
             assert_eq!(standing.remaining, remaining);
         }
         let (refused, standing) = limiter.check(one);
-        assert!(matches!(refused, Err(ApiError::RateLimited { retry_after_seconds: 1.. })));
+        assert!(matches!(
+            refused,
+            Err(ApiError::RateLimited {
+                retry_after_seconds: 1..
+            })
+        ));
         assert_eq!((standing.remaining, standing.reset_seconds), (0, 3));
         assert!(limiter.check(other).0.is_ok());
     }

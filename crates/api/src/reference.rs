@@ -41,11 +41,19 @@ pub(crate) fn render(document: &Value) -> Page {
     }
     renderer.schemas(&mut html);
     let _ = write!(html, "</main><script>{SCRIPT}</script></body></html>");
-    Page { html, policy: policy() }
+    Page {
+        html,
+        policy: policy(),
+    }
 }
 
 fn policy() -> String {
-    let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())));
+    let hash = |text: &str| {
+        format!(
+            "'sha256-{}'",
+            STANDARD.encode(Sha256::digest(text.as_bytes()))
+        )
+    };
     format!(
         "default-src 'none'; style-src {}; script-src {}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         hash(STYLE),
@@ -71,7 +79,11 @@ impl Renderer<'_> {
         }
         if !body.is_empty() {
             let description = inline(tag["description"].as_str().unwrap_or_default());
-            let _ = write!(html, "<section><h2>{}</h2><p>{description}</p>{body}</section>", escaped(name));
+            let _ = write!(
+                html,
+                "<section><h2>{}</h2><p>{description}</p>{body}</section>",
+                escaped(name)
+            );
         }
     }
 
@@ -113,18 +125,29 @@ fn operation_html(html: &mut String, path: &str, method: &str, operation: &Value
     for (status, response) in object(&operation["responses"]) {
         let schema = json_schema(response).map(kind).unwrap_or_default();
         let description = inline(response["description"].as_str().unwrap_or_default());
-        let _ = write!(html, "<tr><td><code>{}</code></td><td>{description}</td><td>{schema}</td></tr>", escaped(status));
+        let _ = write!(
+            html,
+            "<tr><td><code>{}</code></td><td>{description}</td><td>{schema}</td></tr>",
+            escaped(status)
+        );
     }
     html.push_str("</table></details>");
 }
 
 fn parameters(html: &mut String, operation: &Value) {
-    let Some(parameters) = operation["parameters"].as_array().filter(|all| !all.is_empty()) else {
+    let Some(parameters) = operation["parameters"]
+        .as_array()
+        .filter(|all| !all.is_empty())
+    else {
         return;
     };
     html.push_str("<h4>Parameters</h4><table>");
     for parameter in parameters {
-        let required = if parameter["required"] == true { " <b>required</b>" } else { "" };
+        let required = if parameter["required"] == true {
+            " <b>required</b>"
+        } else {
+            ""
+        };
         let _ = write!(
             html,
             "<tr><td><code>{}</code></td><td>{}{required}</td><td>{}</td><td>{}</td></tr>",
@@ -141,11 +164,22 @@ fn properties(html: &mut String, schema: &Value) {
     let Some(properties) = schema["properties"].as_object() else {
         return;
     };
-    let required: Vec<_> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<_> = schema["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     html.push_str("<table>");
     for (name, property) in properties {
-        let marker = if required.contains(&name.as_str()) { " <b>required</b>" } else { "" };
-        let example = property.get("example").map(|example| format!(" <i>{}</i>", escaped(&example.to_string())));
+        let marker = if required.contains(&name.as_str()) {
+            " <b>required</b>"
+        } else {
+            ""
+        };
+        let example = property
+            .get("example")
+            .map(|example| format!(" <i>{}</i>", escaped(&example.to_string())));
         let _ = write!(
             html,
             "<tr><td><code>{}</code></td><td>{}{marker}</td><td>{}{}</td></tr>",
@@ -162,7 +196,8 @@ fn properties(html: &mut String, schema: &Value) {
 fn description(schema: &Value) -> &str {
     let mut forms = schema["oneOf"].as_array().into_iter().flatten();
     let own = schema["description"].as_str();
-    own.or_else(|| forms.find_map(|form| form["description"].as_str())).unwrap_or_default()
+    own.or_else(|| forms.find_map(|form| form["description"].as_str()))
+        .unwrap_or_default()
 }
 
 /// The kind of a schema in a few words, with its bounds.
@@ -171,23 +206,38 @@ fn kind(schema: &Value) -> String {
         let name = escaped(reference.rsplit('/').next().unwrap_or_default());
         return format!("<a href=\"#schema-{name}\">{name}</a>");
     }
-    let forms = schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array());
+    let forms = schema["oneOf"]
+        .as_array()
+        .or_else(|| schema["anyOf"].as_array());
     if let Some(forms) = forms {
         return forms.iter().map(kind).collect::<Vec<_>>().join(" or ");
     }
     let mut text = match &schema["type"] {
         Value::String(name) => escaped(name),
-        Value::Array(names) => names.iter().filter_map(Value::as_str).map(escaped).collect::<Vec<_>>().join(" or "),
+        Value::Array(names) => names
+            .iter()
+            .filter_map(Value::as_str)
+            .map(escaped)
+            .collect::<Vec<_>>()
+            .join(" or "),
         _ => String::new(),
     };
     if schema["items"].is_object() {
         let _ = write!(text, " of {}", kind(&schema["items"]));
     }
     if let Some(values) = schema["enum"].as_array() {
-        let values: Vec<_> = values.iter().map(|value| format!("<code>{}</code>", escaped(value.as_str().unwrap_or("null")))).collect();
+        let values: Vec<_> = values
+            .iter()
+            .map(|value| format!("<code>{}</code>", escaped(value.as_str().unwrap_or("null"))))
+            .collect();
         let _ = write!(text, ": {}", values.join(" "));
     }
-    for (name, sign) in [("minimum", "≥"), ("maximum", "≤"), ("minLength", "length ≥"), ("maxLength", "length ≤")] {
+    for (name, sign) in [
+        ("minimum", "≥"),
+        ("maximum", "≤"),
+        ("minLength", "length ≥"),
+        ("maxLength", "length ≤"),
+    ] {
         if let Some(bound) = schema[name].as_number() {
             let _ = write!(text, ", {sign} {bound}");
         }
@@ -196,11 +246,17 @@ fn kind(schema: &Value) -> String {
 }
 
 fn json_schema(holder: &Value) -> Option<&Value> {
-    holder.get("content")?.get("application/json")?.get("schema")
+    holder
+        .get("content")?
+        .get("application/json")?
+        .get("schema")
 }
 
 fn example(holder: &Value) -> Option<String> {
-    let example = holder.get("content")?.get("application/json")?.get("example")?;
+    let example = holder
+        .get("content")?
+        .get("application/json")?
+        .get("example")?;
     serde_json::to_string_pretty(example).ok()
 }
 
@@ -215,7 +271,11 @@ fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 fn paragraphs(text: &str) -> String {
-    text.split("\n\n").map(|paragraph| format!("<p>{}</p>", inline(paragraph))).collect()
+    let mut html = String::with_capacity(text.len());
+    for paragraph in text.split("\n\n") {
+        let _ = write!(html, "<p>{}</p>", inline(paragraph));
+    }
+    html
 }
 
 /// Escaped text with its `code` marked.

@@ -1,11 +1,11 @@
 //! Every route, by what it needs.
 
 mod calls;
+mod campaigns;
 pub(crate) mod hooks;
 mod imports;
 mod leads;
 mod legacy_leads;
-mod campaigns;
 mod phone_number_pools;
 mod server;
 mod tenant;
@@ -19,12 +19,15 @@ use crate::state::App;
 
 /// Routes without a token.
 pub(crate) fn open() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(openapi::base()).merge(hooks::routes()).merge(server::routes())
+    OpenApiRouter::with_openapi(openapi::base())
+        .merge(hooks::routes())
+        .merge(server::routes())
 }
 
 /// Routes behind [`crate::auth::authenticate`].
 pub(crate) fn authenticated() -> OpenApiRouter<App> {
-    OpenApiRouter::default().merge(campaigns::routes())
+    OpenApiRouter::default()
+        .merge(campaigns::routes())
         .merge(leads::routes())
         .merge(legacy_leads::routes())
         .merge(imports::routes())

@@ -1,8 +1,12 @@
 //! Bodies against the very schemas that the OpenAPI document shows, with every violation told as a
 //! fault in our own words.
 
+#[cfg(test)]
+mod tests;
+
 use std::any::TypeId;
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use domain::fault::Fault;
@@ -26,7 +30,12 @@ impl Schemas {
     /// The schema of `T`, or why it cannot be compiled (a mistake in our own types).
     pub(crate) fn of<T: ToSchema + 'static>(&self) -> Result<Arc<BodySchema>, String> {
         let key = TypeId::of::<T>();
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let known = self
+            .0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .cloned();
         if let Some(schema) = known {
             return Ok(schema);
         }
@@ -56,8 +65,13 @@ impl BodySchema {
             root.insert("components".to_owned(), json!({ "schemas": components }));
         }
         let options = jsonschema::options().with_draft(jsonschema::Draft::Draft202012);
-        let validator = options.build(&document).map_err(|error| error.to_string())?;
-        Ok(Self { document, validator })
+        let validator = options
+            .build(&document)
+            .map_err(|error| error.to_string())?;
+        Ok(Self {
+            document,
+            validator,
+        })
     }
 
     /// Every violation of `value`.
@@ -100,35 +114,64 @@ impl BodySchema {
                 self.tell_nearest(body, error, context, faults);
             }
             Kind::Enum { options } => add(code::INVALID_CHOICE, choices(&field, options)),
-            Kind::Minimum { .. } | Kind::Maximum { .. } | Kind::ExclusiveMinimum { .. } | Kind::ExclusiveMaximum { .. } => {
+            Kind::Minimum { .. }
+            | Kind::Maximum { .. }
+            | Kind::ExclusiveMinimum { .. }
+            | Kind::ExclusiveMaximum { .. } => {
                 add(code::OUT_OF_RANGE, self.range(&field, place));
             }
             Kind::MaxLength { limit } => {
-                add(code::TOO_LONG, format!("{} may have at most {limit} characters.", quoted(&field)));
+                add(
+                    code::TOO_LONG,
+                    format!("{} may have at most {limit} characters.", quoted(&field)),
+                );
             }
-            Kind::MinLength { limit: 1 } => add(code::EMPTY, format!("{} must not be empty.", quoted(&field))),
+            Kind::MinLength { limit: 1 } => add(
+                code::EMPTY,
+                format!("{} must not be empty.", quoted(&field)),
+            ),
             Kind::MinLength { limit } => {
-                add(code::TOO_SHORT, format!("{} must have at least {limit} characters.", quoted(&field)));
+                add(
+                    code::TOO_SHORT,
+                    format!("{} must have at least {limit} characters.", quoted(&field)),
+                );
             }
             Kind::MinItems { limit } | Kind::MinProperties { limit } => {
-                add(code::EMPTY, format!("{} must have at least {limit} entry.", quoted(&field)));
+                add(
+                    code::EMPTY,
+                    format!("{} must have at least {limit} entry.", quoted(&field)),
+                );
             }
             Kind::MaxItems { limit } | Kind::MaxProperties { limit } => {
-                add(code::TOO_MANY, format!("{} may have at most {limit} entries.", quoted(&field)));
+                add(
+                    code::TOO_MANY,
+                    format!("{} may have at most {limit} entries.", quoted(&field)),
+                );
             }
-            Kind::UniqueItems => add(code::DUPLICATE, format!("{} must not repeat an entry.", quoted(&field))),
+            Kind::UniqueItems => add(
+                code::DUPLICATE,
+                format!("{} must not repeat an entry.", quoted(&field)),
+            ),
             Kind::Pattern { .. } | Kind::Format { .. } | Kind::PropertyNames { .. } => {
                 add(code::INVALID_FORMAT, self.form(&field, place));
             }
-            _ => add(code::INVALID_VALUE, format!("{} is not what is expected here.", quoted(&field))),
+            _ => add(
+                code::INVALID_VALUE,
+                format!("{} is not what is expected here.", quoted(&field)),
+            ),
         }
     }
 
     fn unknown(&self, place: &Location, names: &[String], faults: &mut Vec<Fault>) {
-        let known = self.at(place).and_then(|schema| schema.get("properties")?.as_object());
+        let known = self
+            .at(place)
+            .and_then(|schema| schema.get("properties")?.as_object());
         let field = field_name(place);
         for name in names {
-            let hint = suggestion(name, known.into_iter().flat_map(Map::keys).map(String::as_str));
+            let hint = suggestion(
+                name,
+                known.into_iter().flat_map(Map::keys).map(String::as_str),
+            );
             let name = join(&field, name);
             let message = format!("There is no field `{}`{hint}", shortened(&name));
             faults.push(Fault::new(name, code::UNKNOWN_FIELD, message));
@@ -145,7 +188,11 @@ impl BodySchema {
         faults: &mut Vec<Fault>,
     ) {
         let depth = |branch: &[ValidationError<'static>]| {
-            branch.iter().map(|error| error.instance_path().iter().len()).max().unwrap_or(0)
+            branch
+                .iter()
+                .map(|error| error.instance_path().iter().len())
+                .max()
+                .unwrap_or(0)
         };
         let wants_null = |branch: &[ValidationError<'static>]| {
             let only_null = |error: &ValidationError<'static>| match error.kind() {
@@ -154,21 +201,27 @@ impl BodySchema {
             };
             branch.iter().any(only_null)
         };
-        let meant = branches.iter().filter(|branch| !wants_null(branch)).max_by_key(|branch| depth(branch));
-        match meant {
-            Some(branch) => branch.iter().for_each(|error| self.tell(body, error, faults)),
-            None => {
-                let field = field_name(error.instance_path());
-                let message = format!("{} is not what is expected here.", quoted(&field));
-                faults.push(Fault::new(field, code::INVALID_VALUE, message));
+        let meant = branches
+            .iter()
+            .filter(|branch| !wants_null(branch))
+            .max_by_key(|branch| depth(branch));
+        if let Some(branch) = meant {
+            for error in branch {
+                self.tell(body, error, faults);
             }
+        } else {
+            let field = field_name(error.instance_path());
+            let message = format!("{} is not what is expected here.", quoted(&field));
+            faults.push(Fault::new(field, code::INVALID_VALUE, message));
         }
     }
 
     fn range(&self, field: &str, place: &Location) -> String {
         let bound = |name: &str| self.at(place).and_then(|schema| schema.get(name));
         match (bound("minimum"), bound("maximum")) {
-            (Some(least), Some(most)) => format!("{} must be between {least} and {most}.", quoted(field)),
+            (Some(least), Some(most)) => {
+                format!("{} must be between {least} and {most}.", quoted(field))
+            }
             (Some(least), None) => format!("{} must be at least {least}.", quoted(field)),
             (None, Some(most)) => format!("{} must be at most {most}.", quoted(field)),
             (None, None) => format!("{} is out of range.", quoted(field)),
@@ -178,7 +231,9 @@ impl BodySchema {
     fn form(&self, field: &str, place: &Location) -> String {
         let schema = self.at(place);
         let example = schema.and_then(|schema| {
-            schema.get("example").or_else(|| schema.get("examples")?.as_array()?.first())
+            schema
+                .get("example")
+                .or_else(|| schema.get("examples")?.as_array()?.first())
         });
         match example {
             Some(example) => format!("{} must have the form of {example}.", quoted(field)),
@@ -188,27 +243,33 @@ impl BodySchema {
 
     /// The schema of what is at `place`.
     fn at(&self, place: &Location) -> Option<&Value> {
-        place.iter().try_fold(self.resolve(&self.document), |schema, segment| {
-            let below = match segment {
-                LocationSegment::Property(name) => {
-                    let known = schema.get("properties").and_then(|all| all.get(&*name));
-                    known.or_else(|| schema.get("additionalProperties"))
-                }
-                LocationSegment::Index(_) => schema.get("items"),
-            };
-            below.map(|schema| self.resolve(schema))
-        })
+        place
+            .iter()
+            .try_fold(self.resolve(&self.document), |schema, segment| {
+                let below = match segment {
+                    LocationSegment::Property(name) => {
+                        let known = schema.get("properties").and_then(|all| all.get(&*name));
+                        known.or_else(|| schema.get("additionalProperties"))
+                    }
+                    LocationSegment::Index(_) => schema.get("items"),
+                };
+                below.map(|schema| self.resolve(schema))
+            })
     }
 
     /// Follows a reference, and the one form of "this or null" that is not null.
     fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
-        let target = schema.get("$ref").and_then(Value::as_str).and_then(|reference| {
-            self.document.pointer(reference.strip_prefix('#')?)
-        });
+        let target = schema
+            .get("$ref")
+            .and_then(Value::as_str)
+            .and_then(|reference| self.document.pointer(reference.strip_prefix('#')?));
         if let Some(target) = target {
             return self.resolve(target);
         }
-        let forms = schema.get("oneOf").or_else(|| schema.get("anyOf")).and_then(Value::as_array);
+        let forms = schema
+            .get("oneOf")
+            .or_else(|| schema.get("anyOf"))
+            .and_then(Value::as_array);
         let mut forms = forms.into_iter().flatten();
         match forms.find(|form| form.get("type").and_then(Value::as_str) != Some("null")) {
             Some(form) => self.resolve(form),
@@ -220,19 +281,36 @@ impl BodySchema {
 /// A value of the wrong type breaks other rules too, which nobody needs to hear.
 fn one_word_each(faults: &mut Vec<Fault>) {
     let is_type = |fault: &Fault| matches!(fault.code, code::INVALID_TYPE | code::NOT_NULLABLE);
-    let mistyped: Vec<String> = faults.iter().filter(|fault| is_type(fault)).map(|fault| fault.field.clone()).collect();
+    let mistyped: Vec<String> = faults
+        .iter()
+        .filter(|fault| is_type(fault))
+        .map(|fault| fault.field.clone())
+        .collect();
     faults.retain(|fault| is_type(fault) || !mistyped.contains(&fault.field));
 }
 
 fn wrong_type(field: &str, kind: &TypeKind, found: &Value) -> (&'static str, String) {
-    let expected: Vec<_> = type_names(kind).into_iter().filter(|name| *name != "null").collect();
+    let expected: Vec<_> = type_names(kind)
+        .into_iter()
+        .filter(|name| *name != "null")
+        .collect();
     let expected = expected.join(" or ");
-    let article = if expected.starts_with(['a', 'i', 'o']) { "an" } else { "a" };
+    let article = if expected.starts_with(['a', 'i', 'o']) {
+        "an"
+    } else {
+        "a"
+    };
     if found.is_null() {
-        let message = format!("{} cannot be null; it must be {article} {expected}.", quoted(field));
+        let message = format!(
+            "{} cannot be null; it must be {article} {expected}.",
+            quoted(field)
+        );
         return (code::NOT_NULLABLE, message);
     }
-    (code::INVALID_TYPE, format!("{} must be {article} {expected}.", quoted(field)))
+    (
+        code::INVALID_TYPE,
+        format!("{} must be {article} {expected}.", quoted(field)),
+    )
 }
 
 fn type_names(kind: &TypeKind) -> Vec<&'static str> {
@@ -243,15 +321,25 @@ fn type_names(kind: &TypeKind) -> Vec<&'static str> {
 }
 
 fn choices(field: &str, options: &Value) -> String {
-    let options = options.as_array().into_iter().flatten().filter(|option| !option.is_null());
-    let options: Vec<_> = options.map(|option| option.as_str().map_or_else(|| option.to_string(), str::to_owned)).collect();
+    let options = options
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|option| !option.is_null());
+    let options: Vec<_> = options
+        .map(|option| {
+            option
+                .as_str()
+                .map_or_else(|| option.to_string(), str::to_owned)
+        })
+        .collect();
     format!("{} must be one of {}.", quoted(field), options.join(", "))
 }
 
 /// A pointer in the form of [`Fault::field`].
 fn field_name(place: &Location) -> String {
     let mut field = String::new();
-    for segment in place.iter() {
+    for segment in place {
         match segment {
             LocationSegment::Property(name) => field = join(&field, &name),
             LocationSegment::Index(index) => field = format!("{field}[{index}]"),
@@ -261,11 +349,19 @@ fn field_name(place: &Location) -> String {
 }
 
 fn join(field: &str, name: &str) -> String {
-    if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") }
+    if field.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{field}.{name}")
+    }
 }
 
 fn quoted(field: &str) -> String {
-    if field.is_empty() { "The body".to_owned() } else { format!("`{}`", shortened(field)) }
+    if field.is_empty() {
+        "The body".to_owned()
+    } else {
+        format!("`{}`", shortened(field))
+    }
 }
 
 fn shortened(field: &str) -> String {
@@ -282,7 +378,7 @@ fn control_characters(value: &Value, field: &mut String, faults: &mut Vec<Fault>
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                field.push_str(&format!("[{index}]"));
+                let _ = write!(field, "[{index}]");
                 control_characters(item, field, faults);
                 field.truncate(length);
             }
@@ -302,105 +398,5 @@ fn control_characters(value: &Value, field: &mut String, faults: &mut Vec<Fault>
             }
         }
         _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(ToSchema, serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only its schema is of interest")]
-    struct Sample {
-        #[schema(min_length = 1, max_length = 5)]
-        name: String,
-        #[schema(minimum = 1, maximum = 10)]
-        size: Option<i64>,
-        #[schema(nullable = false)]
-        flag: Option<bool>,
-        parts: Option<Vec<Part>>,
-        part: Option<Part>,
-    }
-
-    #[derive(ToSchema, serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only its schema is of interest")]
-    struct Part {
-        #[schema(pattern = "^[a-z]+$", example = "abc")]
-        text: String,
-    }
-
-    #[derive(ToSchema, serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Nothing {}
-
-    #[test]
-    fn a_body_without_any_field_names_the_unknown_ones() {
-        let schema = Schemas::default().of::<Nothing>().unwrap();
-        let fields = |value: &Value| schema.faults(value).into_iter().map(|fault| (fault.field, fault.code)).collect::<Vec<_>>();
-        assert_eq!(fields(&json!({})), []);
-        assert_eq!(fields(&json!({"a": {}, "b": 1})), [("a".to_owned(), "unknown_field"), ("b".to_owned(), "unknown_field")]);
-        assert_eq!(fields(&json!([])), [(String::new(), "invalid_type")]);
-    }
-
-    fn told(value: &Value) -> Vec<(String, &'static str, String)> {
-        let schema = Schemas::default().of::<Sample>().unwrap();
-        let mut faults: Vec<_> =
-            schema.faults(value).into_iter().map(|fault| (fault.field, fault.code, fault.message)).collect();
-        faults.sort();
-        faults
-    }
-
-    fn codes(value: &Value) -> Vec<(String, &'static str)> {
-        told(value).into_iter().map(|(field, code, _)| (field, code)).collect()
-    }
-
-    #[test]
-    fn a_sound_body_has_no_faults() {
-        assert_eq!(told(&json!({"name": "x", "size": null, "parts": [{"text": "a"}], "part": null})), []);
-    }
-
-    #[test]
-    fn every_fault_is_told_with_its_place() {
-        let value = json!({
-            "size": 11, "flag": null, "nmae": 1,
-            "parts": [{"text": "a"}, {"text": "A"}, {"text": 5, "tex": ""}],
-            "part": {"text": 7},
-        });
-        assert_eq!(
-            codes(&value),
-            [
-                ("flag".to_owned(), "not_nullable"),
-                ("name".to_owned(), "required"),
-                ("nmae".to_owned(), "unknown_field"),
-                ("part.text".to_owned(), "invalid_type"),
-                ("parts[1].text".to_owned(), "invalid_format"),
-                ("parts[2].tex".to_owned(), "unknown_field"),
-                ("parts[2].text".to_owned(), "invalid_type"),
-                ("size".to_owned(), "out_of_range"),
-            ]
-        );
-    }
-
-    #[test]
-    fn messages_say_how_to_mend_it() {
-        let messages: Vec<_> =
-            told(&json!({"name": "toolong", "size": "5", "nmae": 1})).into_iter().map(|told| told.2).collect();
-        assert_eq!(
-            messages,
-            [
-                "`name` may have at most 5 characters.",
-                "There is no field `nmae`; did you mean `name`?",
-                "`size` must be an integer.",
-            ]
-        );
-        assert_eq!(told(&json!({"name": "a", "size": 0}))[0].2, "`size` must be between 1 and 10.");
-        assert_eq!(told(&json!([]))[0].2, "The body must be an object.");
-    }
-
-    #[test]
-    fn nul_is_refused_anywhere() {
-        assert_eq!(codes(&json!({"name": "a\u{0}"})), [("name".to_owned(), "invalid_characters")]);
     }
 }

@@ -25,6 +25,9 @@ use tokio_util::sync::CancellationToken;
 /// Pause after an `accept` that failed for want of resources.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Most bytes of a request's head, and of what is read ahead.
+const MAX_BUFFER_BYTES: usize = 64 * 1024;
+
 /// What a peer may hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -54,7 +57,13 @@ pub(crate) async fn run(
         match accepted {
             Ok((stream, place)) => {
                 let watcher = graceful.watcher();
-                connections.spawn(serve_connection(stream, router.clone(), limits, watcher, place));
+                connections.spawn(serve_connection(
+                    stream,
+                    router.clone(),
+                    limits,
+                    watcher,
+                    place,
+                ));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -64,8 +73,14 @@ pub(crate) async fn run(
     }
     drop(listener);
     on_drain();
-    if tokio::time::timeout(limits.drain_timeout, graceful.shutdown()).await.is_err() {
-        tracing::warn!(connections = connections.len(), "connections are cut: the drain took too long");
+    if tokio::time::timeout(limits.drain_timeout, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            connections = connections.len(),
+            "connections are cut: the drain took too long"
+        );
     }
     connections.shutdown().await;
     Ok(())
@@ -76,7 +91,10 @@ async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    let place = Arc::clone(places)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return Ok((stream, place)),
@@ -89,7 +107,10 @@ async fn accept(
 
 fn is_the_peers(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
-    matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::ConnectionRefused)
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted | Kind::ConnectionReset | Kind::ConnectionRefused
+    )
 }
 
 async fn serve_connection(
@@ -104,7 +125,10 @@ async fn serve_connection(
         tracing::debug!(%error, "TCP_NODELAY was refused");
     }
     let activity = Arc::new(Activity::default());
-    let stream = Watched { stream, activity: Arc::clone(&activity) };
+    let stream = Watched {
+        stream,
+        activity: Arc::clone(&activity),
+    };
     let counted = Arc::clone(&activity);
     let service = tower::service_fn(move |request| {
         let guard = counted.begin();
@@ -118,6 +142,7 @@ async fn serve_connection(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
+        .max_buf_size(MAX_BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::select! {
         served = watcher.watch(connection) => {
@@ -189,14 +214,22 @@ impl Watched {
 }
 
 impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
         self.note(polled)
     }
 }
 
 impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.note(polled)
     }

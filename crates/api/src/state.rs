@@ -33,7 +33,10 @@ pub(crate) struct Shared {
 
 impl App {
     pub(crate) fn new(api: Api, openapi: &utoipa::openapi::OpenApi) -> Self {
-        let limiter = RateLimiter::new(api.options.rate_limit_per_second, api.options.rate_limit_burst);
+        let limiter = RateLimiter::new(
+            api.options.rate_limit_per_second,
+            api.options.rate_limit_burst,
+        );
         let document = serde_json::to_value(openapi).unwrap_or_default();
         Self(Arc::new(Shared {
             limiter,

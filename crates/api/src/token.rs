@@ -23,7 +23,9 @@ pub fn generate(entropy: &dyn Entropy) -> String {
     let mut token = String::with_capacity(TOKEN_BYTES);
     token.push_str(PREFIX);
     for chunk in bytes.chunks_exact(8) {
-        let number = chunk.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        let number = chunk
+            .iter()
+            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
         token.push(base62(number));
     }
     let checksum = checksum(&token);
@@ -37,7 +39,10 @@ pub fn is_well_formed(text: &str) -> bool {
         return false;
     }
     let (first, sum) = text.split_at(PREFIX.len() + RANDOM_CHARS);
-    first[PREFIX.len()..].bytes().all(|byte| byte.is_ascii_alphanumeric()) && checksum(first) == sum
+    first[PREFIX.len()..]
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric())
+        && checksum(first) == sum
 }
 
 /// What is stored of a token.
@@ -48,7 +53,12 @@ pub fn hash(text: &str) -> [u8; 32] {
 /// What is shown of a token after it was made: enough to recognise it.
 pub fn mask(text: &str) -> String {
     let shown = PREFIX.len() + 4;
-    match (text.get(..shown), text.len().checked_sub(4).and_then(|start| text.get(start..))) {
+    match (
+        text.get(..shown),
+        text.len()
+            .checked_sub(4)
+            .and_then(|start| text.get(start..)),
+    ) {
         (Some(head), Some(tail)) if text.len() >= 2 * shown => format!("{head}…{tail}"),
         _ => "…".to_owned(),
     }
@@ -117,8 +127,10 @@ mod tests {
     fn a_mask_shows_only_the_ends() {
         let token = generate(&FixedEntropy::seeded(8));
         let masked = mask(&token);
-        assert_eq!(masked, format!("{}…{}", &token[..8], &token[token.len() - 4..]));
+        assert_eq!(
+            masked,
+            format!("{}…{}", &token[..8], &token[token.len() - 4..])
+        );
         assert_eq!(mask("short"), "…");
-
     }
 }

@@ -16,6 +16,9 @@ mod tests {
     fn instants_have_a_z_and_no_nanoseconds() {
         let at: Timestamp = "2026-01-31T09:00:00.123456789+02:00".parse().unwrap();
         assert_eq!(instant(at), "2026-01-31T07:00:00.123456Z");
-        assert_eq!(instant("2026-01-31T09:00:00Z".parse().unwrap()), "2026-01-31T09:00:00Z");
+        assert_eq!(
+            instant("2026-01-31T09:00:00Z".parse().unwrap()),
+            "2026-01-31T09:00:00Z"
+        );
     }
 }

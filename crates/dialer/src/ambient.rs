@@ -11,7 +11,10 @@ use rand::TryRngCore;
 pub struct SystemClock;
 
 fn system_now() -> Timestamp {
-    #[expect(clippy::disallowed_methods, reason = "this is the one reader of the wall clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one reader of the wall clock"
+    )]
     let now = Timestamp::now();
     // Everything stored has microseconds; comparing what was stored with what was not would
     // otherwise differ by the rest.
@@ -19,7 +22,10 @@ fn system_now() -> Timestamp {
 }
 
 fn monotonic_now() -> Instant {
-    #[expect(clippy::disallowed_methods, reason = "this is the one reader of the monotonic clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one reader of the monotonic clock"
+    )]
     Instant::now()
 }
 
@@ -40,7 +46,11 @@ pub struct ScaledClock {
 impl ScaledClock {
     /// A clock `scale` times as fast as the real one, at least 1.
     pub fn new(scale: f64) -> Self {
-        Self { started_at: system_now(), started: monotonic_now(), scale: scale.max(1.0) }
+        Self {
+            started_at: system_now(),
+            started: monotonic_now(),
+            scale: scale.max(1.0),
+        }
     }
 }
 
@@ -49,7 +59,9 @@ impl Clock for ScaledClock {
         let real = monotonic_now().saturating_duration_since(self.started);
         let micros = real.mul_f64(self.scale).as_micros();
         let elapsed = SignedDuration::from_micros(i64::try_from(micros).unwrap_or(i64::MAX));
-        self.started_at.saturating_add(elapsed).unwrap_or(self.started_at)
+        self.started_at
+            .saturating_add(elapsed)
+            .unwrap_or(self.started_at)
     }
 }
 
@@ -59,7 +71,12 @@ pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        #[expect(clippy::expect_used, reason = "a system without randomness cannot make secrets; going on would be worse")]
-        rand::rngs::OsRng.try_fill_bytes(bytes).expect("the system gives no randomness");
+        #[expect(
+            clippy::expect_used,
+            reason = "a system without randomness cannot make secrets; going on would be worse"
+        )]
+        rand::rngs::OsRng
+            .try_fill_bytes(bytes)
+            .expect("the system gives no randomness");
     }
 }

@@ -10,8 +10,8 @@ use domain::{LeadId, LineId, Outcome};
 use jiff::Timestamp;
 use lines::{OpenLine, callback_url, echo_fact, fact_about};
 use providers::{
-    CallSearch, CallbackTarget, LookupError, PLACE_TIMEOUT, PlaceAnswer, PlaceCall, ProviderRequest,
-    Transport, TransportError,
+    CallSearch, CallbackTarget, LookupError, PLACE_TIMEOUT, PlaceAnswer, PlaceCall,
+    ProviderRequest, Transport, TransportError,
 };
 use serde_json::{Map, Value};
 use store::{
@@ -59,11 +59,14 @@ pub struct Options {
     pub time_scale: f64,
 }
 
+/// Opened lines with the revision they were opened at.
+type OpenLines = HashMap<LineId, (i64, Arc<OpenLine>)>;
+
 /// The steps. Cheap to clone.
 #[derive(Clone)]
 pub struct Core {
     parts: Parts,
-    lines: Arc<Mutex<HashMap<LineId, (i64, Arc<OpenLine>)>>>,
+    lines: Arc<Mutex<OpenLines>>,
 }
 
 impl std::fmt::Debug for Core {
@@ -85,7 +88,10 @@ pub struct Ready {
 impl Core {
     /// The steps over these parts.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, lines: Arc::default() }
+        Self {
+            parts,
+            lines: Arc::default(),
+        }
     }
 
     /// What it works with.
@@ -97,7 +103,12 @@ impl Core {
     pub async fn tick(&self) -> StoreResult<Ticked> {
         let entropy = Arc::clone(&self.parts.entropy);
         let keys = Box::new(move || random_key(entropy.as_ref(), "att_"));
-        let tick = Tick { now: self.parts.clock.now(), keys, max_lines: MAX_LINES, max_calls: MAX_CALLS };
+        let tick = Tick {
+            now: self.parts.clock.now(),
+            keys,
+            max_lines: MAX_LINES,
+            max_calls: MAX_CALLS,
+        };
         self.parts.store.tick(tick).await
     }
 
@@ -105,35 +116,52 @@ impl Core {
     pub async fn prepare(&self, dispatches: Vec<Dispatch>) -> Vec<Ready> {
         let ids: Vec<LeadId> = dispatches.iter().map(|dispatch| dispatch.lead_id).collect();
         // A lead that was removed meanwhile has been revoked from the board as well.
-        let payloads = self.parts.store.lead_payloads(ids).await.unwrap_or_default();
+        let payloads = self
+            .parts
+            .store
+            .lead_payloads(ids)
+            .await
+            .unwrap_or_default();
         let mut payloads = payloads.into_iter().map(Option::unwrap_or_default);
         let mut ready = Vec::with_capacity(dispatches.len());
         let mut lines: HashMap<LineId, Result<Arc<OpenLine>, String>> = HashMap::new();
         for dispatch in dispatches {
             let payload = payloads.next().unwrap_or_default();
-            let line = match lines.get(&dispatch.line_id) {
-                Some(line) => line.clone(),
-                None => {
-                    let line = self.open_line(dispatch.line_id).await;
-                    lines.insert(dispatch.line_id, line.clone());
-                    line
-                }
+            let line = if let Some(line) = lines.get(&dispatch.line_id) {
+                line.clone()
+            } else {
+                let line = self.open_line(dispatch.line_id).await;
+                lines.insert(dispatch.line_id, line.clone());
+                line
             };
-            ready.push(Ready { dispatch, line, payload });
+            ready.push(Ready {
+                dispatch,
+                line,
+                payload,
+            });
         }
         ready
     }
 
     /// The line as it is now; opened anew only when it changed.
     async fn open_line(&self, line_id: LineId) -> Result<Arc<OpenLine>, String> {
-        let record = self.parts.store.line_for_dialing(line_id).await.map_err(|error| error.to_string())?;
+        let record = self
+            .parts
+            .store
+            .line_for_dialing(line_id)
+            .await
+            .map_err(|error| error.to_string())?;
         let mut cache = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((revision, line)) = cache.get(&line_id)
             && *revision == record.revision
         {
             return Ok(Arc::clone(line));
         }
-        let opened = OpenLine::open(&record, &self.parts.vault, self.parts.options.sandbox_base_url.as_deref());
+        let opened = OpenLine::open(
+            &record,
+            &self.parts.vault,
+            self.parts.options.sandbox_base_url.as_deref(),
+        );
         let line = Arc::new(opened.map_err(|error| error.to_string())?);
         cache.insert(line_id, (record.revision, Arc::clone(&line)));
         Ok(line)
@@ -147,20 +175,27 @@ impl Core {
             Ok(line) => Arc::clone(line),
             Err(message) => {
                 self.parts.store.send_board().forget(dispatch.attempt_id);
-                let mut fact = self.about(dispatch, Fact::NeverSent);
+                let mut fact = about(dispatch, Fact::NeverSent);
                 fact.reason = Some(message.clone());
                 fact.line_fault = Some("line_unusable");
                 return (vec![fact], None);
             }
         };
-        let request = line.adapter().place_call(&line.access, &self.place_call(dispatch, &line, &ready.payload));
+        let request = line.adapter().place_call(
+            &line.access,
+            &self.place_call(dispatch, &line, &ready.payload),
+        );
         let permit: Arc<Mutex<Option<SendPermit>>> = Arc::default();
         let guard = self.guard(dispatch, Arc::clone(&permit));
-        let result = self.parts.transport.place(request, PLACE_TIMEOUT, guard).await;
+        let result = self
+            .parts
+            .transport
+            .place(request, PLACE_TIMEOUT, guard)
+            .await;
         let permit = permit.lock().unwrap_or_else(PoisonError::into_inner).take();
         let facts = match result {
-            Ok(answer) => self.read_placed(dispatch, line.adapter().read_place_call(&answer)),
-            Err(error) => vec![self.not_answered(dispatch, error, permit.is_some())],
+            Ok(answer) => Self::read_placed(dispatch, line.adapter().read_place_call(&answer)),
+            Err(error) => vec![Self::not_answered(dispatch, error, permit.is_some())],
         };
         if permit.is_none() {
             self.parts.store.send_board().forget(dispatch.attempt_id);
@@ -169,13 +204,19 @@ impl Core {
     }
 
     /// The last question before the first byte: is it still allowed, and still in time?
-    fn guard(&self, dispatch: &Dispatch, into: Arc<Mutex<Option<SendPermit>>>) -> providers::SendGuard {
+    fn guard(
+        &self,
+        dispatch: &Dispatch,
+        into: Arc<Mutex<Option<SendPermit>>>,
+    ) -> providers::SendGuard {
         let board = self.parts.store.send_board();
         let clock = Arc::clone(&self.parts.clock);
         let (attempt_id, send_not_after) = (dispatch.attempt_id, dispatch.send_not_after);
         let deadline = self.monotonic_deadline(send_not_after);
         Box::new(move || {
-            let Some(permit) = board.begin(attempt_id) else { return false };
+            let Some(permit) = board.begin(attempt_id) else {
+                return false;
+            };
             if clock.now() >= send_not_after || is_past(deadline) {
                 return false;
             }
@@ -187,14 +228,22 @@ impl Core {
     /// The deadline on a clock that nobody can set.
     fn monotonic_deadline(&self, send_not_after: Timestamp) -> tokio::time::Instant {
         let left = send_not_after.duration_since(self.parts.clock.now());
-        let left = Duration::try_from(left).unwrap_or_default().div_f64(self.parts.options.time_scale.max(1.0));
-        #[expect(clippy::disallowed_methods, reason = "a deadline that must hold when the wall clock is set")]
+        let left = Duration::try_from(left)
+            .unwrap_or_default()
+            .div_f64(self.parts.options.time_scale.max(1.0));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a deadline that must hold when the wall clock is set"
+        )]
         let now = tokio::time::Instant::now();
         now + left
     }
 
     fn place_call(&self, dispatch: &Dispatch, line: &OpenLine, payload: &LeadPayload) -> PlaceCall {
-        let callback = self.parts.options.public_url.as_deref().map(|public_url| CallbackTarget {
+        let public_url = self.parts.options.public_url.as_deref();
+        let reachable =
+            public_url.filter(|url| !is_loopback(url) || is_loopback(&line.access.base_url));
+        let callback = reachable.map(|public_url| CallbackTarget {
             url: callback_url(public_url, line, &dispatch.attempt_key),
             secret: line.webhook_secret.clone(),
         });
@@ -213,26 +262,28 @@ impl Core {
         }
     }
 
-    fn about(&self, dispatch: &Dispatch, fact: Fact) -> AttemptFact {
-        AttemptFact::new(AttemptRef::Id(dispatch.attempt_id), fact)
-    }
-
-    fn read_placed(&self, dispatch: &Dispatch, answer: PlaceAnswer) -> Vec<AttemptFact> {
+    fn read_placed(dispatch: &Dispatch, answer: PlaceAnswer) -> Vec<AttemptFact> {
         match answer {
-            PlaceAnswer::Placed { provider_call_id, control_url, events } => {
-                let mut fact = self.about(dispatch, Fact::Placed);
+            PlaceAnswer::Placed {
+                provider_call_id,
+                control_url,
+                events,
+            } => {
+                let mut fact = about(dispatch, Fact::Placed);
                 fact.provider_call_id = Some(provider_call_id);
                 fact.control_url = control_url;
-                let later = events.into_iter().map(|event| fact_about(dispatch.attempt_id, event));
+                let later = events
+                    .into_iter()
+                    .map(|event| fact_about(dispatch.attempt_id, event));
                 std::iter::once(fact).chain(later).collect()
             }
             PlaceAnswer::Refused { refusal, message } => {
-                let mut fact = self.about(dispatch, Fact::Refused(refusal));
+                let mut fact = about(dispatch, Fact::Refused(refusal));
                 fact.reason = Some(message);
                 vec![fact]
             }
             PlaceAnswer::Unknown { message } => {
-                let mut fact = self.about(dispatch, Fact::AnswerLost);
+                let mut fact = about(dispatch, Fact::AnswerLost);
                 fact.reason = Some(message);
                 fact.line_fault = Some("provider_broken");
                 vec![fact]
@@ -240,9 +291,16 @@ impl Core {
         }
     }
 
-    fn not_answered(&self, dispatch: &Dispatch, error: TransportError, begun: bool) -> AttemptFact {
+    fn not_answered(dispatch: &Dispatch, error: TransportError, begun: bool) -> AttemptFact {
         let withdrawn = error.never_sent && !begun && error.message.starts_with("withdrawn");
-        let mut fact = self.about(dispatch, if error.never_sent { Fact::NeverSent } else { Fact::AnswerLost });
+        let mut fact = about(
+            dispatch,
+            if error.never_sent {
+                Fact::NeverSent
+            } else {
+                Fact::AnswerLost
+            },
+        );
         fact.reason = Some(error.message);
         fact.line_fault = (!withdrawn).then_some("provider_unreachable");
         fact
@@ -254,12 +312,19 @@ impl Core {
             return Ok(());
         }
         count_facts(&facts);
-        self.parts.store.apply_facts(self.parts.clock.now(), facts).await.map(|_| ())
+        self.parts
+            .store
+            .apply_facts(self.parts.clock.now(), facts)
+            .await
+            .map(|_| ())
     }
 
     /// Look-ups that are due, claimed.
     pub async fn due_checks(&self) -> StoreResult<Vec<Check>> {
-        self.parts.store.claim_checks(self.parts.clock.now(), MAX_CHECKS).await
+        self.parts
+            .store
+            .claim_checks(self.parts.clock.now(), MAX_CHECKS)
+            .await
     }
 
     /// Asks the provider about one attempt and says what that proves.
@@ -280,7 +345,10 @@ impl Core {
             None => vec![AttemptFact::new(attempt, Fact::LookupFailed)],
             Some(facts) if facts.is_empty() => vec![AttemptFact::new(attempt, Fact::NotFound)],
             Some(mut facts) => {
-                if !facts.iter().any(|fact| matches!(fact.fact, Fact::Ended { .. })) {
+                if !facts
+                    .iter()
+                    .any(|fact| matches!(fact.fact, Fact::Ended { .. }))
+                {
                     // Still up: ask again, and notice when it has been up for too long.
                     facts.push(AttemptFact::new(attempt, Fact::LookupFailed));
                 }
@@ -295,7 +363,12 @@ impl Core {
             Some(id) => {
                 let request = line.adapter().get_call(&line.access, id);
                 match line.adapter().read_get_call(&self.exchange(request).await?) {
-                    Ok(events) => Some(events.into_iter().map(|event| fact_about(check.attempt_id, event)).collect()),
+                    Ok(events) => Some(
+                        events
+                            .into_iter()
+                            .map(|event| fact_about(check.attempt_id, event))
+                            .collect(),
+                    ),
                     Err(LookupError::NotFound) => Some(Vec::new()),
                     Err(LookupError::Unauthorized(_) | LookupError::Unexpected(_)) => None,
                 }
@@ -305,7 +378,8 @@ impl Core {
     }
 
     async fn search(&self, check: &Check, line: &OpenLine) -> Option<Vec<AttemptFact>> {
-        let around = |at: Timestamp, sign: i32| at.saturating_add(SEARCH_MARGIN * sign).unwrap_or(at);
+        let around =
+            |at: Timestamp, sign: i32| at.saturating_add(SEARCH_MARGIN * sign).unwrap_or(at);
         let search = CallSearch {
             assistant_id: check.assistant_id.clone(),
             entity: check.entity,
@@ -313,9 +387,13 @@ impl Core {
             created_from: around(check.planned_at, -1),
             created_until: around(check.send_not_after, 1),
         };
-        let answer = self.exchange(line.adapter().search_calls(&line.access, &search)).await?;
+        let answer = self
+            .exchange(line.adapter().search_calls(&line.access, &search))
+            .await?;
         let (events, cut) = line.adapter().read_search_calls(&answer).ok()?;
-        let ours = events.into_iter().filter(|event| event.attempt_key.as_deref() == Some(&check.attempt_key));
+        let ours = events
+            .into_iter()
+            .filter(|event| event.attempt_key.as_deref() == Some(&check.attempt_key));
         let facts: Vec<_> = ours.map(|event| echo_fact(check.line_id, event)).collect();
         if facts.is_empty() && cut {
             // A list that was cut proves no absence.
@@ -325,14 +403,34 @@ impl Core {
     }
 
     async fn exchange(&self, request: ProviderRequest) -> Option<providers::ProviderAnswer> {
-        self.parts.transport.exchange(request, LOOKUP_TIMEOUT).await.ok()
+        self.parts
+            .transport
+            .exchange(request, LOOKUP_TIMEOUT)
+            .await
+            .ok()
     }
 }
 
+fn about(dispatch: &Dispatch, fact: Fact) -> AttemptFact {
+    AttemptFact::new(AttemptRef::Id(dispatch.attempt_id), fact)
+}
+
 fn is_past(deadline: tokio::time::Instant) -> bool {
-    #[expect(clippy::disallowed_methods, reason = "compared with the monotonic deadline only")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "compared with the monotonic deadline only"
+    )]
     let now = tokio::time::Instant::now();
     now >= deadline
+}
+
+/// Whether an address means this machine only: a vendor elsewhere cannot call back there, so its
+/// calls are followed by asking.
+fn is_loopback(url: &str) -> bool {
+    let host = url.split("://").nth(1).unwrap_or_default();
+    ["127.", "localhost", "[::1]"]
+        .iter()
+        .any(|prefix| host.starts_with(prefix))
 }
 
 /// The four standard variables and every custom field; a custom field of the same name wins, as
@@ -340,7 +438,11 @@ fn is_past(deadline: tokio::time::Instant) -> bool {
 fn variables(dispatch: &Dispatch, payload: &LeadPayload) -> Map<String, Value> {
     let mut variables = Map::new();
     variables.insert("phone_number".to_owned(), dispatch.phone.as_str().into());
-    let standard = [("first_name", &payload.first_name), ("last_name", &payload.last_name), ("email", &payload.email)];
+    let standard = [
+        ("first_name", &payload.first_name),
+        ("last_name", &payload.last_name),
+        ("email", &payload.email),
+    ];
     for (name, value) in standard {
         variables.insert(name.to_owned(), value.as_deref().unwrap_or_default().into());
     }
@@ -353,7 +455,11 @@ fn count_facts(facts: &[AttemptFact]) {
     for fact in facts {
         match &fact.fact {
             Fact::Ended { outcome, fault } => {
-                let fault = if *fault == EndFault::None { "none" } else { "ours" };
+                let fault = if *fault == EndFault::None {
+                    "none"
+                } else {
+                    "ours"
+                };
                 metrics::counter!("campanile_calls_ended_total", "outcome" => Outcome::as_str(*outcome), "fault" => fault).increment(1);
             }
             Fact::Refused(refusal) => {

@@ -45,7 +45,10 @@ impl Pool {
         let connections = idle.entry(address.to_owned()).or_default();
         connections.retain(|(sender, since)| !sender.is_closed() && since.elapsed() < MAX_IDLE_AGE);
         if connections.len() < MAX_IDLE {
-            #[expect(clippy::disallowed_methods, reason = "the age of a connection is no business time")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the age of a connection is no business time"
+            )]
             connections.push((sender, Instant::now()));
         }
     }

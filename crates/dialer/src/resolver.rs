@@ -29,10 +29,15 @@ impl Service<Name> for GuardedResolver {
         let allow = self.allow_private_networks;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<_> = found.filter(|address| allow || is_public(address.ip())).collect();
+            let allowed: Vec<_> = found
+                .filter(|address| allow || is_public(address.ip()))
+                .collect();
             if allowed.is_empty() {
                 let message = "the name has no public address; start the server with --allow-private-networks to allow private ones";
-                return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, message));
+                return Err(std::io::Error::new(
+                    std::io::ErrorKind::PermissionDenied,
+                    message,
+                ));
             }
             Ok(allowed.into_iter())
         })

@@ -56,13 +56,15 @@ impl std::fmt::Debug for Heartbeat {
 
 impl Heartbeat {
     fn beat(&self) {
-        self.last_micros.store(self.clock.now().as_microsecond(), Ordering::Relaxed);
+        self.last_micros
+            .store(self.clock.now().as_microsecond(), Ordering::Relaxed);
     }
 
     /// # Errors
     /// A sentence, when the loop has been silent for too long.
     pub fn check(&self) -> Result<(), String> {
-        let last = Timestamp::from_microsecond(self.last_micros.load(Ordering::Relaxed)).unwrap_or_default();
+        let last = Timestamp::from_microsecond(self.last_micros.load(Ordering::Relaxed))
+            .unwrap_or_default();
         let silent = self.clock.now().duration_since(last).as_secs_f64() / self.scale;
         if silent > HEARTBEAT_LIMIT.as_secs_f64() {
             return Err(format!("the dialer has been silent for {silent:.0} s"));
@@ -82,9 +84,16 @@ impl Dialer {
     /// A dialer over these parts; nothing runs yet.
     pub fn new(parts: Parts) -> Self {
         let scale = parts.options.time_scale.max(1.0);
-        let heartbeat = Heartbeat { clock: Arc::clone(&parts.clock), scale, last_micros: AtomicI64::new(0) };
+        let heartbeat = Heartbeat {
+            clock: Arc::clone(&parts.clock),
+            scale,
+            last_micros: AtomicI64::new(0),
+        };
         heartbeat.beat();
-        Self { core: Core::new(parts), heartbeat: Arc::new(heartbeat) }
+        Self {
+            core: Core::new(parts),
+            heartbeat: Arc::new(heartbeat),
+        }
     }
 
     /// Tells whether the loop is alive.
@@ -101,7 +110,10 @@ impl Dialer {
         let core = self.core;
         let recovered = core.parts().store.recover(core.parts().clock.now()).await?;
         if recovered > 0 {
-            tracing::warn!(calls = recovered, "calls were being placed when the server stopped; they are looked up, not sent again");
+            tracing::warn!(
+                calls = recovered,
+                "calls were being placed when the server stopped; they are looked up, not sent again"
+            );
         }
         let tasks = TaskTracker::new();
         let (facts, incoming) = mpsc::unbounded_channel();
@@ -117,7 +129,10 @@ impl Dialer {
             _ = chores => Err(RunError::LoopEnded("chore")),
             _ = recorder => Err(RunError::LoopEnded("fact")),
         };
-        core.parts().store.send_board().revoke(&store::Scope::Everything);
+        core.parts()
+            .store
+            .send_board()
+            .revoke(&store::Scope::Everything);
         helpers.cancel();
         drop(facts);
         sending.close();
@@ -127,13 +142,20 @@ impl Dialer {
             tasks.wait().await;
         });
         if drained.await.is_err() {
-            tracing::warn!("requests were still under way at the end; their calls are looked up at the next start");
+            tracing::warn!(
+                "requests were still under way at the end; their calls are looked up at the next start"
+            );
         }
         ended
     }
 }
 
-async fn tick_loop(core: &Core, facts: &mpsc::UnboundedSender<Told>, sending: &TaskTracker, heartbeat: &Heartbeat) {
+async fn tick_loop(
+    core: &Core,
+    facts: &mpsc::UnboundedSender<Told>,
+    sending: &TaskTracker,
+    heartbeat: &Heartbeat,
+) {
     let wake = core.parts().store.wake_signal();
     let permits = Arc::new(Semaphore::new(MAX_SENDING));
     loop {
@@ -163,7 +185,8 @@ fn wait_until(core: &Core, at: Option<Timestamp>) -> Duration {
     let Some(at) = at else { return SCAN_PERIOD };
     let left = at.duration_since(core.parts().clock.now());
     let left = Duration::try_from(left).unwrap_or_default();
-    left.div_f64(core.parts().options.time_scale.max(1.0)).min(SCAN_PERIOD)
+    left.div_f64(core.parts().options.time_scale.max(1.0))
+        .min(SCAN_PERIOD)
 }
 
 async fn send_all(
@@ -177,7 +200,9 @@ async fn send_all(
         return;
     }
     for ready in core.prepare(dispatches).await {
-        let Ok(permit) = Arc::clone(permits).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(permits).acquire_owned().await else {
+            return;
+        };
         let (core, facts) = (core.clone(), facts.clone());
         sending.spawn(async move {
             send_one(&core, &ready, &facts).await;
@@ -207,7 +232,9 @@ async fn look_up_loop(core: Core, facts: mpsc::UnboundedSender<Told>, stop: Canc
         let checks = core.due_checks().await.unwrap_or_default();
         let idle = checks.is_empty();
         for check in checks {
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+                return;
+            };
             let (core, facts) = (core.clone(), facts.clone());
             tasks.spawn(async move {
                 let _ = facts.send((core.look_up(&check).await, None));
@@ -232,7 +259,12 @@ async fn chore_loop(core: Core, stop: CancellationToken) {
     let mut until_sweep = Duration::ZERO;
     while !stop.is_cancelled() {
         let now = core.parts().clock.now();
-        let more = core.parts().store.run_imports(now, IMPORT_STEP).await.unwrap_or(false);
+        let more = core
+            .parts()
+            .store
+            .run_imports(now, IMPORT_STEP)
+            .await
+            .unwrap_or(false);
         if until_sweep.is_zero() {
             if let Err(error) = core.parts().store.sweep(now).await {
                 tracing::warn!(error = %error, "sweeping failed");

@@ -52,7 +52,9 @@ impl HttpTransport {
             .with_safe_default_protocol_versions()?
             .with_webpki_roots()
             .with_no_client_auth();
-        let resolver = GuardedResolver { allow_private_networks: options.allow_private_networks };
+        let resolver = GuardedResolver {
+            allow_private_networks: options.allow_private_networks,
+        };
         let mut http = HttpConnector::new_with_resolver(resolver);
         http.enforce_http(false);
         http.set_nodelay(true);
@@ -62,11 +64,23 @@ impl HttpTransport {
             .https_or_http()
             .enable_http1()
             .wrap_connector(http);
-        Ok(Self { connector, pool: Pool::default(), options })
+        Ok(Self {
+            connector,
+            pool: Pool::default(),
+            options,
+        })
     }
 
-    async fn carry(&self, request: ProviderRequest, timeout: Duration, guard: Option<SendGuard>) -> Result<ProviderAnswer, TransportError> {
-        let uri: Uri = request.url.parse().map_err(|_| never_sent("the provider's address is not a URL"))?;
+    async fn carry(
+        &self,
+        request: ProviderRequest,
+        timeout: Duration,
+        guard: Option<SendGuard>,
+    ) -> Result<ProviderAnswer, TransportError> {
+        let uri: Uri = request
+            .url
+            .parse()
+            .map_err(|_| never_sent("the provider's address is not a URL"))?;
         let address = self.checked_address(&uri)?;
         let mut sender = match self.pool.take(&address) {
             Some(sender) => sender,
@@ -86,7 +100,9 @@ impl HttpTransport {
             })?;
             read(response).await
         });
-        let answer = answered.await.unwrap_or_else(|_| Err(lost("no answer in time")))?;
+        let answer = answered
+            .await
+            .unwrap_or_else(|_| Err(lost("no answer in time")))?;
         if sender.ready().await.is_ok() {
             self.pool.give_back(&address, sender);
         }
@@ -98,12 +114,17 @@ impl HttpTransport {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(never_sent("the provider's address is not a URL"));
         };
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        let host = authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']');
         if let Ok(address) = host.parse()
             && !self.options.allow_private_networks
             && !is_public(address)
         {
-            return Err(never_sent("the provider's address is private; start the server with --allow-private-networks to allow it"));
+            return Err(never_sent(
+                "the provider's address is private; start the server with --allow-private-networks to allow it",
+            ));
         }
         Ok(format!("{scheme}://{authority}"))
     }
@@ -111,13 +132,22 @@ impl HttpTransport {
     async fn connect(&self, uri: &Uri) -> Result<http1::SendRequest<Full<Bytes>>, TransportError> {
         let mut connector = self.connector.clone();
         let connecting = async {
-            let stream = connector.call(uri.clone()).await.map_err(|error| never_sent(&format!("cannot connect: {error}")))?;
+            let stream = connector
+                .call(uri.clone())
+                .await
+                .map_err(|error| never_sent(&format!("cannot connect: {error}")))?;
             let handshake = http1::Builder::new().handshake(stream);
-            handshake.await.map_err(|error| never_sent(&format!("cannot connect: {error}")))
+            handshake
+                .await
+                .map_err(|error| never_sent(&format!("cannot connect: {error}")))
         };
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
-        let (sender, connection) = connected.unwrap_or_else(|_| Err(never_sent("cannot connect in time")))?;
-        #[expect(clippy::disallowed_methods, reason = "the connection's own task ends with the connection")]
+        let (sender, connection) =
+            connected.unwrap_or_else(|_| Err(never_sent("cannot connect in time")))?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the connection's own task ends with the connection"
+        )]
         tokio::spawn(async move {
             // How the connection ended is told by the request that was on it.
             let _ = connection.await;
@@ -130,37 +160,66 @@ fn to_message(request: ProviderRequest, uri: &Uri) -> Result<Request<Full<Bytes>
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let mut message = Request::new(Full::new(request.body));
     *message.method_mut() = request.method;
-    *message.uri_mut() = path.parse().map_err(|_| never_sent("the provider's address is not a URL"))?;
+    *message.uri_mut() = path
+        .parse()
+        .map_err(|_| never_sent("the provider's address is not a URL"))?;
     *message.headers_mut() = request.headers;
     let host = uri.authority().map_or("", |authority| authority.as_str());
-    let host = HeaderValue::from_str(host).map_err(|_| never_sent("the provider's address is not a URL"))?;
+    let host = HeaderValue::from_str(host)
+        .map_err(|_| never_sent("the provider's address is not a URL"))?;
     message.headers_mut().insert(header::HOST, host);
-    message.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(concat!("campanile/", env!("CARGO_PKG_VERSION"))));
+    message.headers_mut().insert(
+        header::USER_AGENT,
+        HeaderValue::from_static(concat!("campanile/", env!("CARGO_PKG_VERSION"))),
+    );
     Ok(message)
 }
 
-async fn read(response: http::Response<hyper::body::Incoming>) -> Result<ProviderAnswer, TransportError> {
+async fn read(
+    response: http::Response<hyper::body::Incoming>,
+) -> Result<ProviderAnswer, TransportError> {
     let (parts, body) = response.into_parts();
     let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
-    let body = body.map_err(|error| lost(&format!("the answer broke off: {error}")))?.to_bytes();
-    Ok(ProviderAnswer { status: parts.status.as_u16(), headers: parts.headers, body })
+    let body = body
+        .map_err(|error| lost(&format!("the answer broke off: {error}")))?
+        .to_bytes();
+    Ok(ProviderAnswer {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        body,
+    })
 }
 
 fn never_sent(message: &str) -> TransportError {
-    TransportError { never_sent: true, message: message.to_owned() }
+    TransportError {
+        never_sent: true,
+        message: message.to_owned(),
+    }
 }
 
 fn lost(message: &str) -> TransportError {
-    TransportError { never_sent: false, message: message.to_owned() }
+    TransportError {
+        never_sent: false,
+        message: message.to_owned(),
+    }
 }
 
 #[async_trait]
 impl Transport for HttpTransport {
-    async fn place(&self, request: ProviderRequest, timeout: Duration, guard: SendGuard) -> Result<ProviderAnswer, TransportError> {
+    async fn place(
+        &self,
+        request: ProviderRequest,
+        timeout: Duration,
+        guard: SendGuard,
+    ) -> Result<ProviderAnswer, TransportError> {
         self.carry(request, timeout, Some(guard)).await
     }
 
-    async fn exchange(&self, request: ProviderRequest, timeout: Duration) -> Result<ProviderAnswer, TransportError> {
+    async fn exchange(
+        &self,
+        request: ProviderRequest,
+        timeout: Duration,
+    ) -> Result<ProviderAnswer, TransportError> {
         match tokio::time::timeout(timeout, self.carry(request, timeout, None)).await {
             Ok(result) => result,
             Err(_) => Err(lost("no answer in time")),

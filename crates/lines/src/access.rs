@@ -46,16 +46,37 @@ pub fn webhook_secret_context(line_key: &str) -> String {
 impl OpenLine {
     /// Opens `line`; `sandbox_base_url` is the root of the sandbox inside this process, for lines
     /// of kind SANDBOX without an address of their own.
-    pub fn open(line: &LineRecord, vault: &Vault, sandbox_base_url: Option<&str>) -> Result<Self, LineError> {
-        let kind = ProviderKind::parse(&line.provider).ok_or_else(|| LineError::UnknownProvider(line.provider.clone()))?;
-        let base_url = line.base_url.as_deref().or(kind.default_base_url()).or(sandbox_base_url);
-        let base_url = base_url.ok_or(LineError::NoSandbox)?.trim_end_matches('/').to_owned();
-        let credentials = vault.open(&line.sealed_credentials, &credentials_context(&line.line_key))?;
+    pub fn open(
+        line: &LineRecord,
+        vault: &Vault,
+        sandbox_base_url: Option<&str>,
+    ) -> Result<Self, LineError> {
+        let kind = ProviderKind::parse(&line.provider)
+            .ok_or_else(|| LineError::UnknownProvider(line.provider.clone()))?;
+        let base_url = line
+            .base_url
+            .as_deref()
+            .or(kind.default_base_url())
+            .or(sandbox_base_url);
+        let base_url = base_url
+            .ok_or(LineError::NoSandbox)?
+            .trim_end_matches('/')
+            .to_owned();
+        let credentials = vault.open(
+            &line.sealed_credentials,
+            &credentials_context(&line.line_key),
+        )?;
         let credentials = serde_json::from_slice(&credentials).map_err(|_| LineError::Damaged)?;
-        let secret = vault.open(&line.sealed_webhook_secret, &webhook_secret_context(&line.line_key))?;
+        let secret = vault.open(
+            &line.sealed_webhook_secret,
+            &webhook_secret_context(&line.line_key),
+        )?;
         Ok(Self {
             kind,
-            access: LineAccess { base_url, credentials: Credentials(credentials) },
+            access: LineAccess {
+                base_url,
+                credentials: Credentials(credentials),
+            },
             webhook_secret: String::from_utf8(secret).map_err(|_| LineError::Damaged)?,
             line_key: line.line_key.clone(),
         })
@@ -69,5 +90,10 @@ impl OpenLine {
 
 /// The address at which the vendor reports one attempt.
 pub fn callback_url(public_url: &str, line: &OpenLine, attempt_key: &str) -> String {
-    format!("{}/hooks/{}/{}/{attempt_key}", public_url.trim_end_matches('/'), line.kind.hook_segment(), line.line_key)
+    format!(
+        "{}/hooks/{}/{}/{attempt_key}",
+        public_url.trim_end_matches('/'),
+        line.kind.hook_segment(),
+        line.line_key
+    )
 }

@@ -8,7 +8,10 @@ use store::{AttemptFact, AttemptRef, CallDetails};
 /// Constants of the vendor that the reducer needs. A vendor this program does not know gets the
 /// most patient ones.
 pub fn patience_of(provider: &str) -> Patience {
-    let capabilities = ProviderKind::parse(provider).unwrap_or(ProviderKind::Vapi).adapter().capabilities();
+    let capabilities = ProviderKind::parse(provider)
+        .unwrap_or(ProviderKind::Vapi)
+        .adapter()
+        .capabilities();
     Patience {
         list_settle_ms: capabilities.list_settle_ms,
         max_ring_ms: capabilities.max_ring_ms,
@@ -48,7 +51,10 @@ fn told(attempt: AttemptRef, event: CallEvent) -> AttemptFact {
 /// A report without an outcome only proves that the call exists; its end is then looked up.
 fn ended(fact: &mut AttemptFact, end: CallEnd) {
     if let Some(outcome) = end.outcome {
-        fact.fact = Fact::Ended { outcome: outcome.outcome, fault: outcome.fault };
+        fact.fact = Fact::Ended {
+            outcome: outcome.outcome,
+            fault: outcome.fault,
+        };
     }
     fact.at = end.ended_at.or(fact.at);
     fact.reason = end.reason;

@@ -299,10 +299,18 @@ pub trait Provider: Send + Sync {
     /// The request that lists calls in a window.
     fn search_calls(&self, line: &LineAccess, search: &CallSearch) -> ProviderRequest;
     /// The calls of that page, and whether the list may be cut (then absence proves nothing).
-    fn read_search_calls(&self, answer: &ProviderAnswer) -> Result<(Vec<CallEvent>, bool), LookupError>;
+    fn read_search_calls(
+        &self,
+        answer: &ProviderAnswer,
+    ) -> Result<(Vec<CallEvent>, bool), LookupError>;
 
     /// The request that hangs a call up; `None` when the vendor has no way or no URL is known.
-    fn hang_up(&self, line: &LineAccess, provider_call_id: &str, control_url: Option<&str>) -> Option<ProviderRequest>;
+    fn hang_up(
+        &self,
+        line: &LineAccess,
+        provider_call_id: &str,
+        control_url: Option<&str>,
+    ) -> Option<ProviderRequest>;
     /// Whether the hang-up was taken (a call that is over already counts as taken).
     fn read_hang_up(&self, answer: &ProviderAnswer) -> Result<(), LookupError>;
 
@@ -323,16 +331,27 @@ pub trait Provider: Send + Sync {
     /// The request for one caller number.
     fn get_phone_number(&self, line: &LineAccess, id: &str) -> ProviderRequest;
     /// That number.
-    fn read_get_phone_number(&self, answer: &ProviderAnswer) -> Result<ProviderNumber, LookupError>;
+    fn read_get_phone_number(&self, answer: &ProviderAnswer)
+    -> Result<ProviderNumber, LookupError>;
     /// The request for all caller numbers of an account.
     fn list_phone_numbers(&self, line: &LineAccess) -> ProviderRequest;
     /// Those numbers.
-    fn read_list_phone_numbers(&self, answer: &ProviderAnswer) -> Result<Vec<ProviderNumber>, LookupError>;
+    fn read_list_phone_numbers(
+        &self,
+        answer: &ProviderAnswer,
+    ) -> Result<Vec<ProviderNumber>, LookupError>;
 
     /// Checks a callback with the vendor's own scheme, in constant time.
-    fn verify_callback<'a>(&self, raw: RawCallback<'a>, secret: &str) -> Result<VerifiedCallback<'a>, CallbackError>;
+    fn verify_callback<'a>(
+        &self,
+        raw: RawCallback<'a>,
+        secret: &str,
+    ) -> Result<VerifiedCallback<'a>, CallbackError>;
     /// Its facts, oldest first; empty for messages that are of no interest.
-    fn read_callback(&self, callback: &VerifiedCallback<'_>) -> Result<Vec<CallEvent>, CallbackError>;
+    fn read_callback(
+        &self,
+        callback: &VerifiedCallback<'_>,
+    ) -> Result<Vec<CallEvent>, CallbackError>;
 }
 
 /// Which vendor a line belongs to.
@@ -363,8 +382,15 @@ impl ProviderKind {
     }
 
     /// Vendors the contract names that cannot be used yet.
-    pub const NOT_YET: &'static [&'static str] =
-        &["RETELL", "ELEVENLABS", "BLAND", "BOLNA", "ULTRAVOX", "SYNTHFLOW", "TWILIO"];
+    pub const NOT_YET: &'static [&'static str] = &[
+        "RETELL",
+        "ELEVENLABS",
+        "BLAND",
+        "BOLNA",
+        "ULTRAVOX",
+        "SYNTHFLOW",
+        "TWILIO",
+    ];
 
     /// Root of the vendor's API when a line names none; `None` for the sandbox, which then runs
     /// in process.

@@ -40,5 +40,9 @@ pub trait Transport: Send + Sync {
     ) -> Result<ProviderAnswer, TransportError>;
 
     /// Sends `request` once and reads the whole answer within `timeout` and the size cap.
-    async fn exchange(&self, request: ProviderRequest, timeout: Duration) -> Result<ProviderAnswer, TransportError>;
+    async fn exchange(
+        &self,
+        request: ProviderRequest,
+        timeout: Duration,
+    ) -> Result<ProviderAnswer, TransportError>;
 }

@@ -16,12 +16,15 @@ pub(crate) struct VirtualClock {
 
 impl VirtualClock {
     pub(crate) fn at(start: Timestamp) -> Self {
-        Self { micros: AtomicI64::new(start.as_microsecond()) }
+        Self {
+            micros: AtomicI64::new(start.as_microsecond()),
+        }
     }
 
     /// Time never goes back.
     pub(crate) fn advance_to(&self, at: Timestamp) {
-        self.micros.fetch_max(at.as_microsecond(), Ordering::Relaxed);
+        self.micros
+            .fetch_max(at.as_microsecond(), Ordering::Relaxed);
     }
 }
 
@@ -39,12 +42,17 @@ pub(crate) struct SeededEntropy {
 
 impl SeededEntropy {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { rng: Mutex::new(SmallRng::seed_from_u64(seed)) }
+        Self {
+            rng: Mutex::new(SmallRng::seed_from_u64(seed)),
+        }
     }
 }
 
 impl Entropy for SeededEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        self.rng.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(bytes);
+        self.rng
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .fill_bytes(bytes);
     }
 }

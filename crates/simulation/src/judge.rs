@@ -59,16 +59,32 @@ pub(crate) fn judge(log: &UserLog, rings: &[Ring]) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut by_key: HashMap<&str, u32> = HashMap::new();
     for ring in rings {
-        *by_key.entry(ring.attempt_key.as_deref().unwrap_or_default()).or_default() += 1;
+        *by_key
+            .entry(ring.attempt_key.as_deref().unwrap_or_default())
+            .or_default() += 1;
     }
     for (key, count) in by_key {
         if count > 1 || key.is_empty() {
-            violations.push(Violation { invariant: "P1", what: format!("{count} calls of attempt {key}") });
+            violations.push(Violation {
+                invariant: "P1",
+                what: format!("{count} calls of attempt {key}"),
+            });
         }
     }
-    let calls: Vec<_> = rings.iter().filter_map(|ring| Some(Call { campaign_id: campaign_of(log, ring)?, ring })).collect();
+    let calls: Vec<_> = rings
+        .iter()
+        .filter_map(|ring| {
+            Some(Call {
+                campaign_id: campaign_of(log, ring)?,
+                ring,
+            })
+        })
+        .collect();
     if calls.len() != rings.len() {
-        violations.push(Violation { invariant: "P10", what: "a call to a number that nobody asked for".to_owned() });
+        violations.push(Violation {
+            invariant: "P10",
+            what: "a call to a number that nobody asked for".to_owned(),
+        });
     }
     for (index, call) in calls.iter().enumerate() {
         let mut broken = |invariant, what: &str| {
@@ -92,7 +108,12 @@ fn live_at(call: &Call<'_>, at: Timestamp) -> bool {
     call.ring.received_at <= at && call.ring.ended_at.is_none_or(|ended| ended > at)
 }
 
-fn judge_overlap(log: &UserLog, earlier: &[Call<'_>], call: &Call<'_>, broken: &mut impl FnMut(&'static str, &str)) {
+fn judge_overlap(
+    log: &UserLog,
+    earlier: &[Call<'_>],
+    call: &Call<'_>,
+    broken: &mut impl FnMut(&'static str, &str),
+) {
     let at = call.ring.received_at;
     let live: Vec<_> = earlier.iter().filter(|other| live_at(other, at)).collect();
     if live.iter().any(|other| other.ring.to == call.ring.to) {
@@ -102,31 +123,55 @@ fn judge_overlap(log: &UserLog, earlier: &[Call<'_>], call: &Call<'_>, broken: &
         broken("A1", "more live calls than the line allows");
     }
     let settings = log.settings_at(call.campaign_id, at);
-    let own = live.iter().filter(|other| other.campaign_id == call.campaign_id).count();
-    let most = settings.iter().filter_map(|draft| draft.max_concurrent_calls).max();
-    if most.is_some_and(|most| i64::try_from(own).unwrap_or(i64::MAX) >= most) && settings.iter().all(|draft| draft.max_concurrent_calls.is_some()) {
+    let own = live
+        .iter()
+        .filter(|other| other.campaign_id == call.campaign_id)
+        .count();
+    let most = settings
+        .iter()
+        .filter_map(|draft| draft.max_concurrent_calls)
+        .max();
+    if most.is_some_and(|most| i64::try_from(own).unwrap_or(i64::MAX) >= most)
+        && settings
+            .iter()
+            .all(|draft| draft.max_concurrent_calls.is_some())
+    {
         broken("A1", "more live calls than the campaign allows");
     }
 }
 
 fn judge_user(log: &UserLog, call: &Call<'_>, broken: &mut impl FnMut(&'static str, &str)) {
     let at = call.ring.received_at;
-    if !log.settings_at(call.campaign_id, at).iter().any(|draft| is_open(draft, at)) {
+    if !log
+        .settings_at(call.campaign_id, at)
+        .iter()
+        .any(|draft| is_open(draft, at))
+    {
         broken("P3", "outside the calling window");
     }
     let before = |entry: &&(Timestamp, CampaignId, Told)| entry.0 < at;
-    let mine = log.entries.iter().filter(before).filter(|entry| entry.1 == call.campaign_id);
+    let mine = log
+        .entries
+        .iter()
+        .filter(before)
+        .filter(|entry| entry.1 == call.campaign_id);
     let running = mine.clone().filter_map(|entry| match entry.2 {
         Told::Running(running) => Some(running),
         _ => None,
     });
     // An order at the same instant may be on either side.
-    let same_instant = log.entries.iter().any(|entry| entry.0 == at && entry.1 == call.campaign_id && matches!(entry.2, Told::Running(true)));
-    if running.last() != Some(true) && !same_instant {
+    let same_instant = log.entries.iter().any(|entry| {
+        entry.0 == at && entry.1 == call.campaign_id && matches!(entry.2, Told::Running(true))
+    });
+    if running.clone().next_back() != Some(true) && !same_instant {
         broken("P5", "while the campaign was not running");
     }
     let number = &*call.ring.to;
-    let opted_out = log.entries.iter().filter(before).any(|entry| matches!(&entry.2, Told::OptedOut(phone) if phone.as_str() == number));
+    let opted_out = log
+        .entries
+        .iter()
+        .filter(before)
+        .any(|entry| matches!(&entry.2, Told::OptedOut(phone) if phone.as_str() == number));
     if opted_out {
         broken("P4", "after an opt-out was answered");
     }
@@ -135,22 +180,51 @@ fn judge_user(log: &UserLog, call: &Call<'_>, broken: &mut impl FnMut(&'static s
         Told::Removed(phone) if phone.as_str() == number => Some(false),
         _ => None,
     });
-    let added_now = log.entries.iter().any(|entry| entry.0 == at && entry.1 == call.campaign_id && matches!(entry.2, Told::Added(_)));
-    if present.last() == Some(false) && !added_now {
+    let added_now = log.entries.iter().any(|entry| {
+        entry.0 == at && entry.1 == call.campaign_id && matches!(entry.2, Told::Added(_))
+    });
+    if present.clone().next_back() == Some(false) && !added_now {
         broken("P4", "after the lead's removal was answered");
     }
 }
 
-fn judge_history(log: &UserLog, earlier: &[Call<'_>], call: &Call<'_>, broken: &mut impl FnMut(&'static str, &str)) {
+fn judge_history(
+    log: &UserLog,
+    earlier: &[Call<'_>],
+    call: &Call<'_>,
+    broken: &mut impl FnMut(&'static str, &str),
+) {
     let at = call.ring.received_at;
-    let requeued = log.entries.iter().filter(|entry| entry.0 <= at && entry.1 == call.campaign_id);
-    let requeued = requeued.filter(|entry| matches!(&entry.2, Told::Requeued(phone) if phone.as_str() == &*call.ring.to));
-    let since = requeued.map(|entry| entry.0).max().unwrap_or(Timestamp::MIN);
-    let same = earlier.iter().filter(|other| other.campaign_id == call.campaign_id && other.ring.to == call.ring.to);
-    let history: Vec<_> = same.filter(|other| other.ring.received_at >= since).collect();
+    let requeued = log
+        .entries
+        .iter()
+        .filter(|entry| entry.0 <= at && entry.1 == call.campaign_id);
+    let requeued = requeued.filter(
+        |entry| matches!(&entry.2, Told::Requeued(phone) if phone.as_str() == &*call.ring.to),
+    );
+    let since = requeued
+        .map(|entry| entry.0)
+        .max()
+        .unwrap_or(Timestamp::MIN);
+    let same = earlier
+        .iter()
+        .filter(|other| other.campaign_id == call.campaign_id && other.ring.to == call.ring.to);
+    let history: Vec<_> = same
+        .filter(|other| other.ring.received_at >= since)
+        .collect();
     let drafts = log.settings_at(call.campaign_id, at);
-    let most = |pick: fn(&SettingsDraft) -> Option<i64>| drafts.iter().filter_map(|draft| pick(draft)).max().unwrap_or(1);
-    let least_gap = drafts.iter().filter_map(|draft| draft.min_gap_between_attempts).min().unwrap_or(3);
+    let most = |pick: fn(&SettingsDraft) -> Option<i64>| {
+        drafts
+            .iter()
+            .filter_map(|draft| pick(draft))
+            .max()
+            .unwrap_or(1)
+    };
+    let least_gap = drafts
+        .iter()
+        .filter_map(|draft| draft.min_gap_between_attempts)
+        .min()
+        .unwrap_or(3);
     if i64::try_from(history.len()).unwrap_or(i64::MAX) >= most(|draft| draft.max_call_attempts) {
         broken("P6", "more calls than max_call_attempts");
     }
@@ -158,9 +232,14 @@ fn judge_history(log: &UserLog, earlier: &[Call<'_>], call: &Call<'_>, broken: &
     let day = |at: Timestamp| zone.to_datetime(at).date();
     // A call is counted on the day of its reservation, which is at most a few seconds earlier.
     let margin = SignedDuration::from_secs(5);
-    let today = |other: &&&Call<'_>| day(other.ring.received_at) == day(at) && day(at.saturating_sub(margin).unwrap_or(at)) == day(at)
-        && day(other.ring.received_at.saturating_sub(margin).unwrap_or(at)) == day(at);
-    if i64::try_from(history.iter().filter(today).count()).unwrap_or(i64::MAX) >= most(|draft| draft.max_daily_attempts) {
+    let today = |other: &&&Call<'_>| {
+        day(other.ring.received_at) == day(at)
+            && day(at.saturating_sub(margin).unwrap_or(at)) == day(at)
+            && day(other.ring.received_at.saturating_sub(margin).unwrap_or(at)) == day(at)
+    };
+    if i64::try_from(history.iter().filter(today).count()).unwrap_or(i64::MAX)
+        >= most(|draft| draft.max_daily_attempts)
+    {
         broken("P6", "more calls than max_daily_attempts");
     }
     for other in &history {
@@ -170,7 +249,9 @@ fn judge_history(log: &UserLog, earlier: &[Call<'_>], call: &Call<'_>, broken: &
             broken("P7", "sooner than min_gap_between_attempts");
         }
     }
-    let stop = history.iter().any(|other| other.ring.outcome.as_deref() == Some("ANSWERED"));
+    let stop = history
+        .iter()
+        .any(|other| other.ring.outcome.as_deref() == Some("ANSWERED"));
     if stop {
         broken("P8", "after the lead had answered");
     }
@@ -182,7 +263,9 @@ impl UserLog {
         let mut current = None;
         let mut found = Vec::new();
         for (told_at, id, told) in &self.entries {
-            let Told::Settings(draft) = told else { continue };
+            let Told::Settings(draft) = told else {
+                continue;
+            };
             if *id != campaign_id || *told_at > at {
                 continue;
             }
@@ -198,7 +281,11 @@ impl UserLog {
 }
 
 fn zone_of(draft: &SettingsDraft) -> TimeZone {
-    draft.timezone.as_deref().and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC)
+    draft
+        .timezone
+        .as_deref()
+        .and_then(|name| TimeZone::get(name).ok())
+        .unwrap_or(TimeZone::UTC)
 }
 
 fn is_open(draft: &SettingsDraft, at: Timestamp) -> bool {
@@ -210,25 +297,49 @@ fn is_open(draft: &SettingsDraft, at: Timestamp) -> bool {
         end_time: draft.daily_end_time.clone().unwrap_or_default(),
     };
     let windows = draft.windows.clone().unwrap_or_else(|| vec![pair()]);
-    let (today, yesterday) = (local.date(), local.date().yesterday().unwrap_or(local.date()));
+    let (today, yesterday) = (
+        local.date(),
+        local.date().yesterday().unwrap_or(local.date()),
+    );
     windows.iter().any(|window| {
         let overnight = window.end_time <= window.start_time;
         let late = time >= window.start_time;
         let early = time < window.end_time;
         let on = |date: Date| is_day(draft, date);
-        if overnight { (late && on(today)) || (early && on(yesterday) && is_dated(draft, today)) } else { late && early && on(today) }
+        if overnight {
+            (late && on(today)) || (early && on(yesterday) && is_dated(draft, today))
+        } else {
+            late && early && on(today)
+        }
     })
 }
 
 fn is_day(draft: &SettingsDraft, date: Date) -> bool {
-    const NAMES: [&str; 7] = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"];
+    const NAMES: [&str; 7] = [
+        "MONDAY",
+        "TUESDAY",
+        "WEDNESDAY",
+        "THURSDAY",
+        "FRIDAY",
+        "SATURDAY",
+        "SUNDAY",
+    ];
     let index = usize::try_from(date.weekday().to_monday_zero_offset()).unwrap_or_default();
-    draft.days_of_week.iter().flatten().any(|day| day == NAMES[index]) && is_dated(draft, date)
+    draft
+        .days_of_week
+        .iter()
+        .flatten()
+        .any(|day| day == NAMES[index])
+        && is_dated(draft, date)
 }
 
 fn is_dated(draft: &SettingsDraft, date: Date) -> bool {
     let text = date.to_string();
     draft.start_date.as_ref().is_none_or(|first| *first <= text)
         && draft.end_date.as_ref().is_none_or(|last| text <= *last)
-        && !draft.blackout_dates.iter().flatten().any(|black| *black == text)
+        && !draft
+            .blackout_dates
+            .iter()
+            .flatten()
+            .any(|black| *black == text)
 }

@@ -115,12 +115,17 @@ struct Simulator {
 /// # Errors
 /// A sentence, when the machine (not the product) failed: no temporary directory, no runtime.
 pub fn run(seed: u64, faults: Faults) -> Result<Report, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
     let runtime = runtime.map_err(|error| error.to_string())?;
-    let directory = tempfile::Builder::new().prefix("campanile-simulation").tempdir_in(scratch());
+    let directory = tempfile::Builder::new()
+        .prefix("campanile-simulation")
+        .tempdir_in(scratch());
     let directory = directory.map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        let mut simulator = Simulator::new(seed, faults, directory.path().join("simulated.db")).await?;
+        let mut simulator =
+            Simulator::new(seed, faults, directory.path().join("simulated.db")).await?;
         simulator.run().await;
         Ok(simulator.report(seed).await)
     })
@@ -129,7 +134,11 @@ pub fn run(seed: u64, faults: Faults) -> Result<Report, String> {
 /// Memory-backed when there is such a place: a simulated process dies, the machine does not.
 fn scratch() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
-    if memory.is_dir() { memory } else { std::env::temp_dir() }
+    if memory.is_dir() {
+        memory
+    } else {
+        std::env::temp_dir()
+    }
 }
 
 fn open(path: &std::path::Path) -> Result<Arc<SqliteStore>, String> {
@@ -139,17 +148,35 @@ fn open(path: &std::path::Path) -> Result<Arc<SqliteStore>, String> {
         patience_of: lines::patience_of,
         on_failed_sync: |_| {},
     };
-    SqliteStore::open(path, options).map(Arc::new).map_err(|error| error.to_string())
+    SqliteStore::open(path, options)
+        .map(Arc::new)
+        .map_err(|error| error.to_string())
 }
 
 fn scenario(rng: &mut SmallRng, faults: Faults) -> Scenario {
-    let mut scenario = Scenario { concurrency: 50, calls_per_second: 100.0, ..Scenario::default() };
-    scenario.ring_seconds = SecondsRange { low: 1.0, high: 40.0 };
-    scenario.talk_seconds = SecondsRange { low: 1.0, high: 600.0 };
+    let mut scenario = Scenario {
+        concurrency: 50,
+        calls_per_second: 100.0,
+        ..Scenario::default()
+    };
+    scenario.ring_seconds = SecondsRange {
+        low: 1.0,
+        high: 40.0,
+    };
+    scenario.talk_seconds = SecondsRange {
+        low: 1.0,
+        high: 600.0,
+    };
     if !faults.provider {
         return scenario;
     }
-    let mut rate = |most: f64| if rng.random_bool(0.5) { rng.random_range(0.0..most) } else { 0.0 };
+    let mut rate = |most: f64| {
+        if rng.random_bool(0.5) {
+            rng.random_range(0.0..most)
+        } else {
+            0.0
+        }
+    };
     let wrong = &mut scenario.faults;
     wrong.create_timeout = rate(0.1);
     wrong.create_timeout_after_accept = rate(0.2);
@@ -162,8 +189,14 @@ fn scenario(rng: &mut SmallRng, faults: Faults) -> Scenario {
     wrong.webhook_reorder = rate(0.3);
     wrong.webhook_before_response = rate(0.5);
     wrong.get_500 = rate(0.3);
-    wrong.webhook_delay_seconds = SecondsRange { low: 0.0, high: rate(600.0) };
-    wrong.list_lag_seconds = SecondsRange { low: 0.0, high: rate(20.0) };
+    wrong.webhook_delay_seconds = SecondsRange {
+        low: 0.0,
+        high: rate(600.0),
+    };
+    wrong.list_lag_seconds = SecondsRange {
+        low: 0.0,
+        high: rate(20.0),
+    };
     scenario
 }
 
@@ -172,15 +205,34 @@ impl Simulator {
         let mut rng = SmallRng::seed_from_u64(seed);
         let start = workload::start(&mut rng);
         let clock = Arc::new(VirtualClock::at(start));
-        let options = sandbox::Options { seed, time_scale: 1.0, scenario: scenario(&mut rng, faults) };
+        let options = sandbox::Options {
+            seed,
+            time_scale: 1.0,
+            scenario: scenario(&mut rng, faults),
+        };
         let world = Arc::new(Mutex::new(World::new(options)));
-        let transport = Arc::new(SimulatedTransport::new(Arc::clone(&world), Arc::clone(&clock)));
+        let transport = Arc::new(SimulatedTransport::new(
+            Arc::clone(&world),
+            Arc::clone(&clock),
+        ));
         let entropy = Arc::new(SeededEntropy::new(seed ^ 0x5eed));
         let process = start_process(&path, &clock, &transport, &entropy)?;
-        let tenant = process.store.ensure_tenant("default", start).await.map_err(|error| error.to_string())?;
-        let caller = Caller { tenant_id: tenant.tenant_id, token_id: None, now: start };
+        let tenant = process
+            .store
+            .ensure_tenant("default", start)
+            .await
+            .map_err(|error| error.to_string())?;
+        let caller = Caller {
+            tenant_id: tenant.tenant_id,
+            token_id: None,
+            now: start,
+        };
         let end = later(start, SignedDuration::from_hours(BUSY_HOURS + QUIET_HOURS));
-        let crash_rate = if faults.crashes && rng.random_bool(0.6) { rng.random_range(0.0..0.01) } else { 0.0 };
+        let crash_rate = if faults.crashes && rng.random_bool(0.6) {
+            rng.random_range(0.0..0.01)
+        } else {
+            0.0
+        };
         Ok(Self {
             rng,
             clock,
@@ -210,9 +262,14 @@ impl Simulator {
     fn push(&mut self, at: Timestamp, event: Event) {
         self.sequence += 1;
         // The clock has microseconds; an event must not be before what it waits for.
-        let at = Timestamp::from_microsecond(at.as_microsecond().saturating_add(1)).map_or(at, |next| {
-            if at.subsec_nanosecond() % 1_000 == 0 { at } else { next }
-        });
+        let at =
+            Timestamp::from_microsecond(at.as_microsecond().saturating_add(1)).map_or(at, |next| {
+                if at.subsec_nanosecond() % 1_000 == 0 {
+                    at
+                } else {
+                    next
+                }
+            });
         self.queue.insert((at, self.sequence), (self.life, event));
     }
 
@@ -232,7 +289,10 @@ impl Simulator {
         }
         self.push(now, Event::Tick);
         self.push(now, Event::ScanChecks);
-        self.push(later(now, SignedDuration::from_hours(BUSY_HOURS)), Event::Quiet);
+        self.push(
+            later(now, SignedDuration::from_hours(BUSY_HOURS)),
+            Event::Quiet,
+        );
         let mut events = 0_u64;
         while let Some(((at, _), (life, event))) = self.queue.pop_first() {
             if at > self.end {
@@ -247,8 +307,16 @@ impl Simulator {
             self.after_event().await;
             events += 1;
             if events > MAX_EVENTS {
-                let pending: Vec<_> = self.queue.iter().take(5).map(|((at, _), (_, event))| format!("{at} {}", event.name())).collect();
-                self.broken("V0", format!("more than {MAX_EVENTS} events, something spins: {pending:?}"));
+                let pending: Vec<_> = self
+                    .queue
+                    .iter()
+                    .take(5)
+                    .map(|((at, _), (_, event))| format!("{at} {}", event.name()))
+                    .collect();
+                self.broken(
+                    "V0",
+                    format!("more than {MAX_EVENTS} events, something spins: {pending:?}"),
+                );
                 return;
             }
         }
@@ -283,14 +351,27 @@ impl Simulator {
             provider: "SANDBOX".to_owned(),
             name: "simulated".to_owned(),
             base_url: Some("http://127.0.0.1:9/vapi".to_owned()),
-            sealed_credentials: vault.seal(b"{\"api_key\":\"simulated\"}", &lines::credentials_context(&line_key), [1; 24]),
-            sealed_webhook_secret: vault.seal(b"whsec", &lines::webhook_secret_context(&line_key), [2; 24]),
+            sealed_credentials: vault.seal(
+                b"{\"api_key\":\"simulated\"}",
+                &lines::credentials_context(&line_key),
+                [1; 24],
+            ),
+            sealed_webhook_secret: vault.seal(
+                b"whsec",
+                &lines::webhook_secret_context(&line_key),
+                [2; 24],
+            ),
             line_key,
             max_concurrent_calls: limit,
             max_calls_per_second: rate,
         };
         self.caller.now = now;
-        match self.process.store.create_line(self.caller, line, None).await {
+        match self
+            .process
+            .store
+            .create_line(self.caller, line, None)
+            .await
+        {
             Ok(Written::Fresh(line)) => Ok(line.line_id),
             other => Err(format!("{other:?}")),
         }
@@ -303,29 +384,73 @@ impl Simulator {
             max_concurrent_calls: Some(2),
             enabled: index != 4,
         });
-        let strategy = if self.rng.random_bool(0.5) { PoolStrategy::RoundRobin } else { PoolStrategy::LeastRecentlyUsed };
-        let pool = PoolContent { name: "pool".to_owned(), line_id, strategy, numbers: numbers.collect() };
-        match self.process.store.create_pool(self.caller, pool, None).await {
+        let strategy = if self.rng.random_bool(0.5) {
+            PoolStrategy::RoundRobin
+        } else {
+            PoolStrategy::LeastRecentlyUsed
+        };
+        let pool = PoolContent {
+            name: "pool".to_owned(),
+            line_id,
+            strategy,
+            numbers: numbers.collect(),
+        };
+        match self
+            .process
+            .store
+            .create_pool(self.caller, pool, None)
+            .await
+        {
             Ok(Written::Fresh(pool)) => Ok(pool.pool_id),
             other => Err(format!("{other:?}")),
         }
     }
 
-    async fn make_campaign(&mut self, now: Timestamp, draft: domain::settings::SettingsDraft, phones: Vec<domain::PhoneNumber>) -> Result<(), String> {
+    async fn make_campaign(
+        &mut self,
+        now: Timestamp,
+        draft: domain::settings::SettingsDraft,
+        phones: Vec<domain::PhoneNumber>,
+    ) -> Result<(), String> {
         let settings = workload::parse(&draft).ok_or("the drawn settings are not valid")?;
-        let campaign = NewCampaign { kind: CampaignType::Outbound, draft: draft.clone(), settings: Arc::new(settings), unverified: false, leads_of: None };
-        let made = self.process.store.create_campaign(self.caller, campaign, None).await;
-        let Ok(Written::Fresh(made)) = made else { return Err(format!("{made:?}")) };
+        let campaign = NewCampaign {
+            kind: CampaignType::Outbound,
+            draft: draft.clone(),
+            settings: Arc::new(settings),
+            unverified: false,
+            leads_of: None,
+        };
+        let made = self
+            .process
+            .store
+            .create_campaign(self.caller, campaign, None)
+            .await;
+        let Ok(Written::Fresh(made)) = made else {
+            return Err(format!("{made:?}"));
+        };
         let campaign_id = made.campaign_id;
         for phone in &phones {
-            let lead = NewLead { phone: phone.clone(), fields: store::LeadFields::default() };
-            let added = self.process.store.add_lead(self.caller, campaign_id, lead, OnDuplicate::Update, None).await;
+            let lead = NewLead {
+                phone: phone.clone(),
+                fields: store::LeadFields::default(),
+            };
+            let added = self
+                .process
+                .store
+                .add_lead(self.caller, campaign_id, lead, OnDuplicate::Update, None)
+                .await;
             added.map_err(|error| error.to_string())?;
             self.log.told(now, campaign_id, Told::Added(phone.clone()));
         }
-        self.log.told(now, campaign_id, Told::Settings(Box::new(draft.clone())));
-        self.campaigns.push(Planned { campaign_id, draft, phones });
-        self.order(now, self.campaigns.len() - 1, CampaignCommand::Start).await;
+        self.log
+            .told(now, campaign_id, Told::Settings(Box::new(draft.clone())));
+        self.campaigns.push(Planned {
+            campaign_id,
+            draft,
+            phones,
+        });
+        self.order(now, self.campaigns.len() - 1, CampaignCommand::Start)
+            .await;
         Ok(())
     }
 
@@ -352,7 +477,10 @@ impl Simulator {
             Event::Quiet => {
                 self.quiet = true;
                 let mut world = self.world();
-                let calm = Scenario { faults: sandbox::Faults::default(), ..world.scenario().clone() };
+                let calm = Scenario {
+                    faults: sandbox::Faults::default(),
+                    ..world.scenario().clone()
+                };
                 world.set_scenario(calm);
             }
         }
@@ -367,7 +495,10 @@ impl Simulator {
         let woken = self.process.store.wake_signal();
         if woken.notified().now_or_never().is_some() {
             // A few milliseconds, as between a commit and the loop's next turn.
-            let at = later(now, SignedDuration::from_millis(self.rng.random_range(0..20)));
+            let at = later(
+                now,
+                SignedDuration::from_millis(self.rng.random_range(0..20)),
+            );
             self.schedule_tick(at);
         }
         let due = self.world().next_due_at();
@@ -384,7 +515,10 @@ impl Simulator {
     }
 
     fn push_callbacks(&mut self, at: Timestamp) {
-        let planned = self.queue.range((Timestamp::MIN, 0)..=(at, u64::MAX)).any(|(_, (_, event))| matches!(event, Event::Callbacks));
+        let planned = self
+            .queue
+            .range((Timestamp::MIN, 0)..=(at, u64::MAX))
+            .any(|(_, (_, event))| matches!(event, Event::Callbacks));
         if !planned {
             self.push(at, Event::Callbacks);
         }
@@ -404,27 +538,46 @@ impl Simulator {
         }
         for dispatch in &ticked.dispatches {
             let reserved = (dispatch.campaign_id, dispatch.phone.clone());
-            self.log.attempts.insert(dispatch.attempt_key.clone(), reserved);
+            self.log
+                .attempts
+                .insert(dispatch.attempt_key.clone(), reserved);
         }
         for ready in self.process.core.prepare(ticked.dispatches).await {
             // Sometimes the sender is slow, up to beyond the deadline.
-            let slow = if self.rng.random_bool(0.05) { self.rng.random_range(0..4_000) } else { self.rng.random_range(0..30) };
-            let at = later(ready.dispatch.send_at.max(now), SignedDuration::from_millis(slow));
+            let slow = if self.rng.random_bool(0.05) {
+                self.rng.random_range(0..4_000)
+            } else {
+                self.rng.random_range(0..30)
+            };
+            let at = later(
+                ready.dispatch.send_at.max(now),
+                SignedDuration::from_millis(slow),
+            );
             self.push(at, Event::Send(Box::new(ready)));
         }
     }
 
     async fn send(&mut self, now: Timestamp, ready: &Ready) {
         let (facts, permit) = self.process.core.send(ready).await;
-        let took = if permit.is_some() { self.transport.last_took() } else { std::time::Duration::ZERO };
+        let took = if permit.is_some() {
+            self.transport.last_took()
+        } else {
+            std::time::Duration::ZERO
+        };
         if permit.is_none() {
             self.note("released");
         }
-        if facts.iter().any(|fact| fact.fact == domain::attempt::Fact::AnswerLost) {
+        if facts
+            .iter()
+            .any(|fact| fact.fact == domain::attempt::Fact::AnswerLost)
+        {
             self.note("answer_lost");
         }
         let network = SignedDuration::from_millis(self.rng.random_range(1..200));
-        self.push(later(plus(now, took), network), Event::Record(facts, permit));
+        self.push(
+            later(plus(now, took), network),
+            Event::Record(facts, permit),
+        );
     }
 
     async fn scan_checks(&mut self, now: Timestamp) {
@@ -439,7 +592,10 @@ impl Simulator {
         let next = self.process.store.next_check_at().await.ok().flatten();
         let soon = later(now, SignedDuration::from_secs(1));
         let idle = later(now, SignedDuration::from_secs(30));
-        self.push(next.map_or(idle, |at| at.clamp(soon, idle)), Event::ScanChecks);
+        self.push(
+            next.map_or(idle, |at| at.clamp(soon, idle)),
+            Event::ScanChecks,
+        );
     }
 
     async fn deliver(&mut self, now: Timestamp) {
@@ -454,7 +610,12 @@ impl Simulator {
     }
 
     /// The callback's way through the API, without HTTP.
-    async fn ingest(&mut self, now: Timestamp, url: &str, callback: &sandbox::Callback) -> Option<()> {
+    async fn ingest(
+        &mut self,
+        now: Timestamp,
+        url: &str,
+        callback: &sandbox::Callback,
+    ) -> Option<()> {
         let line_key = url.split("/hooks/sandbox/").nth(1)?.split('/').next()?;
         let line = self.process.store.line_by_key(line_key).await.ok()??;
         let adapter = providers::ProviderKind::Sandbox.adapter();
@@ -463,10 +624,16 @@ impl Simulator {
             let name = http::HeaderName::from_bytes(name.as_bytes()).ok()?;
             headers.insert(name, http::HeaderValue::from_str(value).ok()?);
         }
-        let raw = providers::RawCallback { headers: &headers, body: &callback.body };
+        let raw = providers::RawCallback {
+            headers: &headers,
+            body: &callback.body,
+        };
         let verified = adapter.verify_callback(raw, "whsec").ok()?;
         let events = adapter.read_callback(&verified).ok()?;
-        let facts: Vec<_> = events.into_iter().map(|event| lines::echo_fact(line.line_id, event)).collect();
+        let facts: Vec<_> = events
+            .into_iter()
+            .map(|event| lines::echo_fact(line.line_id, event))
+            .collect();
         self.process.store.apply_facts(now, facts).await.ok()?;
         Some(())
     }
@@ -477,12 +644,20 @@ impl Simulator {
             Action::Order(campaign, command) => self.order(now, campaign, command).await,
             Action::Edit(campaign) => self.edit(now, campaign).await,
             Action::OptOut(campaign, lead) => {
-                let change = LeadChange { do_not_call: Some(true), ..LeadChange::default() };
-                self.change_lead(now, campaign, lead, change, Told::OptedOut).await;
+                let change = LeadChange {
+                    do_not_call: Some(true),
+                    ..LeadChange::default()
+                };
+                self.change_lead(now, campaign, lead, change, Told::OptedOut)
+                    .await;
             }
             Action::Requeue(campaign, lead) => {
-                let change = LeadChange { mark_as_unanswered: Some(true), ..LeadChange::default() };
-                self.change_lead(now, campaign, lead, change, Told::Requeued).await;
+                let change = LeadChange {
+                    mark_as_unanswered: Some(true),
+                    ..LeadChange::default()
+                };
+                self.change_lead(now, campaign, lead, change, Told::Requeued)
+                    .await;
             }
             Action::Remove(campaign, lead) => self.remove_lead(now, campaign, lead).await,
             Action::AddAgain(campaign, lead) => self.add_again(now, campaign, lead).await,
@@ -492,8 +667,17 @@ impl Simulator {
     async fn order(&mut self, now: Timestamp, campaign: usize, command: CampaignCommand) {
         let campaign_id = self.campaigns[campaign].campaign_id;
         self.caller.now = now;
-        let order = CampaignOrder { campaign_id, command };
-        if self.process.store.order_campaign(self.caller, order, None).await.is_ok() {
+        let order = CampaignOrder {
+            campaign_id,
+            command,
+        };
+        if self
+            .process
+            .store
+            .order_campaign(self.caller, order, None)
+            .await
+            .is_ok()
+        {
             self.note(command.as_str());
             let running = matches!(command, CampaignCommand::Start | CampaignCommand::Resume);
             self.log.told(now, campaign_id, Told::Running(running));
@@ -503,8 +687,17 @@ impl Simulator {
     async fn edit(&mut self, now: Timestamp, campaign: usize) {
         let planned = self.campaigns[campaign].clone();
         let draft = workload::edit(&mut self.rng, &planned.draft);
-        let Some(settings) = workload::parse(&draft) else { return };
-        let Ok(current) = self.process.store.get_campaign(self.caller.tenant_id, planned.campaign_id).await else { return };
+        let Some(settings) = workload::parse(&draft) else {
+            return;
+        };
+        let Ok(current) = self
+            .process
+            .store
+            .get_campaign(self.caller.tenant_id, planned.campaign_id)
+            .await
+        else {
+            return;
+        };
         let update = CampaignUpdate {
             campaign_id: planned.campaign_id,
             base_revision: current.revision,
@@ -512,23 +705,51 @@ impl Simulator {
             settings: Arc::new(settings),
             unverified: None,
         };
-        if self.process.store.update_campaign(self.caller, update).await.is_ok() {
+        if self
+            .process
+            .store
+            .update_campaign(self.caller, update)
+            .await
+            .is_ok()
+        {
             self.note("edit");
-            self.log.told(now, planned.campaign_id, Told::Settings(Box::new(draft.clone())));
+            self.log.told(
+                now,
+                planned.campaign_id,
+                Told::Settings(Box::new(draft.clone())),
+            );
             self.campaigns[campaign].draft = draft;
         }
     }
 
-    async fn change_lead(&mut self, now: Timestamp, campaign: usize, lead: usize, change: LeadChange, told: fn(domain::PhoneNumber) -> Told) {
+    async fn change_lead(
+        &mut self,
+        now: Timestamp,
+        campaign: usize,
+        lead: usize,
+        change: LeadChange,
+        told: fn(domain::PhoneNumber) -> Told,
+    ) {
         let planned = &self.campaigns[campaign];
-        let Some(phone) = planned.phones.get(lead).cloned() else { return };
+        let Some(phone) = planned.phones.get(lead).cloned() else {
+            return;
+        };
         let (campaign_id, key) = (planned.campaign_id, LeadKey::Phone(phone.clone()));
-        let before = self.process.store.get_lead(self.caller.tenant_id, campaign_id, key.clone(), now).await;
-        let results = self.process.store.update_leads(self.caller, campaign_id, vec![(key, change)]).await;
+        let before = self
+            .process
+            .store
+            .get_lead(self.caller.tenant_id, campaign_id, key.clone(), now)
+            .await;
+        let results = self
+            .process
+            .store
+            .update_leads(self.caller, campaign_id, vec![(key, change)])
+            .await;
         let changed = results.is_ok_and(|results| results.iter().all(Result::is_ok));
         // A re-queue counts only for a lead that was answered or exhausted.
         let told = told(phone);
-        let requeued = before.is_ok_and(|lead| matches!(lead.status, LeadStatus::Answered | LeadStatus::Exhausted));
+        let requeued = before
+            .is_ok_and(|lead| matches!(lead.status, LeadStatus::Answered | LeadStatus::Exhausted));
         if changed && (requeued || !matches!(told, Told::Requeued(_))) {
             self.note("lead_change");
             self.log.told(now, campaign_id, told);
@@ -537,10 +758,16 @@ impl Simulator {
 
     async fn remove_lead(&mut self, now: Timestamp, campaign: usize, lead: usize) {
         let planned = &self.campaigns[campaign];
-        let Some(phone) = planned.phones.get(lead).cloned() else { return };
+        let Some(phone) = planned.phones.get(lead).cloned() else {
+            return;
+        };
         let campaign_id = planned.campaign_id;
         let keys = vec![LeadKey::Phone(phone.clone())];
-        let removed = self.process.store.remove_leads(self.caller, campaign_id, keys).await;
+        let removed = self
+            .process
+            .store
+            .remove_leads(self.caller, campaign_id, keys)
+            .await;
         if removed.is_ok_and(|results| results.iter().all(Result::is_ok)) {
             self.note("removed");
             self.log.told(now, campaign_id, Told::Removed(phone));
@@ -549,10 +776,19 @@ impl Simulator {
 
     async fn add_again(&mut self, now: Timestamp, campaign: usize, lead: usize) {
         let planned = &self.campaigns[campaign];
-        let Some(phone) = planned.phones.get(lead).cloned() else { return };
+        let Some(phone) = planned.phones.get(lead).cloned() else {
+            return;
+        };
         let campaign_id = planned.campaign_id;
-        let lead = NewLead { phone: phone.clone(), fields: store::LeadFields::default() };
-        let added = self.process.store.add_lead(self.caller, campaign_id, lead, OnDuplicate::Update, None).await;
+        let lead = NewLead {
+            phone: phone.clone(),
+            fields: store::LeadFields::default(),
+        };
+        let added = self
+            .process
+            .store
+            .add_lead(self.caller, campaign_id, lead, OnDuplicate::Update, None)
+            .await;
         if added.is_ok() {
             self.log.told(now, campaign_id, Told::Added(phone));
         }
@@ -564,8 +800,16 @@ impl Simulator {
         self.life += 1;
         self.next_tick = None;
         let path = self.path.clone();
-        self.queue.retain(|_, (_, event)| matches!(event, Event::Act(_) | Event::Callbacks | Event::Quiet));
-        let started = restart(&mut self.process, &path, &self.clock, &self.transport, &self.entropy);
+        self.queue.retain(|_, (_, event)| {
+            matches!(event, Event::Act(_) | Event::Callbacks | Event::Quiet)
+        });
+        let started = restart(
+            &mut self.process,
+            &path,
+            &self.clock,
+            &self.transport,
+            &self.entropy,
+        );
         if let Err(error) = started {
             return self.broken("RESTART", error);
         }
@@ -587,25 +831,54 @@ impl Simulator {
         violations.extend(judge::judge(&self.log, &rings));
         let mut hasher = DefaultHasher::new();
         for ring in &rings {
-            (ring.received_at, ring.ended_at, &ring.to, &ring.attempt_key, &ring.outcome).hash(&mut hasher);
+            (
+                ring.received_at,
+                ring.ended_at,
+                &ring.to,
+                &ring.attempt_key,
+                &ring.outcome,
+            )
+                .hash(&mut hasher);
         }
-        self.reached.iter().for_each(|entry| entry.hash(&mut hasher));
-        Report { seed, violations, rings: rings.len(), reached: std::mem::take(&mut self.reached), trace: hasher.finish() }
+        self.reached
+            .iter()
+            .for_each(|entry| entry.hash(&mut hasher));
+        Report {
+            seed,
+            violations,
+            rings: rings.len(),
+            reached: std::mem::take(&mut self.reached),
+            trace: hasher.finish(),
+        }
     }
 
     /// After the quiet days nothing may hang: no attempt unresolved, no due lead forgotten.
     async fn check_liveness(&mut self) {
         let now = self.clock.now();
         let tenant_id: TenantId = self.caller.tenant_id;
-        let ids: Vec<CampaignId> = self.campaigns.iter().map(|planned| planned.campaign_id).collect();
+        let ids: Vec<CampaignId> = self
+            .campaigns
+            .iter()
+            .map(|planned| planned.campaign_id)
+            .collect();
         for campaign_id in ids {
-            let page = PageRequest { limit: 200, before: None };
-            let leads = self.process.store.list_leads(tenant_id, campaign_id, LeadFilter::default(), page, now).await;
-            let Ok(leads) = leads else { return self.broken("STORE", "leads cannot be listed".to_owned()) };
+            let page = PageRequest {
+                limit: 200,
+                before: None,
+            };
+            let leads = self
+                .process
+                .store
+                .list_leads(tenant_id, campaign_id, LeadFilter::default(), page, now)
+                .await;
+            let Ok(leads) = leads else {
+                return self.broken("STORE", "leads cannot be listed".to_owned());
+            };
             for lead in leads.items {
                 let long_ago = later(now, SignedDuration::from_hours(-6));
                 let started = lead.last_attempt_at.unwrap_or(now);
-                let hangs = matches!(lead.status, LeadStatus::InCall | LeadStatus::Unresolved) && started < long_ago;
+                let hangs = matches!(lead.status, LeadStatus::InCall | LeadStatus::Unresolved)
+                    && started < long_ago;
                 if hangs {
                     self.broken("V1", format!("a lead is {} since {started}", lead.status));
                 }
@@ -617,7 +890,12 @@ impl Simulator {
     }
 }
 
-fn start_process(path: &std::path::Path, clock: &Arc<VirtualClock>, transport: &Arc<SimulatedTransport>, entropy: &Arc<SeededEntropy>) -> Result<Process, String> {
+fn start_process(
+    path: &std::path::Path,
+    clock: &Arc<VirtualClock>,
+    transport: &Arc<SimulatedTransport>,
+    entropy: &Arc<SeededEntropy>,
+) -> Result<Process, String> {
     let store = open(path)?;
     let clock: Arc<dyn Clock> = Arc::<VirtualClock>::clone(clock);
     let parts = Parts {
@@ -626,14 +904,27 @@ fn start_process(path: &std::path::Path, clock: &Arc<VirtualClock>, transport: &
         transport: Arc::<SimulatedTransport>::clone(transport),
         clock,
         entropy: Arc::<SeededEntropy>::clone(entropy),
-        options: Options { public_url: Some("http://127.0.0.1:9".to_owned()), sandbox_base_url: None, time_scale: 1.0 },
+        options: Options {
+            public_url: Some("http://127.0.0.1:9".to_owned()),
+            sandbox_base_url: None,
+            time_scale: 1.0,
+        },
     };
-    Ok(Process { store, core: Core::new(parts) })
+    Ok(Process {
+        store,
+        core: Core::new(parts),
+    })
 }
 
 /// Replaces a dead process. The old store must be closed before the new one can take its lock, so
 /// the field holds a store on a scratch file for that instant.
-fn restart(process: &mut Process, path: &std::path::Path, clock: &Arc<VirtualClock>, transport: &Arc<SimulatedTransport>, entropy: &Arc<SeededEntropy>) -> Result<(), String> {
+fn restart(
+    process: &mut Process,
+    path: &std::path::Path,
+    clock: &Arc<VirtualClock>,
+    transport: &Arc<SimulatedTransport>,
+    entropy: &Arc<SeededEntropy>,
+) -> Result<(), String> {
     let stand_in = start_process(&path.with_extension("standin"), clock, transport, entropy)?;
     drop(std::mem::replace(process, stand_in));
     *process = start_process(path, clock, transport, entropy)?;

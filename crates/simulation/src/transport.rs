@@ -23,21 +23,39 @@ pub(crate) struct SimulatedTransport {
 
 impl SimulatedTransport {
     pub(crate) fn new(world: Arc<Mutex<World>>, clock: Arc<VirtualClock>) -> Self {
-        Self { world, clock, last_took: Mutex::new(Duration::ZERO) }
+        Self {
+            world,
+            clock,
+            last_took: Mutex::new(Duration::ZERO),
+        }
     }
 
     /// How long the last exchange would have taken.
     pub(crate) fn last_took(&self) -> Duration {
-        *self.last_took.lock().unwrap_or_else(PoisonError::into_inner)
+        *self
+            .last_took
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn carry(&self, request: ProviderRequest, timeout: Duration) -> Result<ProviderAnswer, TransportError> {
+    fn carry(
+        &self,
+        request: ProviderRequest,
+        timeout: Duration,
+    ) -> Result<ProviderAnswer, TransportError> {
         let mut seen = Request::new(request.method, &request.url);
         seen.headers.extend(request.headers);
         seen.body = request.body;
         let now = self.clock.now();
-        let reply = self.world.lock().unwrap_or_else(PoisonError::into_inner).handle(now, &seen);
-        *self.last_took.lock().unwrap_or_else(PoisonError::into_inner) = reply.after.min(timeout);
+        let reply = self
+            .world
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .handle(now, &seen);
+        *self
+            .last_took
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = reply.after.min(timeout);
         match reply.outcome {
             Outcome::Answer(answer) if reply.after < timeout => {
                 let mut headers = HeaderMap::new();
@@ -46,25 +64,42 @@ impl SimulatedTransport {
                         headers.insert(HeaderName::from_static(name), value);
                     }
                 }
-                Ok(ProviderAnswer { status: answer.status, headers, body: answer.body })
+                Ok(ProviderAnswer {
+                    status: answer.status,
+                    headers,
+                    body: answer.body,
+                })
             }
-            Outcome::Answer(_) | Outcome::Withheld => {
-                Err(TransportError { never_sent: false, message: "no answer in time".to_owned() })
-            }
+            Outcome::Answer(_) | Outcome::Withheld => Err(TransportError {
+                never_sent: false,
+                message: "no answer in time".to_owned(),
+            }),
         }
     }
 }
 
 #[async_trait]
 impl Transport for SimulatedTransport {
-    async fn place(&self, request: ProviderRequest, timeout: Duration, guard: SendGuard) -> Result<ProviderAnswer, TransportError> {
+    async fn place(
+        &self,
+        request: ProviderRequest,
+        timeout: Duration,
+        guard: SendGuard,
+    ) -> Result<ProviderAnswer, TransportError> {
         if !guard() {
-            return Err(TransportError { never_sent: true, message: "withdrawn before it was sent".to_owned() });
+            return Err(TransportError {
+                never_sent: true,
+                message: "withdrawn before it was sent".to_owned(),
+            });
         }
         self.carry(request, timeout)
     }
 
-    async fn exchange(&self, request: ProviderRequest, timeout: Duration) -> Result<ProviderAnswer, TransportError> {
+    async fn exchange(
+        &self,
+        request: ProviderRequest,
+        timeout: Duration,
+    ) -> Result<ProviderAnswer, TransportError> {
         self.carry(request, timeout)
     }
 }

@@ -26,9 +26,24 @@ pub(crate) enum Action {
 
 /// Zones with clock changes around the simulated weeks, and without.
 const ZONES: [&str; 8] = [
-    "America/New_York", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "Africa/Cairo", "UTC", "America/Los_Angeles", "Pacific/Chatham",
+    "America/New_York",
+    "Europe/Berlin",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+    "Africa/Cairo",
+    "UTC",
+    "America/Los_Angeles",
+    "Pacific/Chatham",
 ];
-const DAYS: [&str; 7] = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"];
+const DAYS: [&str; 7] = [
+    "MONDAY",
+    "TUESDAY",
+    "WEDNESDAY",
+    "THURSDAY",
+    "FRIDAY",
+    "SATURDAY",
+    "SUNDAY",
+];
 
 /// The instant a seed begins: near a clock change of some zone, or anywhere.
 pub(crate) fn start(rng: &mut SmallRng) -> Timestamp {
@@ -39,12 +54,22 @@ pub(crate) fn start(rng: &mut SmallRng) -> Timestamp {
         1_793_491_200, // 2026-11-01, North America
         1_775_260_800, // 2026-04-04, Lord Howe and Chatham fall back
     ];
-    let base = if rng.random_bool(0.7) { NEAR[rng.random_range(0..NEAR.len())] } else { rng.random_range(1_770_000_000..1_800_000_000) };
+    let base = if rng.random_bool(0.7) {
+        NEAR[rng.random_range(0..NEAR.len())]
+    } else {
+        rng.random_range(1_770_000_000..1_800_000_000)
+    };
     Timestamp::from_second(base - rng.random_range(0..86_400)).unwrap_or_default()
 }
 
 /// Settings of a campaign, always valid.
-pub(crate) fn draft(rng: &mut SmallRng, number: usize, start: Timestamp, line: LineId, pool: Option<PoolId>) -> SettingsDraft {
+pub(crate) fn draft(
+    rng: &mut SmallRng,
+    number: usize,
+    start: Timestamp,
+    line: LineId,
+    pool: Option<PoolId>,
+) -> SettingsDraft {
     let first = jiff::tz::TimeZone::UTC.to_datetime(start).date();
     let opens = rng.random_range(0..20_u32);
     let closes = rng.random_range(opens + 1..=24);
@@ -59,7 +84,11 @@ pub(crate) fn draft(rng: &mut SmallRng, number: usize, start: Timestamp, line: L
         timezone: Some(ZONES[rng.random_range(0..ZONES.len())].to_owned()),
         days_of_week: Some(days(rng)),
         daily_start_time: Some(format!("{opens:02}:00")),
-        daily_end_time: Some(if closes == 24 { "24:00".to_owned() } else { format!("{closes:02}:30") }),
+        daily_end_time: Some(if closes == 24 {
+            "24:00".to_owned()
+        } else {
+            format!("{closes:02}:30")
+        }),
         max_call_attempts: Some(rng.random_range(1..=3)),
         max_daily_attempts: Some(rng.random_range(1..=2)),
         min_gap_between_attempts: Some(rng.random_range(3..=120)),
@@ -68,7 +97,11 @@ pub(crate) fn draft(rng: &mut SmallRng, number: usize, start: Timestamp, line: L
         ..SettingsDraft::default()
     };
     if rng.random_bool(0.3) {
-        draft.windows = Some(vec![WindowDraft { days_of_week: None, start_time: "22:00".to_owned(), end_time: "02:00".to_owned() }]);
+        draft.windows = Some(vec![WindowDraft {
+            days_of_week: None,
+            start_time: "22:00".to_owned(),
+            end_time: "02:00".to_owned(),
+        }]);
     }
     if rng.random_bool(0.4) {
         draft.max_concurrent_calls = Some(rng.random_range(1..=3));
@@ -83,7 +116,11 @@ pub(crate) fn draft(rng: &mut SmallRng, number: usize, start: Timestamp, line: L
 }
 
 fn days(rng: &mut SmallRng) -> Vec<String> {
-    let mut days: Vec<String> = DAYS.iter().filter(|_| rng.random_bool(0.8)).map(ToString::to_string).collect();
+    let mut days: Vec<String> = DAYS
+        .iter()
+        .filter(|_| rng.random_bool(0.8))
+        .map(ToString::to_string)
+        .collect();
     if days.is_empty() {
         days.push("MONDAY".to_owned());
     }
@@ -126,7 +163,13 @@ pub(crate) fn phones(rng: &mut SmallRng, campaign: usize, leads: usize) -> Vec<P
 }
 
 /// Actions over the first part of the run, at random instants.
-pub(crate) fn actions(rng: &mut SmallRng, campaigns: usize, leads: usize, start: Timestamp, hours: i64) -> Vec<(Timestamp, Action)> {
+pub(crate) fn actions(
+    rng: &mut SmallRng,
+    campaigns: usize,
+    leads: usize,
+    start: Timestamp,
+    hours: i64,
+) -> Vec<(Timestamp, Action)> {
     let count = rng.random_range(0..=campaigns * 6);
     let mut actions: Vec<_> = (0..count)
         .map(|_| {

@@ -27,7 +27,9 @@ pub(crate) struct Cells<'a, 'stmt>(pub(crate) &'a Row<'stmt>);
 impl Cells<'_, '_> {
     /// The column, as SQLite has it.
     pub(crate) fn get<T: rusqlite::types::FromSql>(&self, column: &str) -> StoreResult<T> {
-        self.0.get(column).map_err(|error| corrupt(format!("column {column}: {error}")))
+        self.0
+            .get(column)
+            .map_err(|error| corrupt(format!("column {column}: {error}")))
     }
 
     pub(crate) fn instant(&self, column: &str) -> StoreResult<Timestamp> {
@@ -52,14 +54,24 @@ impl Cells<'_, '_> {
     }
 
     /// A closed set, by its spelling.
-    pub(crate) fn choice<T>(&self, column: &str, parse: impl Fn(&str) -> Option<T>) -> StoreResult<T> {
+    pub(crate) fn choice<T>(
+        &self,
+        column: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> StoreResult<T> {
         let text: String = self.get(column)?;
         parse(&text).ok_or_else(|| corrupt(format!("column {column}: unknown value")))
     }
 
-    pub(crate) fn maybe_choice<T>(&self, column: &str, parse: impl Fn(&str) -> Option<T>) -> StoreResult<Option<T>> {
+    pub(crate) fn maybe_choice<T>(
+        &self,
+        column: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> StoreResult<Option<T>> {
         let text: Option<String> = self.get(column)?;
-        let known = |text: String| parse(&text).ok_or_else(|| corrupt(format!("column {column}: unknown value")));
+        let known = |text: String| {
+            parse(&text).ok_or_else(|| corrupt(format!("column {column}: unknown value")))
+        };
         text.map(known).transpose()
     }
 

@@ -11,6 +11,7 @@ use crate::error::translate;
 use crate::writer::Work;
 
 /// What an event is about.
+#[expect(clippy::struct_field_names, reason = "the glossary's names of ids")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject {
     pub(crate) tenant_id: TenantId,
@@ -21,21 +22,42 @@ pub(crate) struct Subject {
 
 impl Subject {
     pub(crate) const fn tenant(tenant_id: TenantId) -> Self {
-        Self { tenant_id, campaign_id: None, lead_id: None, attempt_id: None }
+        Self {
+            tenant_id,
+            campaign_id: None,
+            lead_id: None,
+            attempt_id: None,
+        }
     }
 
     pub(crate) const fn campaign(tenant_id: TenantId, campaign_id: CampaignId) -> Self {
-        Self { campaign_id: Some(campaign_id), ..Self::tenant(tenant_id) }
+        Self {
+            campaign_id: Some(campaign_id),
+            ..Self::tenant(tenant_id)
+        }
     }
 
-    pub(crate) const fn lead(tenant_id: TenantId, campaign_id: CampaignId, lead_id: LeadId) -> Self {
-        Self { lead_id: Some(lead_id), ..Self::campaign(tenant_id, campaign_id) }
+    pub(crate) const fn lead(
+        tenant_id: TenantId,
+        campaign_id: CampaignId,
+        lead_id: LeadId,
+    ) -> Self {
+        Self {
+            lead_id: Some(lead_id),
+            ..Self::campaign(tenant_id, campaign_id)
+        }
     }
 }
 
 /// Appends an event. `kind` is a type of the contract (`call.placed`), `data` the facts that the
 /// rows do not keep (what changed, from where).
-pub(crate) fn append(work: &mut Work<'_>, now: Timestamp, kind: &'static str, subject: Subject, data: &Value) -> StoreResult<()> {
+pub(crate) fn append(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    kind: &'static str,
+    subject: Subject,
+    data: &Value,
+) -> StoreResult<()> {
     let sequence = work.next_sequence(subject.tenant_id)?;
     let sql = "INSERT INTO events (tenant_id, sequence, type, campaign_id, lead_id, attempt_id, data, created_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";

@@ -12,7 +12,9 @@ const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_core.sql")];
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     /// The file was written by a newer program.
-    #[error("the database is at schema version {found}, this program knows {SCHEMA_VERSION}: start the newer version of campanile that wrote it, or restore a backup made before it")]
+    #[error(
+        "the database is at schema version {found}, this program knows {SCHEMA_VERSION}: start the newer version of campanile that wrote it, or restore a backup made before it"
+    )]
     Newer {
         /// Version of the file.
         found: u32,
@@ -31,17 +33,24 @@ pub enum MigrateError {
 /// version it came.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<u32, MigrateError> {
     let failed = |to| move |error| MigrateError::Failed { to, error };
-    let version = |connection: &Connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0));
+    let version =
+        |connection: &Connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0));
     let found: u32 = version(connection).map_err(failed(SCHEMA_VERSION))?;
     if found > SCHEMA_VERSION {
         return Err(MigrateError::Newer { found });
     }
-    for (to, sql) in (1..).zip(MIGRATIONS).skip(usize::try_from(found).unwrap_or(usize::MAX)) {
-        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed(to))?;
+    for (to, sql) in (1..)
+        .zip(MIGRATIONS)
+        .skip(usize::try_from(found).unwrap_or(usize::MAX))
+    {
+        let tx = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(failed(to))?;
         // Another process may have been faster while this one waited for the lock.
         if version(&tx).map_err(failed(to))? < to {
             tx.execute_batch(sql).map_err(failed(to))?;
-            tx.pragma_update(None, "user_version", to).map_err(failed(to))?;
+            tx.pragma_update(None, "user_version", to)
+                .map_err(failed(to))?;
         }
         tx.commit().map_err(failed(to))?;
     }

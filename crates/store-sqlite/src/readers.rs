@@ -24,7 +24,9 @@ impl Readers {
         let receiver = Arc::new(Mutex::new(receiver));
         for connection in connections {
             let receiver = Arc::clone(&receiver);
-            std::thread::Builder::new().name("sqlite-reader".to_owned()).spawn(move || run_loop(&connection, &receiver))?;
+            std::thread::Builder::new()
+                .name("sqlite-reader".to_owned())
+                .spawn(move || run_loop(&connection, &receiver))?;
         }
         Ok(Self::Threads(Mutex::new(sender)))
     }
@@ -37,14 +39,20 @@ impl Readers {
     {
         let stopped = || StoreError::Unavailable("the database has stopped".to_owned());
         match self {
-            Self::Inline(connection) => body(&connection.lock().unwrap_or_else(PoisonError::into_inner)),
+            Self::Inline(connection) => {
+                body(&connection.lock().unwrap_or_else(PoisonError::into_inner))
+            }
             Self::Threads(sender) => {
                 let (reply, answer) = oneshot::channel();
                 let job: Job = Box::new(move |connection| {
                     // Nobody listens if the caller was cancelled.
                     let _ = reply.send(in_snapshot(connection, body));
                 });
-                sender.lock().unwrap_or_else(PoisonError::into_inner).send(job).map_err(|_| stopped())?;
+                sender
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .send(job)
+                    .map_err(|_| stopped())?;
                 answer.await.unwrap_or_else(|_| Err(stopped()))
             }
         }
@@ -52,8 +60,13 @@ impl Readers {
 }
 
 /// Several statements of one read see the same state.
-fn in_snapshot<T>(connection: &Connection, body: impl FnOnce(&Connection) -> StoreResult<T>) -> StoreResult<T> {
-    let snapshot = connection.unchecked_transaction().map_err(crate::error::translate)?;
+fn in_snapshot<T>(
+    connection: &Connection,
+    body: impl FnOnce(&Connection) -> StoreResult<T>,
+) -> StoreResult<T> {
+    let snapshot = connection
+        .unchecked_transaction()
+        .map_err(crate::error::translate)?;
     let result = body(&snapshot);
     // Read-only: ending it either way loses nothing.
     let _ = snapshot.rollback();
@@ -62,7 +75,10 @@ fn in_snapshot<T>(connection: &Connection, body: impl FnOnce(&Connection) -> Sto
 
 fn run_loop(connection: &Connection, receiver: &Mutex<Receiver<Job>>) {
     loop {
-        let job = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let job = receiver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv();
         match job {
             Ok(job) => job(connection),
             Err(_) => return,

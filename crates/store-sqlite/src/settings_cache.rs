@@ -24,7 +24,13 @@ pub(crate) struct SettingsCache {
 
 impl SettingsCache {
     /// The settings of a campaign at a revision; `text` is the stored draft.
-    pub(crate) fn get(&mut self, campaign_id: CampaignId, revision: i64, kind: CampaignType, text: &str) -> StoreResult<Arc<CampaignSettings>> {
+    pub(crate) fn get(
+        &mut self,
+        campaign_id: CampaignId,
+        revision: i64,
+        kind: CampaignType,
+        text: &str,
+    ) -> StoreResult<Arc<CampaignSettings>> {
         if let Some((cached, settings)) = self.parsed.get(&campaign_id)
             && *cached == revision
         {
@@ -34,7 +40,8 @@ impl SettingsCache {
         if self.parsed.len() >= MAX_ENTRIES {
             self.parsed.clear();
         }
-        self.parsed.insert(campaign_id, (revision, Arc::clone(&settings)));
+        self.parsed
+            .insert(campaign_id, (revision, Arc::clone(&settings)));
         self.fresh.push(campaign_id);
         Ok(settings)
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::campaign::CampaignCommand;
-use domain::{AttemptId, CampaignId, IdSource, ImportId, LeadId, LineId, PoolId, TenantId, TokenId};
+use domain::{
+    AttemptId, CampaignId, IdSource, ImportId, LeadId, LineId, PoolId, TenantId, TokenId,
+};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use store::{
@@ -57,7 +59,9 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process owns it.
-    #[error("the database {path} is in use by {holder}: stop that process first, or use another file")]
+    #[error(
+        "the database {path} is in use by {holder}: stop that process first, or use another file"
+    )]
     Held {
         /// The file.
         path: String,
@@ -68,7 +72,9 @@ pub enum OpenError {
     #[error(transparent)]
     Migrate(#[from] MigrateError),
     /// The file cannot be opened or is not a database.
-    #[error("cannot open the database {path}: {cause}; check the path, its permissions and that it is a SQLite file")]
+    #[error(
+        "cannot open the database {path}: {cause}; check the path, its permissions and that it is a SQLite file"
+    )]
     Unusable {
         /// The file.
         path: String,
@@ -100,28 +106,56 @@ impl SqliteStore {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
-        let unusable = |cause: String| OpenError::Unusable { path: path.display().to_string(), cause };
+        let unusable = |cause: String| OpenError::Unusable {
+            path: path.display().to_string(),
+            cause,
+        };
         let lock = match options.access {
             Access::Beside => None,
             Access::Owner | Access::Simulated => Some(take_lock(path)?),
         };
         let mut connection = connect(path, true).map_err(|error| unusable(error.to_string()))?;
         migrate::migrate(&mut connection)?;
-        let greatest = ops::meta::greatest_id(&connection).map_err(|error| unusable(error.to_string()))?;
+        let greatest =
+            ops::meta::greatest_id(&connection).map_err(|error| unusable(error.to_string()))?;
         let board = Arc::new(SendBoard::default());
         let wake = Arc::new(Notify::new());
-        let core = Core::new(connection, IdSource::resume_after(greatest), Arc::clone(&board), Arc::clone(&wake), options.on_failed_sync);
+        let core = Core::new(
+            connection,
+            IdSource::resume_after(greatest),
+            Arc::clone(&board),
+            Arc::clone(&wake),
+            options.on_failed_sync,
+        );
         let reader = || connect(path, false).map_err(|error| unusable(error.to_string()));
         let (writer, readers) = if options.access == Access::Simulated {
-            (Writer::Inline(Box::new(core.into())), Readers::Inline(Box::new(reader()?.into())))
+            (
+                Writer::Inline(Box::new(core.into())),
+                Readers::Inline(Box::new(reader()?.into())),
+            )
         } else {
-            let connections = (0..options.readers.clamp(1, 16)).map(|_| reader()).collect::<Result<_, _>>()?;
-            let started = Writer::start(core).and_then(|writer| Ok((writer, Readers::start(connections)?)));
+            let connections = (0..options.readers.clamp(1, 16))
+                .map(|_| reader())
+                .collect::<Result<_, _>>()?;
+            let started =
+                Writer::start(core).and_then(|writer| Ok((writer, Readers::start(connections)?)));
             started.map_err(|error| unusable(error.to_string()))?
         };
         // In a simulation nothing else runs while an operation waits: waiting would be for ever.
-        let settle_patience = if options.access == Access::Simulated { Duration::ZERO } else { SETTLE_PATIENCE };
-        Ok(Self { writer, readers, board, wake, patience_of: options.patience_of, settle_patience, _lock: lock })
+        let settle_patience = if options.access == Access::Simulated {
+            Duration::ZERO
+        } else {
+            SETTLE_PATIENCE
+        };
+        Ok(Self {
+            writer,
+            readers,
+            board,
+            wake,
+            patience_of: options.patience_of,
+            settle_patience,
+            _lock: lock,
+        })
     }
 
     async fn settle(&self, scopes: &[Scope]) {
@@ -134,14 +168,25 @@ impl SqliteStore {
 fn take_lock(path: &Path) -> Result<FileLock, OpenError> {
     let shown = path.display().to_string();
     lock::acquire(path).map_err(|error| match error {
-        LockError::Held(holder) if holder.is_empty() => OpenError::Held { path: shown, holder: "another process".to_owned() },
-        LockError::Held(holder) => OpenError::Held { path: shown, holder },
-        LockError::Io(error) => OpenError::Unusable { path: shown, cause: format!("the lock file beside it cannot be used: {error}") },
+        LockError::Held(holder) if holder.is_empty() => OpenError::Held {
+            path: shown,
+            holder: "another process".to_owned(),
+        },
+        LockError::Held(holder) => OpenError::Held {
+            path: shown,
+            holder,
+        },
+        LockError::Io(error) => OpenError::Unusable {
+            path: shown,
+            cause: format!("the lock file beside it cannot be used: {error}"),
+        },
     })
 }
 
 fn connect(path: &Path, writes: bool) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(PathBuf::from(path), flags)?;
     // Only a command beside the server ever makes the writer wait.
     connection.busy_timeout(Duration::from_secs(5))?;
@@ -159,11 +204,15 @@ fn connect(path: &Path, writes: bool) -> rusqlite::Result<Connection> {
 impl Store for SqliteStore {
     async fn ensure_tenant(&self, name: &str, now: Timestamp) -> StoreResult<TenantRecord> {
         let name = name.to_owned();
-        self.writer.write(move |work| ops::tenants::ensure(work, &name, now)).await
+        self.writer
+            .write(move |work| ops::tenants::ensure(work, &name, now))
+            .await
     }
 
     async fn list_tenants(&self, page: PageRequest) -> StoreResult<Page<TenantRecord>> {
-        self.readers.read(move |db| ops::tenants::list(db, page)).await
+        self.readers
+            .read(move |db| ops::tenants::list(db, page))
+            .await
     }
 
     async fn has_tokens(&self) -> StoreResult<bool> {
@@ -172,139 +221,327 @@ impl Store for SqliteStore {
 
     async fn find_token(&self, hash: &[u8; 32]) -> StoreResult<Option<TokenRecord>> {
         let hash = *hash;
-        self.readers.read(move |db| ops::tokens::find(db, &hash)).await
+        self.readers
+            .read(move |db| ops::tokens::find(db, &hash))
+            .await
     }
 
-    async fn create_token(&self, caller: Caller, token: NewToken, idempotency: Option<Idempotent<TokenRecord>>) -> StoreResult<Written<TokenRecord>> {
-        self.writer.write(move |work| ops::idempotency::once(work, caller, idempotency, |work| ops::tokens::create(work, caller, &token))).await
+    async fn create_token(
+        &self,
+        caller: Caller,
+        token: NewToken,
+        idempotency: Option<Idempotent<TokenRecord>>,
+    ) -> StoreResult<Written<TokenRecord>> {
+        self.writer
+            .write(move |work| {
+                ops::idempotency::once(work, caller, idempotency, |work| {
+                    ops::tokens::create(work, caller, &token)
+                })
+            })
+            .await
     }
 
     async fn get_token(&self, tenant_id: TenantId, token_id: TokenId) -> StoreResult<TokenRecord> {
-        self.readers.read(move |db| ops::tokens::get(db, tenant_id, token_id)).await
+        self.readers
+            .read(move |db| ops::tokens::get(db, tenant_id, token_id))
+            .await
     }
 
-    async fn list_tokens(&self, tenant_id: TenantId, page: PageRequest) -> StoreResult<Page<TokenRecord>> {
-        self.readers.read(move |db| ops::tokens::list(db, tenant_id, page)).await
+    async fn list_tokens(
+        &self,
+        tenant_id: TenantId,
+        page: PageRequest,
+    ) -> StoreResult<Page<TokenRecord>> {
+        self.readers
+            .read(move |db| ops::tokens::list(db, tenant_id, page))
+            .await
     }
 
-    async fn set_token_enabled(&self, caller: Caller, token_id: TokenId, enabled: bool) -> StoreResult<TokenRecord> {
-        self.writer.write(move |work| ops::tokens::set_enabled(work, caller, token_id, enabled)).await
+    async fn set_token_enabled(
+        &self,
+        caller: Caller,
+        token_id: TokenId,
+        enabled: bool,
+    ) -> StoreResult<TokenRecord> {
+        self.writer
+            .write(move |work| ops::tokens::set_enabled(work, caller, token_id, enabled))
+            .await
     }
 
     async fn delete_token(&self, caller: Caller, token_id: TokenId) -> StoreResult<()> {
-        self.writer.write(move |work| ops::tokens::delete(work, caller, token_id)).await
+        self.writer
+            .write(move |work| ops::tokens::delete(work, caller, token_id))
+            .await
     }
 
-    async fn find_answer(&self, tenant_id: TenantId, key: &IdempotencyKey, now: Timestamp) -> StoreResult<Option<StoredAnswer>> {
+    async fn find_answer(
+        &self,
+        tenant_id: TenantId,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> StoreResult<Option<StoredAnswer>> {
         let key = key.clone();
-        self.readers.read(move |db| ops::idempotency::find(db, tenant_id, &key, now)).await
+        self.readers
+            .read(move |db| ops::idempotency::find(db, tenant_id, &key, now))
+            .await
     }
 
-    async fn create_line(&self, caller: Caller, line: NewLine, idempotency: Option<Idempotent<LineRecord>>) -> StoreResult<Written<LineRecord>> {
-        self.writer.write(move |work| ops::idempotency::once(work, caller, idempotency, |work| ops::lines::create(work, caller, &line))).await
+    async fn create_line(
+        &self,
+        caller: Caller,
+        line: NewLine,
+        idempotency: Option<Idempotent<LineRecord>>,
+    ) -> StoreResult<Written<LineRecord>> {
+        self.writer
+            .write(move |work| {
+                ops::idempotency::once(work, caller, idempotency, |work| {
+                    ops::lines::create(work, caller, &line)
+                })
+            })
+            .await
     }
 
     async fn get_line(&self, tenant_id: TenantId, line_id: LineId) -> StoreResult<LineRecord> {
-        self.readers.read(move |db| ops::lines::get(db, tenant_id, line_id)).await
+        self.readers
+            .read(move |db| ops::lines::get(db, tenant_id, line_id))
+            .await
     }
 
     async fn line_for_dialing(&self, line_id: LineId) -> StoreResult<LineRecord> {
-        self.readers.read(move |db| ops::lines::for_dialing(db, line_id)).await
+        self.readers
+            .read(move |db| ops::lines::for_dialing(db, line_id))
+            .await
     }
 
     async fn line_by_key(&self, line_key: &str) -> StoreResult<Option<LineRecord>> {
         let line_key = line_key.to_owned();
-        self.readers.read(move |db| ops::lines::by_key(db, &line_key)).await
+        self.readers
+            .read(move |db| ops::lines::by_key(db, &line_key))
+            .await
     }
 
-    async fn list_lines(&self, tenant_id: TenantId, page: PageRequest) -> StoreResult<Page<LineRecord>> {
-        self.readers.read(move |db| ops::lines::list(db, tenant_id, page)).await
+    async fn list_lines(
+        &self,
+        tenant_id: TenantId,
+        page: PageRequest,
+    ) -> StoreResult<Page<LineRecord>> {
+        self.readers
+            .read(move |db| ops::lines::list(db, tenant_id, page))
+            .await
     }
 
-    async fn update_line(&self, caller: Caller, line_id: LineId, change: LineChange, expected_revision: Option<i64>) -> StoreResult<LineRecord> {
-        self.writer.write(move |work| ops::lines::update(work, caller, line_id, &change, expected_revision)).await
+    async fn update_line(
+        &self,
+        caller: Caller,
+        line_id: LineId,
+        change: LineChange,
+        expected_revision: Option<i64>,
+    ) -> StoreResult<LineRecord> {
+        self.writer
+            .write(move |work| {
+                ops::lines::update(work, caller, line_id, &change, expected_revision)
+            })
+            .await
     }
 
     async fn delete_line(&self, caller: Caller, line_id: LineId) -> StoreResult<()> {
-        self.writer.write(move |work| ops::lines::delete(work, caller, line_id)).await
+        self.writer
+            .write(move |work| ops::lines::delete(work, caller, line_id))
+            .await
     }
 
-    async fn create_pool(&self, caller: Caller, pool: PoolContent, idempotency: Option<Idempotent<PoolRecord>>) -> StoreResult<Written<PoolRecord>> {
-        self.writer.write(move |work| ops::idempotency::once(work, caller, idempotency, |work| ops::pools::create(work, caller, &pool))).await
+    async fn create_pool(
+        &self,
+        caller: Caller,
+        pool: PoolContent,
+        idempotency: Option<Idempotent<PoolRecord>>,
+    ) -> StoreResult<Written<PoolRecord>> {
+        self.writer
+            .write(move |work| {
+                ops::idempotency::once(work, caller, idempotency, |work| {
+                    ops::pools::create(work, caller, &pool)
+                })
+            })
+            .await
     }
 
     async fn get_pool(&self, tenant_id: TenantId, pool_id: PoolId) -> StoreResult<PoolRecord> {
-        self.readers.read(move |db| ops::pools::get(db, tenant_id, pool_id)).await
+        self.readers
+            .read(move |db| ops::pools::get(db, tenant_id, pool_id))
+            .await
     }
 
-    async fn list_pools(&self, tenant_id: TenantId, page: PageRequest) -> StoreResult<Page<PoolRecord>> {
-        self.readers.read(move |db| ops::pools::list(db, tenant_id, page)).await
+    async fn list_pools(
+        &self,
+        tenant_id: TenantId,
+        page: PageRequest,
+    ) -> StoreResult<Page<PoolRecord>> {
+        self.readers
+            .read(move |db| ops::pools::list(db, tenant_id, page))
+            .await
     }
 
-    async fn update_pool(&self, caller: Caller, pool_id: PoolId, base_revision: i64, content: PoolContent) -> StoreResult<PoolRecord> {
-        let (pool, scopes) = self.writer.write(move |work| ops::pools::update(work, caller, pool_id, base_revision, &content)).await?;
+    async fn update_pool(
+        &self,
+        caller: Caller,
+        pool_id: PoolId,
+        base_revision: i64,
+        content: PoolContent,
+    ) -> StoreResult<PoolRecord> {
+        let (pool, scopes) = self
+            .writer
+            .write(move |work| ops::pools::update(work, caller, pool_id, base_revision, &content))
+            .await?;
         self.settle(&scopes).await;
         Ok(pool)
     }
 
     async fn delete_pool(&self, caller: Caller, pool_id: PoolId) -> StoreResult<()> {
-        self.writer.write(move |work| ops::pools::delete(work, caller, pool_id)).await
+        self.writer
+            .write(move |work| ops::pools::delete(work, caller, pool_id))
+            .await
     }
 
-    async fn pool_health(&self, tenant_id: TenantId, pool_id: PoolId, now: Timestamp) -> StoreResult<Vec<NumberHealth>> {
-        self.readers.read(move |db| ops::pools::health(db, tenant_id, pool_id, now)).await
+    async fn pool_health(
+        &self,
+        tenant_id: TenantId,
+        pool_id: PoolId,
+        now: Timestamp,
+    ) -> StoreResult<Vec<NumberHealth>> {
+        self.readers
+            .read(move |db| ops::pools::health(db, tenant_id, pool_id, now))
+            .await
     }
 
-    async fn create_campaign(&self, caller: Caller, campaign: NewCampaign, idempotency: Option<Idempotent<CampaignRecord>>) -> StoreResult<Written<CampaignRecord>> {
-        self.writer.write(move |work| ops::idempotency::once(work, caller, idempotency, |work| ops::campaigns::create(work, caller, &campaign))).await
+    async fn create_campaign(
+        &self,
+        caller: Caller,
+        campaign: NewCampaign,
+        idempotency: Option<Idempotent<CampaignRecord>>,
+    ) -> StoreResult<Written<CampaignRecord>> {
+        self.writer
+            .write(move |work| {
+                ops::idempotency::once(work, caller, idempotency, |work| {
+                    ops::campaigns::create(work, caller, &campaign)
+                })
+            })
+            .await
     }
 
-    async fn get_campaign(&self, tenant_id: TenantId, campaign_id: CampaignId) -> StoreResult<CampaignRecord> {
-        self.readers.read(move |db| ops::campaigns::get(db, tenant_id, campaign_id)).await
+    async fn get_campaign(
+        &self,
+        tenant_id: TenantId,
+        campaign_id: CampaignId,
+    ) -> StoreResult<CampaignRecord> {
+        self.readers
+            .read(move |db| ops::campaigns::get(db, tenant_id, campaign_id))
+            .await
     }
 
-    async fn list_campaigns(&self, tenant_id: TenantId, filter: CampaignFilter, page: PageRequest) -> StoreResult<Page<CampaignRecord>> {
-        self.readers.read(move |db| ops::campaigns::list(db, tenant_id, &filter, page)).await
+    async fn list_campaigns(
+        &self,
+        tenant_id: TenantId,
+        filter: CampaignFilter,
+        page: PageRequest,
+    ) -> StoreResult<Page<CampaignRecord>> {
+        self.readers
+            .read(move |db| ops::campaigns::list(db, tenant_id, &filter, page))
+            .await
     }
 
-    async fn update_campaign(&self, caller: Caller, update: CampaignUpdate) -> StoreResult<CampaignRecord> {
-        let (campaign, scopes) = self.writer.write(move |work| ops::campaign_edit::update(work, caller, &update)).await?;
+    async fn update_campaign(
+        &self,
+        caller: Caller,
+        update: CampaignUpdate,
+    ) -> StoreResult<CampaignRecord> {
+        let (campaign, scopes) = self
+            .writer
+            .write(move |work| ops::campaign_edit::update(work, caller, &update))
+            .await?;
         self.settle(&scopes).await;
         Ok(campaign)
     }
 
-    async fn order_campaign(&self, caller: Caller, order: CampaignOrder, idempotency: Option<Idempotent<OrderDone>>) -> StoreResult<Written<OrderDone>> {
+    async fn order_campaign(
+        &self,
+        caller: Caller,
+        order: CampaignOrder,
+        idempotency: Option<Idempotent<OrderDone>>,
+    ) -> StoreResult<Written<OrderDone>> {
         // The calls that are up are listed after the settling, so that the list is whole.
         let written = self
             .writer
-            .write(move |work| ops::idempotency::once(work, caller, idempotency, |work| ops::campaign_edit::order(work, caller, order)))
+            .write(move |work| {
+                ops::idempotency::once(work, caller, idempotency, |work| {
+                    ops::campaign_edit::order(work, caller, order)
+                })
+            })
             .await?;
         // Also when the order is repeated: its answer promises as much as the first one's.
-        if !matches!(order.command, CampaignCommand::Start | CampaignCommand::Resume) {
+        if !matches!(
+            order.command,
+            CampaignCommand::Start | CampaignCommand::Resume
+        ) {
             self.settle(&[Scope::Campaign(order.campaign_id)]).await;
         }
-        let Written::Fresh(mut done) = written else { return Ok(written) };
-        done.live_calls = self.readers.read(move |db| ops::calls::live_of_campaign(db, order.campaign_id)).await?;
+        let Written::Fresh(mut done) = written else {
+            return Ok(written);
+        };
+        done.live_calls = self
+            .readers
+            .read(move |db| ops::calls::live_of_campaign(db, order.campaign_id))
+            .await?;
         Ok(Written::Fresh(done))
     }
 
     async fn delete_campaign(&self, caller: Caller, campaign_id: CampaignId) -> StoreResult<()> {
-        self.writer.write(move |work| ops::campaigns::delete(work, caller, campaign_id)).await
-    }
-
-    async fn list_revisions(&self, tenant_id: TenantId, campaign_id: CampaignId, page: PageRequest) -> StoreResult<Page<RevisionRecord>> {
-        self.readers.read(move |db| ops::campaigns::revisions(db, tenant_id, campaign_id, page)).await
-    }
-
-    async fn add_lead(&self, caller: Caller, campaign_id: CampaignId, lead: NewLead, on_duplicate: OnDuplicate, idempotency: Option<Idempotent<LeadAdded>>) -> StoreResult<Written<LeadAdded>> {
         self.writer
-            .write(move |work| ops::idempotency::once(work, caller, idempotency, |work| ops::leads::add(work, caller, campaign_id, &lead, on_duplicate)))
+            .write(move |work| ops::campaigns::delete(work, caller, campaign_id))
             .await
     }
 
-    async fn queue_leads(&self, caller: Caller, campaign_id: CampaignId, leads: Vec<NewLead>, on_duplicate: OnDuplicate, idempotency: Option<Idempotent<ImportRecord>>) -> StoreResult<Written<ImportRecord>> {
+    async fn list_revisions(
+        &self,
+        tenant_id: TenantId,
+        campaign_id: CampaignId,
+        page: PageRequest,
+    ) -> StoreResult<Page<RevisionRecord>> {
+        self.readers
+            .read(move |db| ops::campaigns::revisions(db, tenant_id, campaign_id, page))
+            .await
+    }
+
+    async fn add_lead(
+        &self,
+        caller: Caller,
+        campaign_id: CampaignId,
+        lead: NewLead,
+        on_duplicate: OnDuplicate,
+        idempotency: Option<Idempotent<LeadAdded>>,
+    ) -> StoreResult<Written<LeadAdded>> {
         self.writer
-            .write(move |work| ops::idempotency::once(work, caller, idempotency, |work| ops::imports::queue(work, caller, campaign_id, &leads, on_duplicate)))
+            .write(move |work| {
+                ops::idempotency::once(work, caller, idempotency, |work| {
+                    ops::leads::add(work, caller, campaign_id, &lead, on_duplicate)
+                })
+            })
+            .await
+    }
+
+    async fn queue_leads(
+        &self,
+        caller: Caller,
+        campaign_id: CampaignId,
+        leads: Vec<NewLead>,
+        on_duplicate: OnDuplicate,
+        idempotency: Option<Idempotent<ImportRecord>>,
+    ) -> StoreResult<Written<ImportRecord>> {
+        self.writer
+            .write(move |work| {
+                ops::idempotency::once(work, caller, idempotency, |work| {
+                    ops::imports::queue(work, caller, campaign_id, &leads, on_duplicate)
+                })
+            })
             .await
     }
 
@@ -312,60 +549,129 @@ impl Store for SqliteStore {
         if !self.readers.read(ops::imports::any_unfinished).await? {
             return Ok(false);
         }
-        self.writer.write(move |work| ops::imports::run(work, now, max_leads)).await
+        self.writer
+            .write(move |work| ops::imports::run(work, now, max_leads))
+            .await
     }
 
-    async fn get_import(&self, tenant_id: TenantId, import_id: ImportId) -> StoreResult<ImportRecord> {
-        self.readers.read(move |db| ops::imports::get(db, tenant_id, import_id)).await
+    async fn get_import(
+        &self,
+        tenant_id: TenantId,
+        import_id: ImportId,
+    ) -> StoreResult<ImportRecord> {
+        self.readers
+            .read(move |db| ops::imports::get(db, tenant_id, import_id))
+            .await
     }
 
-    async fn update_leads(&self, caller: Caller, campaign_id: CampaignId, changes: Vec<(LeadKey, LeadChange)>) -> StoreResult<Vec<StoreResult<LeadRecord>>> {
-        let (results, scopes) = self.writer.write(move |work| ops::lead_edit::update(work, caller, campaign_id, &changes)).await?;
+    async fn update_leads(
+        &self,
+        caller: Caller,
+        campaign_id: CampaignId,
+        changes: Vec<(LeadKey, LeadChange)>,
+    ) -> StoreResult<Vec<StoreResult<LeadRecord>>> {
+        let (results, scopes) = self
+            .writer
+            .write(move |work| ops::lead_edit::update(work, caller, campaign_id, &changes))
+            .await?;
         self.settle(&scopes).await;
         Ok(results)
     }
 
-    async fn remove_leads(&self, caller: Caller, campaign_id: CampaignId, keys: Vec<LeadKey>) -> StoreResult<Vec<StoreResult<()>>> {
-        let (results, scopes) = self.writer.write(move |work| ops::lead_edit::remove(work, caller, campaign_id, &keys)).await?;
+    async fn remove_leads(
+        &self,
+        caller: Caller,
+        campaign_id: CampaignId,
+        keys: Vec<LeadKey>,
+    ) -> StoreResult<Vec<StoreResult<()>>> {
+        let (results, scopes) = self
+            .writer
+            .write(move |work| ops::lead_edit::remove(work, caller, campaign_id, &keys))
+            .await?;
         self.settle(&scopes).await;
         Ok(results)
     }
 
-    async fn get_lead(&self, tenant_id: TenantId, campaign_id: CampaignId, key: LeadKey, now: Timestamp) -> StoreResult<LeadRecord> {
-        self.readers.read(move |db| ops::leads::get(db, tenant_id, campaign_id, &key, now)).await
+    async fn get_lead(
+        &self,
+        tenant_id: TenantId,
+        campaign_id: CampaignId,
+        key: LeadKey,
+        now: Timestamp,
+    ) -> StoreResult<LeadRecord> {
+        self.readers
+            .read(move |db| ops::leads::get(db, tenant_id, campaign_id, &key, now))
+            .await
     }
 
-    async fn list_leads(&self, tenant_id: TenantId, campaign_id: CampaignId, filter: LeadFilter, page: PageRequest, now: Timestamp) -> StoreResult<Page<LeadRecord>> {
-        self.readers.read(move |db| ops::leads::list(db, tenant_id, campaign_id, &filter, page, now)).await
+    async fn list_leads(
+        &self,
+        tenant_id: TenantId,
+        campaign_id: CampaignId,
+        filter: LeadFilter,
+        page: PageRequest,
+        now: Timestamp,
+    ) -> StoreResult<Page<LeadRecord>> {
+        self.readers
+            .read(move |db| ops::leads::list(db, tenant_id, campaign_id, &filter, page, now))
+            .await
     }
 
-    async fn get_call(&self, tenant_id: TenantId, attempt_id: AttemptId) -> StoreResult<CallRecord> {
-        self.readers.read(move |db| ops::calls::get(db, tenant_id, attempt_id)).await
+    async fn get_call(
+        &self,
+        tenant_id: TenantId,
+        attempt_id: AttemptId,
+    ) -> StoreResult<CallRecord> {
+        self.readers
+            .read(move |db| ops::calls::get(db, tenant_id, attempt_id))
+            .await
     }
 
-    async fn list_calls(&self, tenant_id: TenantId, filter: CallFilter, page: PageRequest) -> StoreResult<Page<CallRecord>> {
-        self.readers.read(move |db| ops::calls::list(db, tenant_id, &filter, page)).await
+    async fn list_calls(
+        &self,
+        tenant_id: TenantId,
+        filter: CallFilter,
+        page: PageRequest,
+    ) -> StoreResult<Page<CallRecord>> {
+        self.readers
+            .read(move |db| ops::calls::list(db, tenant_id, &filter, page))
+            .await
     }
 
     async fn tick(&self, tick: Tick) -> StoreResult<Ticked> {
-        self.writer.write(move |work| dial::tick::run(work, tick)).await
+        self.writer
+            .write(move |work| dial::tick::run(work, tick))
+            .await
     }
 
     async fn lead_payloads(&self, lead_ids: Vec<LeadId>) -> StoreResult<Vec<Option<LeadPayload>>> {
-        self.readers.read(move |db| ops::leads::payloads(db, &lead_ids)).await
+        self.readers
+            .read(move |db| ops::leads::payloads(db, &lead_ids))
+            .await
     }
 
-    async fn apply_facts(&self, now: Timestamp, facts: Vec<AttemptFact>) -> StoreResult<Vec<Applied>> {
+    async fn apply_facts(
+        &self,
+        now: Timestamp,
+        facts: Vec<AttemptFact>,
+    ) -> StoreResult<Vec<Applied>> {
         let patience_of = self.patience_of;
-        self.writer.write(move |work| dial::facts::apply_all(work, now, &facts, patience_of)).await
+        self.writer
+            .write(move |work| dial::facts::apply_all(work, now, &facts, patience_of))
+            .await
     }
 
     async fn claim_checks(&self, now: Timestamp, limit: u32) -> StoreResult<Vec<Check>> {
-        let due = self.readers.read(move |db| dial::checks::any_due(db, now)).await?;
+        let due = self
+            .readers
+            .read(move |db| dial::checks::any_due(db, now))
+            .await?;
         if !due {
             return Ok(Vec::new());
         }
-        self.writer.write(move |work| dial::checks::claim(work, now, limit)).await
+        self.writer
+            .write(move |work| dial::checks::claim(work, now, limit))
+            .await
     }
 
     async fn next_check_at(&self) -> StoreResult<Option<Timestamp>> {
@@ -374,7 +680,9 @@ impl Store for SqliteStore {
 
     async fn recover(&self, now: Timestamp) -> StoreResult<u64> {
         let patience_of = self.patience_of;
-        self.writer.write(move |work| dial::recover::run(work, now, patience_of)).await
+        self.writer
+            .write(move |work| dial::recover::run(work, now, patience_of))
+            .await
     }
 
     fn wake_signal(&self) -> Arc<Notify> {
@@ -386,7 +694,9 @@ impl Store for SqliteStore {
     }
 
     async fn ping(&self, now: Timestamp) -> StoreResult<()> {
-        self.writer.write(move |work| ops::meta::ping(work, now)).await
+        self.writer
+            .write(move |work| ops::meta::ping(work, now))
+            .await
     }
 
     async fn gauges(&self) -> StoreResult<Gauges> {
@@ -394,6 +704,8 @@ impl Store for SqliteStore {
     }
 
     async fn sweep(&self, now: Timestamp) -> StoreResult<u64> {
-        self.writer.write(move |work| ops::meta::sweep(work, now)).await
+        self.writer
+            .write(move |work| ops::meta::sweep(work, now))
+            .await
     }
 }

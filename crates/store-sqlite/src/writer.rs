@@ -59,7 +59,9 @@ impl Work<'_> {
     fn stored_sequence(&self, tenant_id: TenantId) -> StoreResult<i64> {
         let sql = "SELECT last_sequence FROM tenants WHERE tenant_id = ?1";
         let mut statement = self.tx.prepare_cached(sql).map_err(translate)?;
-        statement.query_row([tenant_id.raw()], |row| row.get(0)).map_err(translate)
+        statement
+            .query_row([tenant_id.raw()], |row| row.get(0))
+            .map_err(translate)
     }
 
     /// Puts reserved calls on the board once they are durable.
@@ -98,7 +100,9 @@ impl Work<'_> {
     fn flush_sequences(&self) -> rusqlite::Result<()> {
         let sql = "UPDATE tenants SET last_sequence = ?2 WHERE tenant_id = ?1";
         for (tenant_id, last) in &self.sequences {
-            self.tx.prepare_cached(sql)?.execute([tenant_id.raw(), *last])?;
+            self.tx
+                .prepare_cached(sql)?
+                .execute([tenant_id.raw(), *last])?;
         }
         Ok(())
     }
@@ -124,7 +128,9 @@ where
     F: FnOnce(&mut Work<'_>) -> StoreResult<T> + Send,
 {
     fn run(&mut self, work: &mut Work<'_>) -> bool {
-        let Some(body) = self.body.take() else { return false };
+        let Some(body) = self.body.take() else {
+            return false;
+        };
         let result = body(work);
         let succeeded = result.is_ok();
         self.result = Some(result);
@@ -137,7 +143,9 @@ where
             (_, Some(Err(refused))) => Err(refused),
             (Ok(()), Some(result)) => result,
             (Err(error), _) => Err(error),
-            (Ok(()), None) => Err(StoreError::Unavailable("the command was not run".to_owned())),
+            (Ok(()), None) => Err(StoreError::Unavailable(
+                "the command was not run".to_owned(),
+            )),
         };
         // Nobody listens if the caller was cancelled; the effect stands all the same.
         let _ = self.reply.send(result);
@@ -162,7 +170,14 @@ impl Core {
         wake: Arc<Notify>,
         on_failed_sync: fn(&str),
     ) -> Self {
-        Self { connection, ids, settings: SettingsCache::default(), board, wake, on_failed_sync }
+        Self {
+            connection,
+            ids,
+            settings: SettingsCache::default(),
+            board,
+            wake,
+            on_failed_sync,
+        }
     }
 
     /// Runs one group and acknowledges it. Nothing is acknowledged before the commit.
@@ -189,7 +204,9 @@ impl Core {
     }
 
     fn run_group(&mut self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<AfterCommit> {
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut work = Work {
             tx: &tx,
             settings: &mut self.settings,
@@ -229,7 +246,9 @@ impl Writer {
     /// Starts the writer's thread. It ends when the last handle is gone.
     pub(crate) fn start(core: Core) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
-        std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(move || run_loop(core, &receiver))?;
+        std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || run_loop(core, &receiver))?;
         Ok(Self::Thread(sender))
     }
 
@@ -240,14 +259,27 @@ impl Writer {
         F: FnOnce(&mut Work<'_>) -> StoreResult<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job: Box<dyn Job> = Box::new(Command { body: Some(body), result: None, reply });
+        let job: Box<dyn Job> = Box::new(Command {
+            body: Some(body),
+            result: None,
+            reply,
+        });
         match self {
             Self::Thread(sender) => {
-                sender.send(job).map_err(|_| StoreError::Unavailable("the database has stopped".to_owned()))?;
+                sender
+                    .send(job)
+                    .map_err(|_| StoreError::Unavailable("the database has stopped".to_owned()))?;
             }
-            Self::Inline(core) => core.lock().unwrap_or_else(PoisonError::into_inner).run(vec![job]),
+            Self::Inline(core) => core
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .run(vec![job]),
         }
-        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the database has stopped".to_owned())))
+        answer.await.unwrap_or_else(|_| {
+            Err(StoreError::Unavailable(
+                "the database has stopped".to_owned(),
+            ))
+        })
     }
 }
 

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use domain::attempt::StateName;
 use domain::campaign::{CampaignStatus, CampaignType, LeadStatus, StatusReason};
 use domain::settings::{CampaignSettings, SettingsDraft};
-use domain::{AttemptId, CampaignId, ImportId, LeadId, LineId, Outcome, PhoneNumber, PoolId, TenantId, TokenId};
+use domain::{
+    AttemptId, CampaignId, ImportId, LeadId, LineId, Outcome, PhoneNumber, PoolId, TenantId,
+    TokenId,
+};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -35,8 +38,14 @@ pub struct Scopes {
 impl Scopes {
     /// The scopes as words, in the order of the contract.
     pub fn names(self) -> Vec<&'static str> {
-        let all = [("read", self.read), ("write", self.write), ("admin", self.admin)];
-        all.into_iter().filter_map(|(name, held)| held.then_some(name)).collect()
+        let all = [
+            ("read", self.read),
+            ("write", self.write),
+            ("admin", self.admin),
+        ];
+        all.into_iter()
+            .filter_map(|(name, held)| held.then_some(name))
+            .collect()
     }
 
     /// The scopes with these names; `None` if a name is unknown.

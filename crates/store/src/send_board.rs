@@ -108,7 +108,10 @@ impl SendBoard {
             return None;
         }
         entry.stage = Stage::Sending;
-        Some(SendPermit { board: Arc::clone(self), attempt_id })
+        Some(SendPermit {
+            board: Arc::clone(self),
+            attempt_id,
+        })
     }
 
     /// Takes a call off the board that will not be begun.
@@ -135,7 +138,9 @@ impl SendBoard {
     }
 
     fn is_sending(&self, scope: &Scope) -> bool {
-        self.lock().values().any(|entry| entry.stage == Stage::Sending && entry.is_in(scope))
+        self.lock()
+            .values()
+            .any(|entry| entry.stage == Stage::Sending && entry.is_in(scope))
     }
 
     /// How many calls are on the board.

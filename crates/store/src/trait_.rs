@@ -35,13 +35,27 @@ pub trait Store: Send + Sync {
     /// The token whose secret has this SHA-256, enabled or not, expired or not.
     async fn find_token(&self, hash: &[u8; 32]) -> StoreResult<Option<TokenRecord>>;
     /// Makes a token.
-    async fn create_token(&self, caller: Caller, token: NewToken, idempotency: Option<Idempotent<TokenRecord>>) -> StoreResult<Written<TokenRecord>>;
+    async fn create_token(
+        &self,
+        caller: Caller,
+        token: NewToken,
+        idempotency: Option<Idempotent<TokenRecord>>,
+    ) -> StoreResult<Written<TokenRecord>>;
     /// One token.
     async fn get_token(&self, tenant_id: TenantId, token_id: TokenId) -> StoreResult<TokenRecord>;
     /// Tokens, newest first.
-    async fn list_tokens(&self, tenant_id: TenantId, page: PageRequest) -> StoreResult<Page<TokenRecord>>;
+    async fn list_tokens(
+        &self,
+        tenant_id: TenantId,
+        page: PageRequest,
+    ) -> StoreResult<Page<TokenRecord>>;
     /// Enables or disables a token; holds from the answer on.
-    async fn set_token_enabled(&self, caller: Caller, token_id: TokenId, enabled: bool) -> StoreResult<TokenRecord>;
+    async fn set_token_enabled(
+        &self,
+        caller: Caller,
+        token_id: TokenId,
+        enabled: bool,
+    ) -> StoreResult<TokenRecord>;
     /// Deletes a token; holds from the answer on.
     async fn delete_token(&self, caller: Caller, token_id: TokenId) -> StoreResult<()>;
 
@@ -49,12 +63,22 @@ pub trait Store: Send + Sync {
 
     /// The answer kept for the key, if any. Another fingerprint is
     /// [`crate::StoreError::IdempotencyMismatch`].
-    async fn find_answer(&self, tenant_id: TenantId, key: &IdempotencyKey, now: Timestamp) -> StoreResult<Option<StoredAnswer>>;
+    async fn find_answer(
+        &self,
+        tenant_id: TenantId,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> StoreResult<Option<StoredAnswer>>;
 
     // Lines.
 
     /// Makes a line.
-    async fn create_line(&self, caller: Caller, line: NewLine, idempotency: Option<Idempotent<LineRecord>>) -> StoreResult<Written<LineRecord>>;
+    async fn create_line(
+        &self,
+        caller: Caller,
+        line: NewLine,
+        idempotency: Option<Idempotent<LineRecord>>,
+    ) -> StoreResult<Written<LineRecord>>;
     /// One line of the tenant.
     async fn get_line(&self, tenant_id: TenantId, line_id: LineId) -> StoreResult<LineRecord>;
     /// One line, for the dialer.
@@ -62,73 +86,178 @@ pub trait Store: Send + Sync {
     /// The line with this callback key.
     async fn line_by_key(&self, line_key: &str) -> StoreResult<Option<LineRecord>>;
     /// Lines, newest first.
-    async fn list_lines(&self, tenant_id: TenantId, page: PageRequest) -> StoreResult<Page<LineRecord>>;
+    async fn list_lines(
+        &self,
+        tenant_id: TenantId,
+        page: PageRequest,
+    ) -> StoreResult<Page<LineRecord>>;
     /// Changes a line; `expected_revision` is the caller's `If-Match`. New credentials or a new
     /// address end its rest.
-    async fn update_line(&self, caller: Caller, line_id: LineId, change: LineChange, expected_revision: Option<i64>) -> StoreResult<LineRecord>;
+    async fn update_line(
+        &self,
+        caller: Caller,
+        line_id: LineId,
+        change: LineChange,
+        expected_revision: Option<i64>,
+    ) -> StoreResult<LineRecord>;
     /// Deletes a line that no campaign or pool uses.
     async fn delete_line(&self, caller: Caller, line_id: LineId) -> StoreResult<()>;
 
     // Pools.
 
     /// Makes a pool.
-    async fn create_pool(&self, caller: Caller, pool: PoolContent, idempotency: Option<Idempotent<PoolRecord>>) -> StoreResult<Written<PoolRecord>>;
+    async fn create_pool(
+        &self,
+        caller: Caller,
+        pool: PoolContent,
+        idempotency: Option<Idempotent<PoolRecord>>,
+    ) -> StoreResult<Written<PoolRecord>>;
     /// One pool.
     async fn get_pool(&self, tenant_id: TenantId, pool_id: PoolId) -> StoreResult<PoolRecord>;
     /// Pools, newest first.
-    async fn list_pools(&self, tenant_id: TenantId, page: PageRequest) -> StoreResult<Page<PoolRecord>>;
+    async fn list_pools(
+        &self,
+        tenant_id: TenantId,
+        page: PageRequest,
+    ) -> StoreResult<Page<PoolRecord>>;
     /// Replaces a pool's content if it is at `base_revision`. A number that is disabled or removed
     /// places no call once this has answered.
-    async fn update_pool(&self, caller: Caller, pool_id: PoolId, base_revision: i64, content: PoolContent) -> StoreResult<PoolRecord>;
+    async fn update_pool(
+        &self,
+        caller: Caller,
+        pool_id: PoolId,
+        base_revision: i64,
+        content: PoolContent,
+    ) -> StoreResult<PoolRecord>;
     /// Deletes a pool that no campaign uses.
     async fn delete_pool(&self, caller: Caller, pool_id: PoolId) -> StoreResult<()>;
     /// Health of each number of a pool over the 24 hours before `now`.
-    async fn pool_health(&self, tenant_id: TenantId, pool_id: PoolId, now: Timestamp) -> StoreResult<Vec<NumberHealth>>;
+    async fn pool_health(
+        &self,
+        tenant_id: TenantId,
+        pool_id: PoolId,
+        now: Timestamp,
+    ) -> StoreResult<Vec<NumberHealth>>;
 
     // Campaigns.
 
     /// Makes a campaign in DRAFT (with the leads of another one, if asked).
-    async fn create_campaign(&self, caller: Caller, campaign: NewCampaign, idempotency: Option<Idempotent<CampaignRecord>>) -> StoreResult<Written<CampaignRecord>>;
+    async fn create_campaign(
+        &self,
+        caller: Caller,
+        campaign: NewCampaign,
+        idempotency: Option<Idempotent<CampaignRecord>>,
+    ) -> StoreResult<Written<CampaignRecord>>;
     /// One campaign.
-    async fn get_campaign(&self, tenant_id: TenantId, campaign_id: CampaignId) -> StoreResult<CampaignRecord>;
+    async fn get_campaign(
+        &self,
+        tenant_id: TenantId,
+        campaign_id: CampaignId,
+    ) -> StoreResult<CampaignRecord>;
     /// Campaigns, newest first.
-    async fn list_campaigns(&self, tenant_id: TenantId, filter: CampaignFilter, page: PageRequest) -> StoreResult<Page<CampaignRecord>>;
+    async fn list_campaigns(
+        &self,
+        tenant_id: TenantId,
+        filter: CampaignFilter,
+        page: PageRequest,
+    ) -> StoreResult<Page<CampaignRecord>>;
     /// Replaces a campaign's settings if it is at the base revision and the edit matrix of the
     /// contract allows it; settles. A changed `end_date` of a COMPLETED campaign reopens it.
-    async fn update_campaign(&self, caller: Caller, update: CampaignUpdate) -> StoreResult<CampaignRecord>;
+    async fn update_campaign(
+        &self,
+        caller: Caller,
+        update: CampaignUpdate,
+    ) -> StoreResult<CampaignRecord>;
     /// Moves a campaign through its life; settles before it answers a command that narrows.
-    async fn order_campaign(&self, caller: Caller, order: CampaignOrder, idempotency: Option<Idempotent<OrderDone>>) -> StoreResult<Written<OrderDone>>;
+    async fn order_campaign(
+        &self,
+        caller: Caller,
+        order: CampaignOrder,
+        idempotency: Option<Idempotent<OrderDone>>,
+    ) -> StoreResult<Written<OrderDone>>;
     /// Deletes a DRAFT or ARCHIVED campaign with its leads. Its calls stay on record.
     async fn delete_campaign(&self, caller: Caller, campaign_id: CampaignId) -> StoreResult<()>;
     /// Changes of a campaign, newest first.
-    async fn list_revisions(&self, tenant_id: TenantId, campaign_id: CampaignId, page: PageRequest) -> StoreResult<Page<RevisionRecord>>;
+    async fn list_revisions(
+        &self,
+        tenant_id: TenantId,
+        campaign_id: CampaignId,
+        page: PageRequest,
+    ) -> StoreResult<Page<RevisionRecord>>;
 
     // Leads.
 
     /// Adds a lead, or changes the one with its number. Reopens a COMPLETED campaign. A lead whose
     /// number is on the do-not-call list is added as OPTED_OUT.
-    async fn add_lead(&self, caller: Caller, campaign_id: CampaignId, lead: NewLead, on_duplicate: OnDuplicate, idempotency: Option<Idempotent<LeadAdded>>) -> StoreResult<Written<LeadAdded>>;
+    async fn add_lead(
+        &self,
+        caller: Caller,
+        campaign_id: CampaignId,
+        lead: NewLead,
+        on_duplicate: OnDuplicate,
+        idempotency: Option<Idempotent<LeadAdded>>,
+    ) -> StoreResult<Written<LeadAdded>>;
     /// Queues leads to be added by [`Store::run_imports`].
-    async fn queue_leads(&self, caller: Caller, campaign_id: CampaignId, leads: Vec<NewLead>, on_duplicate: OnDuplicate, idempotency: Option<Idempotent<ImportRecord>>) -> StoreResult<Written<ImportRecord>>;
+    async fn queue_leads(
+        &self,
+        caller: Caller,
+        campaign_id: CampaignId,
+        leads: Vec<NewLead>,
+        on_duplicate: OnDuplicate,
+        idempotency: Option<Idempotent<ImportRecord>>,
+    ) -> StoreResult<Written<ImportRecord>>;
     /// Adds up to `max_leads` queued leads; answers whether more are waiting.
     async fn run_imports(&self, now: Timestamp, max_leads: u32) -> StoreResult<bool>;
     /// One import.
-    async fn get_import(&self, tenant_id: TenantId, import_id: ImportId) -> StoreResult<ImportRecord>;
+    async fn get_import(
+        &self,
+        tenant_id: TenantId,
+        import_id: ImportId,
+    ) -> StoreResult<ImportRecord>;
     /// Changes leads one by one; each has its own answer. Settles what narrows.
-    async fn update_leads(&self, caller: Caller, campaign_id: CampaignId, changes: Vec<(LeadKey, LeadChange)>) -> StoreResult<Vec<StoreResult<LeadRecord>>>;
+    async fn update_leads(
+        &self,
+        caller: Caller,
+        campaign_id: CampaignId,
+        changes: Vec<(LeadKey, LeadChange)>,
+    ) -> StoreResult<Vec<StoreResult<LeadRecord>>>;
     /// Removes leads one by one; each has its own answer. Settles.
-    async fn remove_leads(&self, caller: Caller, campaign_id: CampaignId, keys: Vec<LeadKey>) -> StoreResult<Vec<StoreResult<()>>>;
+    async fn remove_leads(
+        &self,
+        caller: Caller,
+        campaign_id: CampaignId,
+        keys: Vec<LeadKey>,
+    ) -> StoreResult<Vec<StoreResult<()>>>;
     /// One lead. `now` decides which attempts are today's.
-    async fn get_lead(&self, tenant_id: TenantId, campaign_id: CampaignId, key: LeadKey, now: Timestamp) -> StoreResult<LeadRecord>;
+    async fn get_lead(
+        &self,
+        tenant_id: TenantId,
+        campaign_id: CampaignId,
+        key: LeadKey,
+        now: Timestamp,
+    ) -> StoreResult<LeadRecord>;
     /// Leads, newest first.
-    async fn list_leads(&self, tenant_id: TenantId, campaign_id: CampaignId, filter: LeadFilter, page: PageRequest, now: Timestamp) -> StoreResult<Page<LeadRecord>>;
+    async fn list_leads(
+        &self,
+        tenant_id: TenantId,
+        campaign_id: CampaignId,
+        filter: LeadFilter,
+        page: PageRequest,
+        now: Timestamp,
+    ) -> StoreResult<Page<LeadRecord>>;
 
     // Calls.
 
     /// One call with everything it left behind.
-    async fn get_call(&self, tenant_id: TenantId, attempt_id: AttemptId) -> StoreResult<CallRecord>;
+    async fn get_call(&self, tenant_id: TenantId, attempt_id: AttemptId)
+    -> StoreResult<CallRecord>;
     /// Calls, newest first; `details` without transcript and structured data.
-    async fn list_calls(&self, tenant_id: TenantId, filter: CallFilter, page: PageRequest) -> StoreResult<Page<CallRecord>>;
+    async fn list_calls(
+        &self,
+        tenant_id: TenantId,
+        filter: CallFilter,
+        page: PageRequest,
+    ) -> StoreResult<Page<CallRecord>>;
 
     // Dialing.
 
@@ -137,7 +266,11 @@ pub trait Store: Send + Sync {
     /// What the assistants shall know of these leads; a lead removed meanwhile has `None`.
     async fn lead_payloads(&self, lead_ids: Vec<LeadId>) -> StoreResult<Vec<Option<LeadPayload>>>;
     /// Applies facts in order; each is matched, reduced and told in one transaction.
-    async fn apply_facts(&self, now: Timestamp, facts: Vec<AttemptFact>) -> StoreResult<Vec<Applied>>;
+    async fn apply_facts(
+        &self,
+        now: Timestamp,
+        facts: Vec<AttemptFact>,
+    ) -> StoreResult<Vec<Applied>>;
     /// Attempts whose look-up is due; each is leased for `lease` so that a crash loses none.
     async fn claim_checks(&self, now: Timestamp, limit: u32) -> StoreResult<Vec<Check>>;
     /// Earliest due look-up.

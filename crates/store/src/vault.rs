@@ -23,20 +23,30 @@ impl std::fmt::Debug for Vault {
 
 /// A secret that does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a stored secret does not open with this key file; use the key file the database was made with")]
+#[error(
+    "a stored secret does not open with this key file; use the key file the database was made with"
+)]
 pub struct VaultError;
 
 impl Vault {
     /// A vault with this key.
     pub fn new(key: &[u8; 32]) -> Self {
-        Self { cipher: XChaCha20Poly1305::new(Key::from_slice(key)) }
+        Self {
+            cipher: XChaCha20Poly1305::new(Key::from_slice(key)),
+        }
     }
 
     /// Seals `plain` for `context`. `nonce` must be fresh randomness.
     pub fn seal(&self, plain: &[u8], context: &str, nonce: [u8; NONCE_BYTES]) -> Vec<u8> {
-        let payload = Payload { msg: plain, aad: context.as_bytes() };
+        let payload = Payload {
+            msg: plain,
+            aad: context.as_bytes(),
+        };
         // Encryption fails only for messages of hundreds of gigabytes; bodies are capped at 1 MiB.
-        let sealed = self.cipher.encrypt(XNonce::from_slice(&nonce), payload).unwrap_or_default();
+        let sealed = self
+            .cipher
+            .encrypt(XNonce::from_slice(&nonce), payload)
+            .unwrap_or_default();
         let mut out = Vec::with_capacity(1 + NONCE_BYTES + sealed.len());
         out.push(VERSION);
         out.extend_from_slice(&nonce);
@@ -51,8 +61,13 @@ impl Vault {
             return Err(VaultError);
         }
         let (nonce, ciphertext) = rest.split_at(NONCE_BYTES);
-        let payload = Payload { msg: ciphertext, aad: context.as_bytes() };
-        self.cipher.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| VaultError)
+        let payload = Payload {
+            msg: ciphertext,
+            aad: context.as_bytes(),
+        };
+        self.cipher
+            .decrypt(XNonce::from_slice(nonce), payload)
+            .map_err(|_| VaultError)
     }
 }
 
@@ -64,10 +79,19 @@ mod tests {
     fn a_secret_opens_only_with_its_key_and_in_its_place() {
         let vault = Vault::new(&[7; 32]);
         let sealed = vault.seal(b"secret", "line/1/credentials", [3; 24]);
-        assert_eq!(vault.open(&sealed, "line/1/credentials"), Ok(b"secret".to_vec()));
+        assert_eq!(
+            vault.open(&sealed, "line/1/credentials"),
+            Ok(b"secret".to_vec())
+        );
         assert_eq!(vault.open(&sealed, "line/2/credentials"), Err(VaultError));
-        assert_eq!(Vault::new(&[8; 32]).open(&sealed, "line/1/credentials"), Err(VaultError));
-        assert_eq!(vault.open(&sealed[..10], "line/1/credentials"), Err(VaultError));
+        assert_eq!(
+            Vault::new(&[8; 32]).open(&sealed, "line/1/credentials"),
+            Err(VaultError)
+        );
+        assert_eq!(
+            vault.open(&sealed[..10], "line/1/credentials"),
+            Err(VaultError)
+        );
         assert!(!sealed.windows(6).any(|window| window == b"secret"));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use domain::campaign::{CampaignCommand, CampaignStatus, CampaignType, LeadStatus};
 use domain::attempt::StateName;
+use domain::campaign::{CampaignCommand, CampaignStatus, CampaignType, LeadStatus};
 use domain::settings::{CampaignSettings, SettingsDraft};
 use domain::{CampaignId, LeadId, LineId, Outcome, PhoneNumber, TenantId, TokenId};
 use jiff::Timestamp;
@@ -295,4 +295,3 @@ pub struct NumberHealth {
     /// Rests until then.
     pub rests_until: Option<Timestamp>,
 }
-

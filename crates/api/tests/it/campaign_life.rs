@@ -8,14 +8,17 @@ use http::Method;
 use serde_json::{Value, json};
 use store::{AttemptFact, AttemptRef, LeadFields, NewLead, OnDuplicate, Store, Tick};
 
-use crate::support::{Mood, Server, campaign_body, global};
+use crate::support::{Mood, Server, campaign_body, campaign_number, global};
 
 fn path(id: &str, rest: &str) -> String {
     format!("/api/v2/voice-campaigns/{id}{rest}")
 }
 
 async fn status(server: &Server, id: &str) -> String {
-    server.get(&path(id, "")).await.body["data"]["campaign_status"].as_str().unwrap().to_owned()
+    server.get(&path(id, "")).await.body["data"]["campaign_status"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[tokio::test]
@@ -34,10 +37,16 @@ async fn a_campaign_goes_through_its_life_and_repeated_commands_change_nothing()
         assert_eq!(first.body["data"]["campaign_status"], reached.as_str());
         let again = server.command(&path(&id, &format!("/{command}"))).await;
         assert_eq!(again.status, 200);
-        assert_eq!(again.body["data"]["revision"], first.body["data"]["revision"]);
+        assert_eq!(
+            again.body["data"]["revision"],
+            first.body["data"]["revision"]
+        );
     }
     let illegal = server.command(&path(&id, "/start")).await;
-    assert_eq!((illegal.status.as_u16(), illegal.code()), (409, "illegal_transition"));
+    assert_eq!(
+        (illegal.status.as_u16(), illegal.code()),
+        (409, "illegal_transition")
+    );
     assert_eq!(server.delete(&path(&id, "")).await.status, 200);
     assert_eq!(server.get(&path(&id, "")).await.status, 404);
 }
@@ -47,8 +56,15 @@ async fn an_illegal_command_names_the_legal_ones() {
     let server = Server::start().await;
     let id = server.campaign(server.line().await).await;
     let reply = server.command(&path(&id, "/pause")).await;
-    assert_eq!((reply.status.as_u16(), reply.code()), (409, "illegal_transition"));
-    assert!(reply.body["message"].as_str().unwrap().contains("`start`"), "{}", reply.body);
+    assert_eq!(
+        (reply.status.as_u16(), reply.code()),
+        (409, "illegal_transition")
+    );
+    assert!(
+        reply.body["message"].as_str().unwrap().contains("`start`"),
+        "{}",
+        reply.body
+    );
     server.command(&path(&id, "/start")).await;
     let kept = server.delete(&path(&id, "")).await;
     assert_eq!((kept.status.as_u16(), kept.code()), (409, "not_deletable"));
@@ -66,22 +82,38 @@ async fn a_start_lists_all_that_is_missing() {
     let id = made.body["data"]["campaign_id"].as_str().unwrap();
     server.vendor.set(Mood::Unauthorized);
     let reply = server.command(&path(id, "/start")).await;
-    assert_eq!((reply.status.as_u16(), reply.code()), (422, "validation_failed"));
+    assert_eq!(
+        (reply.status.as_u16(), reply.code()),
+        (422, "validation_failed")
+    );
     assert_eq!(
         reply.faults(),
-        ["end_date: never_opens", "phone_number_id: no_number", "tenant_voice_provider_id: credentials_refused"]
+        [
+            "end_date: never_opens",
+            "phone_number_id: no_number",
+            "tenant_voice_provider_id: credentials_refused"
+        ]
     );
     assert_eq!(status(&server, id).await, "DRAFT");
 
     server.vendor.set(Mood::Well);
-    let pool = global("VoicePhoneNumberPool", server.pool(line_id, false).await.raw());
+    let pool = global(
+        "VoicePhoneNumberPool",
+        server.pool(line_id, false).await.raw(),
+    );
     let change = json!({ "dialer_type": "POOL", "phone_number_pool_id": pool, "end_date": null });
     assert_eq!(server.patch(&path(id, ""), &change).await.status, 200);
-    assert_eq!(server.command(&path(id, "/start")).await.faults(), ["phone_number_pool_id: no_number"]);
+    assert_eq!(
+        server.command(&path(id, "/start")).await.faults(),
+        ["phone_number_pool_id: no_number"]
+    );
     let change = json!({ "dialer_type": "SINGLE", "phone_number_id": "pn_1" });
     assert_eq!(server.patch(&path(id, ""), &change).await.status, 200);
     server.vendor.set(Mood::Down);
-    assert_eq!(server.command(&path(id, "/start")).await.code(), "provider_unreachable");
+    assert_eq!(
+        server.command(&path(id, "/start")).await.code(),
+        "provider_unreachable"
+    );
     server.vendor.set(Mood::Well);
     assert_eq!(server.command(&path(id, "/start")).await.status, 200);
 }
@@ -93,22 +125,64 @@ async fn a_running_campaign_stays_able_to_dial() {
     let id = server.campaign(line_id).await;
     server.command(&path(&id, "/start")).await;
     for (change, fault) in [
-        (json!({ "phone_number_id": null }), "phone_number_id: no_number"),
-        (json!({ "dialer_type": "POOL" }), "phone_number_pool_id: no_number"),
-        (json!({ "start_date": "2026-01-01", "end_date": "2026-01-04" }), "end_date: never_opens"),
+        (
+            json!({ "phone_number_id": null }),
+            "phone_number_id: no_number",
+        ),
+        (
+            json!({ "dialer_type": "POOL" }),
+            "phone_number_pool_id: no_number",
+        ),
+        (
+            json!({ "start_date": "2026-01-01", "end_date": "2026-01-04" }),
+            "end_date: never_opens",
+        ),
     ] {
         let reply = server.patch(&path(&id, ""), &change).await;
-        assert_eq!((reply.status.as_u16(), reply.faults()), (422, vec![fault.to_owned()]), "{change}");
+        assert_eq!(
+            (reply.status.as_u16(), reply.faults()),
+            (422, vec![fault.to_owned()]),
+            "{change}"
+        );
     }
     let other = global("TenantVoiceProvider", server.line().await.raw());
-    let frozen = server.patch(&path(&id, ""), &json!({ "tenant_voice_provider_id": other })).await;
-    assert_eq!((frozen.status.as_u16(), frozen.code()), (409, "settings_frozen"));
-    assert_eq!(frozen.faults(), ["tenant_voice_provider_id: settings_frozen"]);
-    assert_eq!(server.patch(&path(&id, ""), &json!({ "daily_end_time": "16:00", "name": "On" })).await.status, 200);
+    let frozen = server
+        .patch(
+            &path(&id, ""),
+            &json!({ "tenant_voice_provider_id": other }),
+        )
+        .await;
+    assert_eq!(
+        (frozen.status.as_u16(), frozen.code()),
+        (409, "settings_frozen")
+    );
+    assert_eq!(
+        frozen.faults(),
+        ["tenant_voice_provider_id: settings_frozen"]
+    );
+    assert_eq!(
+        server
+            .patch(
+                &path(&id, ""),
+                &json!({ "daily_end_time": "16:00", "name": "On" })
+            )
+            .await
+            .status,
+        200
+    );
 
     server.command(&path(&id, "/pause")).await;
-    assert_eq!(server.patch(&path(&id, ""), &json!({ "phone_number_id": null })).await.status, 200);
-    assert_eq!(server.command(&path(&id, "/resume")).await.faults(), ["phone_number_id: no_number"]);
+    assert_eq!(
+        server
+            .patch(&path(&id, ""), &json!({ "phone_number_id": null }))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        server.command(&path(&id, "/resume")).await.faults(),
+        ["phone_number_id: no_number"]
+    );
 }
 
 #[tokio::test]
@@ -118,10 +192,22 @@ async fn settings_of_a_stopped_campaign_are_frozen_but_for_its_labels() {
     for command in ["/start", "/stop"] {
         assert_eq!(server.command(&path(&id, command)).await.status, 200);
     }
-    let frozen = server.patch(&path(&id, ""), &json!({ "name": "x", "priority": 1, "timezone": "Europe/Berlin" })).await;
-    assert_eq!((frozen.status.as_u16(), frozen.code()), (409, "settings_frozen"));
-    assert_eq!(frozen.faults(), ["priority: settings_frozen", "timezone: settings_frozen"]);
-    let allowed = json!({ "name": "x", "metadata": { "a": "b" }, "webhook_url": "https://example.com/h" });
+    let frozen = server
+        .patch(
+            &path(&id, ""),
+            &json!({ "name": "x", "priority": 1, "timezone": "Europe/Berlin" }),
+        )
+        .await;
+    assert_eq!(
+        (frozen.status.as_u16(), frozen.code()),
+        (409, "settings_frozen")
+    );
+    assert_eq!(
+        frozen.faults(),
+        ["priority: settings_frozen", "timezone: settings_frozen"]
+    );
+    let allowed =
+        json!({ "name": "x", "metadata": { "a": "b" }, "webhook_url": "https://example.com/h" });
     assert_eq!(server.patch(&path(&id, ""), &allowed).await.status, 200);
 }
 
@@ -132,35 +218,66 @@ async fn a_pause_lists_live_calls_and_takes_a_key() {
     server.command(&path(&id, "/start")).await;
     let pause = async |query: &str| {
         let target = path(&id, &format!("/pause{query}"));
-        server.request(Method::POST, &target).header("idempotency-key", "p").send().await
+        server
+            .request(Method::POST, &target)
+            .header("idempotency-key", "p")
+            .send()
+            .await
     };
     let first = pause("?hang_up=true").await;
-    assert_eq!((first.status.as_u16(), &first.body["data"]["live_calls"]), (200, &json!([])));
+    assert_eq!(
+        (first.status.as_u16(), &first.body["data"]["live_calls"]),
+        (200, &json!([]))
+    );
     assert_eq!(first.body["data"]["campaign_status"], "PAUSED");
     server.command(&path(&id, "/resume")).await;
     let again = pause("?hang_up=true").await;
     assert_eq!(again.bytes, first.bytes);
-    assert_eq!(status(&server, &id).await, "RUNNING", "a replay has no effect");
+    assert_eq!(
+        status(&server, &id).await,
+        "RUNNING",
+        "a replay has no effect"
+    );
     assert_eq!(pause("").await.code(), "idempotency_mismatch");
 }
 
 /// Leads whose calls the vendor has, with or without an address to control them.
 async fn calls_under_way(server: &Server, campaign: &str, control_urls: &[Option<&str>]) {
-    let campaign_id = server.campaign_number(campaign);
+    let campaign_id = campaign_number(campaign);
     let caller = server.caller(server.tenant_id);
     for index in 0..control_urls.len() {
         let phone = PhoneNumber::parse(&format!("+1415555267{index}")).unwrap();
-        let lead = NewLead { phone, fields: LeadFields::default() };
-        server.store.add_lead(caller, campaign_id, lead, OnDuplicate::Skip, None).await.unwrap();
+        let lead = NewLead {
+            phone,
+            fields: LeadFields::default(),
+        };
+        server
+            .store
+            .add_lead(caller, campaign_id, lead, OnDuplicate::Skip, None)
+            .await
+            .unwrap();
     }
     for (index, control_url) in control_urls.iter().enumerate() {
         // The line's pace allows one call at a time.
         server.clock.advance(Duration::from_secs(2));
         let now = server.clock.now();
         let keys = Box::new(move || format!("key{index}"));
-        let ticked = server.store.tick(Tick { now, keys, max_lines: 10, max_calls: 1 }).await.unwrap();
+        let ticked = server
+            .store
+            .tick(Tick {
+                now,
+                keys,
+                max_lines: 10,
+                max_calls: 1,
+            })
+            .await
+            .unwrap();
         let dispatch = &ticked.dispatches[0];
-        let permit = server.store.send_board().begin(dispatch.attempt_id).unwrap();
+        let permit = server
+            .store
+            .send_board()
+            .begin(dispatch.attempt_id)
+            .unwrap();
         let mut fact = AttemptFact::new(AttemptRef::Id(dispatch.attempt_id), Fact::Placed);
         fact.provider_call_id = Some(format!("call-{index}"));
         fact.control_url = control_url.map(str::to_owned);
@@ -177,25 +294,40 @@ async fn a_pause_can_hang_up_what_is_still_up_and_tells_the_result_of_each() {
     calls_under_way(&server, &id, &[Some("https://control.example.com/1"), None]).await;
 
     let held = server.command(&path(&id, "/pause")).await;
-    assert_eq!(held.body["data"]["live_calls"].as_array().unwrap().len(), 2, "{}", held.body);
+    assert_eq!(
+        held.body["data"]["live_calls"].as_array().unwrap().len(),
+        2,
+        "{}",
+        held.body
+    );
     assert_eq!(held.body["data"]["live_calls"][0]["hang_up"], Value::Null);
 
     let asked = server.vendor.requests();
-    let pause = server.request(Method::POST, &path(&id, "/pause?hang_up=true")).header("idempotency-key", "h");
+    let pause = server
+        .request(Method::POST, &path(&id, "/pause?hang_up=true"))
+        .header("idempotency-key", "h");
     let ended = pause.send().await;
-    let mut results: Vec<_> = ended.body["data"]["live_calls"].as_array().unwrap().iter()
+    let mut results: Vec<_> = ended.body["data"]["live_calls"]
+        .as_array()
+        .unwrap()
+        .iter()
         .map(|call| call["hang_up"]["success"].as_bool().unwrap())
         .collect();
     results.sort_unstable();
     assert_eq!(results, [false, true]);
     assert_eq!(server.vendor.requests() - asked, 1);
-    let pause = server.request(Method::POST, &path(&id, "/pause?hang_up=true")).header("idempotency-key", "h");
+    let pause = server
+        .request(Method::POST, &path(&id, "/pause?hang_up=true"))
+        .header("idempotency-key", "h");
     assert_eq!(pause.send().await.bytes, ended.bytes);
     assert_eq!(server.vendor.requests() - asked, 1);
 
     server.vendor.set(Mood::Down);
     let stopped = server.command(&path(&id, "/stop?hang_up=true")).await;
-    assert_eq!(stopped.status, 200, "a vendor that is down does not hinder the stop");
+    assert_eq!(
+        stopped.status, 200,
+        "a vendor that is down does not hinder the stop"
+    );
     assert_eq!(stopped.body["data"]["campaign_status"], "STOPPED");
     assert!(stopped.body.to_string().contains("connection refused"));
 }
@@ -209,13 +341,29 @@ async fn a_copy_has_the_settings_and_is_a_draft() {
     let copy = server.command(&path(&id, "/duplicate")).await;
     assert_eq!(copy.status, 201, "{}", copy.body);
     let copy = &copy.body["data"];
-    assert_eq!((&copy["name"], &copy["campaign_status"]), (&json!("Q4 Outreach (copy)"), &json!("DRAFT")));
-    for setting in domain::settings::SettingsDraft::FIELDS.iter().filter(|name| **name != "name") {
+    assert_eq!(
+        (&copy["name"], &copy["campaign_status"]),
+        (&json!("Q4 Outreach (copy)"), &json!("DRAFT"))
+    );
+    for setting in domain::settings::SettingsDraft::FIELDS
+        .iter()
+        .filter(|name| **name != "name")
+    {
         assert_eq!(copy[*setting], original[*setting], "{setting}");
     }
-    let named = server.post(&path(&id, "/duplicate"), &json!({ "name": "Q1", "include_leads": true })).await;
+    let named = server
+        .post(
+            &path(&id, "/duplicate"),
+            &json!({ "name": "Q1", "include_leads": true }),
+        )
+        .await;
     assert_eq!(named.body["data"]["name"], "Q1");
-    let bad = server.post(&path(&id, "/duplicate"), &json!({ "name": "", "include_leads": null })).await;
+    let bad = server
+        .post(
+            &path(&id, "/duplicate"),
+            &json!({ "name": "", "include_leads": null }),
+        )
+        .await;
     assert_eq!(bad.faults(), ["include_leads: not_nullable", "name: empty"]);
 }
 
@@ -238,8 +386,15 @@ async fn another_tenant_sees_and_changes_nothing() {
         (Method::GET, "/revisions", Value::Null),
     ] {
         let call = |id: &str| {
-            let call = server.request(method.clone(), &path(id, rest)).token(&stranger).header("x-request-id", "same");
-            if body.is_null() { call } else { call.json(&body) }
+            let call = server
+                .request(method.clone(), &path(id, rest))
+                .token(&stranger)
+                .header("x-request-id", "same");
+            if body.is_null() {
+                call
+            } else {
+                call.json(&body)
+            }
         };
         let foreign = call(&id).send().await;
         let missing = call(&global("VoiceCampaign", 4_711)).send().await;

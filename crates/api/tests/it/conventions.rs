@@ -31,7 +31,9 @@ fn concrete(path: &str) -> String {
         ("phone_number_pool_id", "VoicePhoneNumberPool"),
         ("import_id", "LeadImport"),
     ];
-    let path = kinds.iter().fold(path.to_owned(), |path, (name, kind)| path.replace(&format!("{{{name}}}"), &global(kind, 4_711)));
+    let path = kinds.iter().fold(path.to_owned(), |path, (name, kind)| {
+        path.replace(&format!("{{{name}}}"), &global(kind, 4_711))
+    });
     assert!(!path.contains('{'), "{path}");
     path
 }
@@ -40,8 +42,16 @@ fn concrete(path: &str) -> String {
 async fn without_a_token_every_operation_answers_401() {
     let server = Server::start().await;
     for (method, path, _) in operations() {
-        let reply = server.request(method.clone(), &path).no_token().send().await;
-        assert_eq!((reply.status.as_u16(), reply.code()), (401, "unauthenticated"), "{method} {path}");
+        let reply = server
+            .request(method.clone(), &path)
+            .no_token()
+            .send()
+            .await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.code()),
+            (401, "unauthenticated"),
+            "{method} {path}"
+        );
         assert_eq!(reply.header("www-authenticate"), "Bearer");
     }
 }
@@ -51,11 +61,23 @@ async fn a_token_that_may_only_read_changes_nothing() {
     let server = Server::start().await;
     let reader = server.token_with("reader", &["read"]).await;
     for (method, path, _) in operations() {
-        let reply = server.request(method.clone(), &path).token(&reader).send().await;
+        let reply = server
+            .request(method.clone(), &path)
+            .token(&reader)
+            .send()
+            .await;
         if method == Method::GET {
-            assert!([200, 404].contains(&reply.status.as_u16()), "{method} {path}: {}", reply.body);
+            assert!(
+                [200, 404].contains(&reply.status.as_u16()),
+                "{method} {path}: {}",
+                reply.body
+            );
         } else {
-            assert_eq!((reply.status.as_u16(), reply.code()), (403, "insufficient_scope"), "{method} {path}");
+            assert_eq!(
+                (reply.status.as_u16(), reply.code()),
+                (403, "insufficient_scope"),
+                "{method} {path}"
+            );
         }
     }
 }
@@ -64,9 +86,16 @@ async fn a_token_that_may_only_read_changes_nothing() {
 async fn a_token_that_may_write_reads_as_well() {
     let server = Server::start().await;
     let writer = server.token_with("writer", &["write"]).await;
-    for (method, path, _) in operations().into_iter().filter(|(method, ..)| method == Method::GET) {
+    for (method, path, _) in operations()
+        .into_iter()
+        .filter(|(method, ..)| method == Method::GET)
+    {
         let reply = server.request(method, &path).token(&writer).send().await;
-        assert!([200, 404].contains(&reply.status.as_u16()), "{path}: {}", reply.body);
+        assert!(
+            [200, 404].contains(&reply.status.as_u16()),
+            "{path}: {}",
+            reply.body
+        );
     }
 }
 
@@ -74,9 +103,19 @@ async fn a_token_that_may_write_reads_as_well() {
 async fn an_unknown_parameter_is_refused_everywhere() {
     let server = Server::start().await;
     for (method, path, _) in operations() {
-        let reply = server.request(method.clone(), &format!("{path}?zzz=1")).json(&json!({})).send().await;
+        let reply = server
+            .request(method.clone(), &format!("{path}?zzz=1"))
+            .json(&json!({}))
+            .send()
+            .await;
         assert_eq!(reply.status, 422, "{method} {path}: {}", reply.body);
-        assert!(reply.faults().contains(&"zzz: unknown_parameter".to_owned()), "{method} {path}: {}", reply.body);
+        assert!(
+            reply
+                .faults()
+                .contains(&"zzz: unknown_parameter".to_owned()),
+            "{method} {path}: {}",
+            reply.body
+        );
     }
 }
 
@@ -85,14 +124,24 @@ async fn an_unknown_field_is_refused_everywhere() {
     let server = Server::start().await;
     for (method, path, operation) in operations() {
         let takes_body = operation.get("requestBody").is_some() || method == Method::POST;
-        let takes_list = operation["requestBody"]["content"]["application/json"]["schema"]["type"] == "array";
+        let takes_list =
+            operation["requestBody"]["content"]["application/json"]["schema"]["type"] == "array";
         if !takes_body || takes_list || path.contains("leads/bulk") || path.ends_with("/bulk") {
             continue;
         }
-        let reply = server.request(method.clone(), &path).json(&json!({ "zzz": 1 })).send().await;
+        let reply = server
+            .request(method.clone(), &path)
+            .json(&json!({ "zzz": 1 }))
+            .send()
+            .await;
         // An object that is not there comes first.
-        let refused = reply.status == 422 && reply.faults().contains(&"zzz: unknown_field".to_owned());
-        assert!(refused || reply.status == 404, "{method} {path}: {}", reply.body);
+        let refused =
+            reply.status == 422 && reply.faults().contains(&"zzz: unknown_field".to_owned());
+        assert!(
+            refused || reply.status == 404,
+            "{method} {path}: {}",
+            reply.body
+        );
     }
 }
 
@@ -101,13 +150,25 @@ async fn ids_of_another_type_are_named_and_garbage_is_missing() {
     let server = Server::start().await;
     let lead = global("VoiceCampaignLead", 5);
     let wrong = server.get(&format!("/api/v2/voice-campaigns/{lead}")).await;
-    assert_eq!((wrong.status.as_u16(), wrong.code()), (422, "wrong_id_type"));
+    assert_eq!(
+        (wrong.status.as_u16(), wrong.code()),
+        (422, "wrong_id_type")
+    );
     let message = wrong.body["message"].as_str().unwrap();
-    assert!(message.contains("`VoiceCampaign`") && message.contains("`VoiceCampaignLead`"), "{message}");
+    assert!(
+        message.contains("`VoiceCampaign`") && message.contains("`VoiceCampaignLead`"),
+        "{message}"
+    );
     assert_eq!(wrong.faults(), ["campaign_id: wrong_id_type"]);
     for garbage in ["camp_abc123", "%FF", "VoiceCampaign:abc", "x%2Fy"] {
-        let reply = server.get(&format!("/api/v2/voice-campaigns/{garbage}")).await;
-        assert_eq!((reply.status.as_u16(), reply.code()), (404, "not_found"), "{garbage}");
+        let reply = server
+            .get(&format!("/api/v2/voice-campaigns/{garbage}"))
+            .await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.code()),
+            (404, "not_found"),
+            "{garbage}"
+        );
     }
 }
 
@@ -125,27 +186,52 @@ async fn bodies_that_cannot_be_read_have_their_own_status() {
         ("null", json, 422, "validation_failed"),
     ];
     for (body, content_type, status, code) in cases {
-        let reply = post().text(body).header("content-type", content_type).send().await;
-        assert_eq!((reply.status.as_u16(), reply.code()), (status, code), "{body}");
+        let reply = post()
+            .text(body)
+            .header("content-type", content_type)
+            .send()
+            .await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.code()),
+            (status, code),
+            "{body}"
+        );
     }
     assert_eq!(post().text("{}").send().await.status, 415);
     let long = format!("\"{}\"", "x".repeat(1024 * 1024));
     let reply = post().text(&long).header("content-type", json).send().await;
-    assert_eq!((reply.status.as_u16(), reply.code()), (413, "body_too_large"));
+    assert_eq!(
+        (reply.status.as_u16(), reply.code()),
+        (413, "body_too_large")
+    );
 }
 
 #[tokio::test]
 async fn failures_have_the_envelope_and_the_request_id() {
     let server = Server::start().await;
-    let route = server.request(Method::GET, "/nowhere").header("x-request-id", "mine-1").send().await;
-    assert_eq!((route.status.as_u16(), route.code()), (404, "no_such_route"));
+    let route = server
+        .request(Method::GET, "/nowhere")
+        .header("x-request-id", "mine-1")
+        .send()
+        .await;
+    assert_eq!(
+        (route.status.as_u16(), route.code()),
+        (404, "no_such_route")
+    );
     assert_eq!(route.header("x-request-id"), "mine-1");
     let keys: Vec<_> = route.body.as_object().unwrap().keys().cloned().collect();
     assert_eq!(keys, ["status", "code", "message", "errors", "request_id"]);
     assert_eq!(route.body["request_id"], "mine-1");
 
-    let method = server.request(Method::PUT, "/api/v2/tokens").header("x-request-id", "not good").send().await;
-    assert_eq!((method.status.as_u16(), method.code()), (405, "method_not_allowed"));
+    let method = server
+        .request(Method::PUT, "/api/v2/tokens")
+        .header("x-request-id", "not good")
+        .send()
+        .await;
+    assert_eq!(
+        (method.status.as_u16(), method.code()),
+        (405, "method_not_allowed")
+    );
     let mut allowed: Vec<_> = method.header("allow").split(',').collect();
     allowed.sort_unstable();
     assert_eq!(allowed, ["GET", "HEAD", "POST"]);
@@ -159,7 +245,11 @@ async fn answers_are_not_cached_sniffed_or_framed() {
         let reply = server.get(path).await;
         assert_eq!(reply.header("cache-control"), "no-store");
         assert_eq!(reply.header("x-content-type-options"), "nosniff");
-        assert!(reply.header("content-security-policy").contains("default-src 'none'"));
+        assert!(
+            reply
+                .header("content-security-policy")
+                .contains("default-src 'none'")
+        );
     }
 }
 
@@ -171,15 +261,40 @@ async fn a_token_that_asks_too_much_is_told_when_to_come_back() {
     })
     .await;
     let first = server.get("/api/v2/tokens").await;
-    assert_eq!((first.header("ratelimit-limit"), first.header("ratelimit-remaining")), ("2", "1"));
+    assert_eq!(
+        (
+            first.header("ratelimit-limit"),
+            first.header("ratelimit-remaining")
+        ),
+        ("2", "1")
+    );
     assert_eq!(server.get("/api/v2/tokens").await.status, 200);
     let refused = server.get("/api/v2/tokens").await;
-    assert_eq!((refused.status.as_u16(), refused.code()), (429, "rate_limited"));
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (429, "rate_limited")
+    );
     assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
     assert_eq!(refused.header("ratelimit-remaining"), "0");
     let stranger = server.stranger().await;
-    assert_eq!(server.request(Method::GET, "/api/v2/tokens").token(&stranger).send().await.status, 200);
-    assert_eq!(server.request(Method::GET, "/livez").no_token().send().await.status, 200);
+    assert_eq!(
+        server
+            .request(Method::GET, "/api/v2/tokens")
+            .token(&stranger)
+            .send()
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        server
+            .request(Method::GET, "/livez")
+            .no_token()
+            .send()
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -194,8 +309,16 @@ async fn pages_join_without_gap_or_repetition_while_rows_are_added() {
     let mut path = "/api/v2/voice-campaigns?limit=3".to_owned();
     loop {
         let page = server.get(&path).await;
-        seen.extend(page.body["data"].as_array().unwrap().iter().map(|one| one["campaign_id"].as_str().unwrap().to_owned()));
-        server.post("/api/v2/voice-campaigns", &campaign_body(line_id)).await;
+        seen.extend(
+            page.body["data"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|one| one["campaign_id"].as_str().unwrap().to_owned()),
+        );
+        server
+            .post("/api/v2/voice-campaigns", &campaign_body(line_id))
+            .await;
         match page.body["next_cursor"].as_str() {
             Some(cursor) => path = format!("/api/v2/voice-campaigns?limit=3&cursor={cursor}"),
             None => break,
@@ -203,7 +326,15 @@ async fn pages_join_without_gap_or_repetition_while_rows_are_added() {
     }
     made.reverse();
     assert_eq!(seen, made);
-    let cursor = server.get("/api/v2/voice-campaigns?limit=1").await.body["next_cursor"].as_str().unwrap().to_owned();
-    let foreign = server.get(&format!("/api/v2/tokens?cursor={cursor}&limit=201")).await;
-    assert_eq!(foreign.faults(), ["cursor: invalid_cursor", "limit: out_of_range"]);
+    let cursor = server.get("/api/v2/voice-campaigns?limit=1").await.body["next_cursor"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let foreign = server
+        .get(&format!("/api/v2/tokens?cursor={cursor}&limit=201"))
+        .await;
+    assert_eq!(
+        foreign.faults(),
+        ["cursor: invalid_cursor", "limit: out_of_range"]
+    );
 }

@@ -9,7 +9,10 @@ fn document() -> Value {
 fn operations(document: &Value) -> Vec<(String, &Value)> {
     let paths = document["paths"].as_object().unwrap();
     let all = paths.iter().flat_map(|(path, item)| {
-        item.as_object().unwrap().iter().map(move |(method, operation)| (format!("{method} {path}"), operation))
+        item.as_object()
+            .unwrap()
+            .iter()
+            .map(move |(method, operation)| (format!("{method} {path}"), operation))
     });
     all.collect()
 }
@@ -18,23 +21,43 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
 fn every_operation_is_complete() {
     let document = document();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
-    let tags: Vec<_> = document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].clone()).collect();
+    let tags: Vec<_> = document["tags"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tag| tag["name"].clone())
+        .collect();
     let mut ids = Vec::new();
     for (name, operation) in operations(&document) {
         assert!(operation["summary"].is_string(), "{name} has no summary");
-        assert!(tags.contains(&operation["tags"][0]), "{name} has an unknown tag");
+        assert!(
+            tags.contains(&operation["tags"][0]),
+            "{name} has an unknown tag"
+        );
         let id = operation["operationId"].as_str().unwrap();
         assert!(!ids.contains(&id), "{id} names two operations");
         ids.push(id);
         for (status, response) in operation["responses"].as_object().unwrap() {
-            assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{name} {status}");
+            assert!(
+                response["description"]
+                    .as_str()
+                    .is_some_and(|text| !text.is_empty()),
+                "{name} {status}"
+            );
         }
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
-            assert!(parameter["description"].is_string(), "{name}: {} has no description", parameter["name"]);
+            assert!(
+                parameter["description"].is_string(),
+                "{name}: {} has no description",
+                parameter["name"]
+            );
         }
         if operation.get("security").is_some() {
             for status in ["401", "403", "422", "429", "500", "503"] {
-                assert!(operation["responses"].get(status).is_some(), "{name} lacks {status}");
+                assert!(
+                    operation["responses"].get(status).is_some(),
+                    "{name} lacks {status}"
+                );
             }
         }
     }
@@ -79,14 +102,31 @@ fn every_field_of_every_schema_is_described() {
 #[tokio::test]
 async fn the_document_and_its_page_are_served_without_a_token() {
     let server = Server::start().await;
-    let served = server.request(http::Method::GET, "/openapi.json").no_token().send().await;
-    assert_eq!(served.status, 200);
-    assert_eq!(served.body, document());
-    let page = server.request(http::Method::GET, "/docs").no_token().send().await;
+    let answer = server
+        .request(http::Method::GET, "/openapi.json")
+        .no_token()
+        .send()
+        .await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body, document());
+    let page = server
+        .request(http::Method::GET, "/docs")
+        .no_token()
+        .send()
+        .await;
     let html = String::from_utf8(page.bytes.to_vec()).unwrap();
     for (_, operation) in operations(&document()) {
-        assert!(html.contains(&format!("id=\"{}\"", operation["operationId"].as_str().unwrap())));
+        assert!(html.contains(&format!(
+            "id=\"{}\"",
+            operation["operationId"].as_str().unwrap()
+        )));
     }
-    assert!(!html.contains("https://") || !html.contains("src=\"http"), "nothing is loaded from elsewhere");
-    assert!(page.header("content-security-policy").contains("script-src 'sha256-"));
+    assert!(
+        !html.contains("https://") || !html.contains("src=\"http"),
+        "nothing is loaded from elsewhere"
+    );
+    assert!(
+        page.header("content-security-policy")
+            .contains("script-src 'sha256-")
+    );
 }

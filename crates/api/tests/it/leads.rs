@@ -1,9 +1,9 @@
 use std::time::Duration;
 
+use domain::ambient::Clock;
 use http::Method;
 use serde_json::{Value, json};
 use store::Store;
-use domain::ambient::Clock;
 
 use crate::scene::{dial, end_report, hidden_from_strangers, hook, lead, report, running_campaign};
 use crate::support::{Reply, Server, global};
@@ -17,7 +17,10 @@ async fn draft(server: &Server) -> String {
 
 fn messages(reply: &Reply) -> Vec<String> {
     let results = reply.body["results"].as_array().unwrap();
-    results.iter().map(|result| result["message"].as_str().unwrap().to_owned()).collect()
+    results
+        .iter()
+        .map(|result| result["message"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -32,7 +35,10 @@ async fn a_lead_is_added_then_updated_then_skipped() {
     });
     let added = server.post(&path, &body).await;
     assert_eq!(added.status, 201, "{}", added.body);
-    assert_eq!(added.body["message"], "Lead added to the campaign successfully");
+    assert_eq!(
+        added.body["message"],
+        "Lead added to the campaign successfully"
+    );
     let data = &added.body["data"];
     let expected = json!({
         "phone_number": PHONE, "first_name": "Jane", "last_name": "Doe", "email": "jane.doe@example.com",
@@ -49,15 +55,26 @@ async fn a_lead_is_added_then_updated_then_skipped() {
 
     let change = json!({ "phone_number": PHONE, "first_name": "Janet", "custom_fields": { "plan": null, "seats": 5 } });
     let updated = server.post(&path, &change).await;
-    assert_eq!((updated.status.as_u16(), updated.body["message"].as_str()), (200, Some("Lead updated successfully")));
-    assert_eq!(updated.body["data"]["custom_fields"], json!({ "company": "Acme Corp", "seats": 5 }));
+    assert_eq!(
+        (updated.status.as_u16(), updated.body["message"].as_str()),
+        (200, Some("Lead updated successfully"))
+    );
+    assert_eq!(
+        updated.body["data"]["custom_fields"],
+        json!({ "company": "Acme Corp", "seats": 5 })
+    );
     assert_eq!(updated.body["data"]["last_name"], "Doe");
 
     let body = json!({ "phone_number": PHONE, "first_name": "X" });
-    let skipped = server.post(&format!("{path}?on_duplicate=skip"), &body).await;
+    let skipped = server
+        .post(&format!("{path}?on_duplicate=skip"), &body)
+        .await;
     assert_eq!(skipped.status, 200);
     assert_eq!(skipped.body["data"]["first_name"], "Janet");
-    assert_eq!(skipped.body["data"]["campaign_lead_id"], data["campaign_lead_id"]);
+    assert_eq!(
+        skipped.body["data"]["campaign_lead_id"],
+        data["campaign_lead_id"]
+    );
 }
 
 #[tokio::test]
@@ -65,7 +82,7 @@ async fn every_fault_of_a_lead_is_told() {
     let server = Server::start().await;
     let path = format!("{}/leads", draft(&server).await);
     let mut deep = json!(1);
-    for _ in 0..16 {
+    for _ in 0..17 {
         deep = json!({ "x": deep });
     }
     let body = json!({
@@ -78,7 +95,7 @@ async fn every_fault_of_a_lead_is_told() {
         refused.faults(),
         [
             "consent: not_supported",
-            "custom_fields: too_long",
+            "custom_fields: invalid_value",
             "email: invalid_format",
             "first_nam: unknown_field",
             "last_name: too_long",
@@ -90,12 +107,28 @@ async fn every_fault_of_a_lead_is_told() {
         ]
     );
     let many: serde_json::Map<_, _> = (0..201).map(|key| (key.to_string(), json!(1))).collect();
-    let refused = server.post(&path, &json!({ "phone_number": PHONE, "custom_fields": many })).await;
+    let refused = server
+        .post(
+            &path,
+            &json!({ "phone_number": PHONE, "custom_fields": many }),
+        )
+        .await;
     assert_eq!(refused.faults(), ["custom_fields: too_many"]);
     let big = json!({ "phone_number": PHONE, "custom_fields": { "x": "y".repeat(65_536) } });
-    assert_eq!(server.post(&path, &big).await.faults(), ["custom_fields: too_long"]);
-    assert_eq!(server.post(&path, &json!({})).await.faults(), ["phone_number: required"]);
-    let unknown = server.post(&format!("{path}?on_duplicate=replace"), &json!({ "phone_number": PHONE })).await;
+    assert_eq!(
+        server.post(&path, &big).await.faults(),
+        ["custom_fields: too_long"]
+    );
+    assert_eq!(
+        server.post(&path, &json!({})).await.faults(),
+        ["phone_number: required"]
+    );
+    let unknown = server
+        .post(
+            &format!("{path}?on_duplicate=replace"),
+            &json!({ "phone_number": PHONE }),
+        )
+        .await;
     assert_eq!(unknown.faults(), ["on_duplicate: invalid_choice"]);
     assert_eq!(server.get(&path).await.body["data"], json!([]));
 }
@@ -105,24 +138,67 @@ async fn a_bulk_addition_is_queued_as_an_import() {
     let server = Server::start().await;
     let campaign = draft(&server).await;
     lead(&server, &campaign, PHONE).await;
-    let leads: Vec<_> = (0..3).map(|n| json!({ "phone_number": format!("+1415555267{n}"), "first_name": "New" })).collect();
-    let call = server.request(Method::POST, &format!("{campaign}/leads/bulk?on_duplicate=skip"));
-    let queued = call.json(&json!(leads)).header("idempotency-key", "one").send().await;
+    let leads: Vec<_> = (0..3)
+        .map(|n| json!({ "phone_number": format!("+1415555267{n}"), "first_name": "New" }))
+        .collect();
+    let call = server.request(
+        Method::POST,
+        &format!("{campaign}/leads/bulk?on_duplicate=skip"),
+    );
+    let queued = call
+        .json(&json!(leads))
+        .header("idempotency-key", "one")
+        .send()
+        .await;
     assert_eq!(queued.status, 202, "{}", queued.body);
-    assert_eq!(queued.body["message"], "Leads are queued to be added to the campaign");
-    assert_eq!((&queued.body["data"]["total"], &queued.body["data"]["status"]), (&json!(3), &json!("QUEUED")));
-    let import = format!("/api/v2/imports/{}", queued.body["data"]["import_id"].as_str().unwrap());
+    assert_eq!(
+        queued.body["message"],
+        "Leads are queued to be added to the campaign"
+    );
+    assert_eq!(
+        (
+            &queued.body["data"]["total"],
+            &queued.body["data"]["status"]
+        ),
+        (&json!(3), &json!("QUEUED"))
+    );
+    let import = format!(
+        "/api/v2/imports/{}",
+        queued.body["data"]["import_id"].as_str().unwrap()
+    );
 
-    while server.store.run_imports(server.clock.now(), 100).await.unwrap() {}
+    while server
+        .store
+        .run_imports(server.clock.now(), 100)
+        .await
+        .unwrap()
+    {}
     let done = server.get(&import).await;
     let expected = json!({ "status": "COMPLETED", "total": 3, "processed": 3, "added": 2, "updated": 0, "skipped": 1, "rejected": 0 });
     for (field, value) in expected.as_object().unwrap() {
         assert_eq!(done.body["data"][field], *value, "{field}");
     }
-    let call = server.request(Method::POST, &format!("{campaign}/leads/bulk?on_duplicate=skip"));
-    let again = call.json(&json!(leads)).header("idempotency-key", "one").send().await;
-    assert_eq!((again.header("idempotent-replayed"), &again.bytes), ("true", &queued.bytes));
-    hidden_from_strangers(&server, Method::GET, &import, "/api/v2/imports/LeadImport:1", None).await;
+    let call = server.request(
+        Method::POST,
+        &format!("{campaign}/leads/bulk?on_duplicate=skip"),
+    );
+    let again = call
+        .json(&json!(leads))
+        .header("idempotency-key", "one")
+        .send()
+        .await;
+    assert_eq!(
+        (again.header("idempotent-replayed"), &again.bytes),
+        ("true", &queued.bytes)
+    );
+    hidden_from_strangers(
+        &server,
+        Method::GET,
+        &import,
+        "/api/v2/imports/LeadImport:1",
+        None,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -153,9 +229,17 @@ async fn a_bulk_addition_with_any_fault_is_refused_with_the_place_of_each() {
     let many: Vec<_> = (0..150).map(|_| json!({ "phone_number": "0" })).collect();
     assert_eq!(server.post(&path, &json!(many)).await.faults().len(), 100);
     assert_eq!(server.post(&path, &json!([])).await.faults(), [": empty"]);
-    let many: Vec<_> = (0..10_001).map(|_| json!({ "phone_number": PHONE })).collect();
-    assert_eq!(server.post(&path, &json!(many)).await.faults(), [": too_many"]);
-    assert_eq!(server.post(&path, &json!({ "leads": [] })).await.faults(), [": invalid_type"]);
+    let many: Vec<_> = (0..10_001)
+        .map(|_| json!({ "phone_number": PHONE }))
+        .collect();
+    assert_eq!(
+        server.post(&path, &json!(many)).await.faults(),
+        [": too_many"]
+    );
+    assert_eq!(
+        server.post(&path, &json!({ "leads": [] })).await.faults(),
+        [": invalid_type"]
+    );
 }
 
 #[tokio::test]
@@ -177,15 +261,33 @@ async fn a_bulk_update_answers_for_each_item() {
     let second = json!({ "index": 1, "phone_number": "+14155559999", "success": false, "message": "Lead not found" });
     assert_eq!(done.body["results"][0], first);
     assert_eq!(done.body["results"][1], second);
-    assert_eq!(done.body["results"][2]["message"], "`phone_number` must be a phone number in E.164, like `+14155552671`.");
-    assert_eq!(done.body["results"][3]["message"], "`last_name` may have at most 200 characters.");
+    assert_eq!(
+        done.body["results"][2]["message"],
+        "`phone_number` must be a phone number in E.164, like `+14155552671`."
+    );
+    assert_eq!(
+        done.body["results"][3]["message"],
+        "`last_name` may have at most 200 characters."
+    );
     let lead = server.get(&one).await;
-    assert_eq!((&lead.body["data"]["status"], &lead.body["data"]["first_name"]), (&json!("OPTED_OUT"), &json!("Jane")));
+    assert_eq!(
+        (
+            &lead.body["data"]["status"],
+            &lead.body["data"]["first_name"]
+        ),
+        (&json!("OPTED_OUT"), &json!("Jane"))
+    );
 
     // What is wrong with the request and not with a value refuses it as a whole.
     assert_eq!(server.patch(&path, &json!([])).await.faults(), [": empty"]);
     let shape = json!([{ "phone_number": PHONE, "do_not_call": "yes" }, { "first_name": "x" }]);
-    assert_eq!(server.patch(&path, &shape).await.faults(), ["[0].do_not_call: invalid_type", "[1].phone_number: required"]);
+    assert_eq!(
+        server.patch(&path, &shape).await.faults(),
+        [
+            "[0].do_not_call: invalid_type",
+            "[1].phone_number: required"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -203,7 +305,9 @@ async fn a_bulk_removal_finds_leads_by_id_before_number() {
         { "phone_number": "garbage" },
         {},
     ]);
-    let done = server.delete_with(&format!("{campaign}/leads/remove/bulk"), &body).await;
+    let done = server
+        .delete_with(&format!("{campaign}/leads/remove/bulk"), &body)
+        .await;
     assert_eq!(done.status, 200, "{}", done.body);
     assert_eq!(done.body["message"], "Bulk lead removal completed");
     let first = json!({
@@ -213,10 +317,19 @@ async fn a_bulk_removal_finds_leads_by_id_before_number() {
         "index": 1, "campaign_lead_id": "VoiceCampaignLead:42", "success": false,
         "message": "Lead not found with the given phone number or campaign lead id",
     });
-    assert_eq!((&done.body["results"][0], &done.body["results"][1]), (&first, &second));
+    assert_eq!(
+        (&done.body["results"][0], &done.body["results"][1]),
+        (&first, &second)
+    );
     let messages = messages(&done);
-    assert!(messages[3].contains("`VoiceCampaignLead`") && messages[3].contains("`VoiceCampaign`"), "{messages:?}");
-    assert_eq!(messages[5], "Name the lead by `phone_number` or by `campaign_lead_id`.");
+    assert!(
+        messages[3].contains("`VoiceCampaignLead`") && messages[3].contains("`VoiceCampaign`"),
+        "{messages:?}"
+    );
+    assert_eq!(
+        messages[5],
+        "Name the lead by `phone_number` or by `campaign_lead_id`."
+    );
     assert_eq!(server.get(&two).await.status, 404);
     assert_eq!(server.get(&one).await.status, 200);
 }
@@ -229,26 +342,45 @@ async fn leads_are_listed_by_page_and_filter() {
         lead(&server, &campaign, &format!("+1415555267{n}")).await;
     }
     let change = json!({ "phone_number": "+14155552671", "last_name": "Doe", "do_not_call": true });
-    server.patch(&format!("{campaign}/leads/update/bulk"), &json!([change])).await;
+    server
+        .patch(&format!("{campaign}/leads/update/bulk"), &json!([change]))
+        .await;
     let phones = async |query: &str| {
         let listed = server.get(&format!("{campaign}/leads{query}")).await;
         assert_eq!(listed.status, 200, "{}", listed.body);
         let items = listed.body["data"].as_array().unwrap().iter();
-        let phones: Vec<_> = items.map(|lead| lead["phone_number"].as_str().unwrap()[8..].to_owned()).collect();
-        (phones, listed.body["next_cursor"].as_str().map(str::to_owned))
+        let phones: Vec<_> = items
+            .map(|lead| lead["phone_number"].as_str().unwrap()[8..].to_owned())
+            .collect();
+        (
+            phones,
+            listed.body["next_cursor"].as_str().map(str::to_owned),
+        )
     };
     let (newest, cursor) = phones("?limit=2").await;
     assert_eq!(newest, ["2672", "2671"]);
-    assert_eq!(phones(&format!("?limit=2&cursor={}", cursor.unwrap())).await, (vec!["2670".to_owned()], None));
+    assert_eq!(
+        phones(&format!("?limit=2&cursor={}", cursor.unwrap())).await,
+        (vec!["2670".to_owned()], None)
+    );
     assert_eq!(phones("?status=OPTED_OUT").await.0, ["2671"]);
     assert_eq!(phones("?q=DOE").await.0, ["2671"]);
     assert_eq!(phones("?phone_number=%2B14155552672").await.0, ["2672"]);
     assert_eq!(phones("?phone_number=+14155552672").await.0, ["2672"]);
     assert_eq!(phones("?outcome=BUSY").await.0, Vec::<String>::new());
-    let wrong = server.get(&format!("{campaign}/leads?status=DONE&phone_number=5&cursor=x&colour=red")).await;
+    let wrong = server
+        .get(&format!(
+            "{campaign}/leads?status=DONE&phone_number=5&cursor=x&colour=red"
+        ))
+        .await;
     assert_eq!(
         wrong.faults(),
-        ["colour: unknown_parameter", "cursor: invalid_cursor", "phone_number: invalid_format", "status: invalid_choice"]
+        [
+            "colour: unknown_parameter",
+            "cursor: invalid_cursor",
+            "phone_number: invalid_format",
+            "status: invalid_choice"
+        ]
     );
 }
 
@@ -256,21 +388,38 @@ async fn leads_are_listed_by_page_and_filter() {
 async fn one_lead_is_changed_as_it_was_read() {
     let server = Server::start().await;
     let path = lead(&server, &draft(&server).await, PHONE).await;
-    let change = json!({ "first_name": "Jane", "timezone": "Europe/Berlin", "custom_fields": { "a": 1 } });
+    let change =
+        json!({ "first_name": "Jane", "timezone": "Europe/Berlin", "custom_fields": { "a": 1 } });
     let changed = server.patch(&path, &change).await;
-    assert_eq!((changed.status.as_u16(), &changed.body["data"]["revision"]), (200, &json!(2)));
+    assert_eq!(
+        (changed.status.as_u16(), &changed.body["data"]["revision"]),
+        (200, &json!(2))
+    );
     assert_eq!(changed.header("etag"), "\"2\"");
-    let cleared = server.request(Method::PATCH, &path).json(&json!({ "first_name": null })).header("if-match", "\"2\"");
+    let cleared = server
+        .request(Method::PATCH, &path)
+        .json(&json!({ "first_name": null }))
+        .header("if-match", "\"2\"");
     assert_eq!(cleared.send().await.body["data"]["first_name"], Value::Null);
-    let stale = server.request(Method::PATCH, &path).json(&json!({ "first_name": "x" })).header("if-match", "\"2\"");
+    let stale = server
+        .request(Method::PATCH, &path)
+        .json(&json!({ "first_name": "x" }))
+        .header("if-match", "\"2\"");
     assert_eq!(stale.send().await.status, 412);
     let nulls = json!({ "custom_fields": null, "do_not_call": null, "phone_number": "+1" });
     assert_eq!(
         server.patch(&path, &nulls).await.faults(),
-        ["custom_fields: not_nullable", "do_not_call: not_nullable", "phone_number: unknown_field"]
+        [
+            "custom_fields: not_nullable",
+            "do_not_call: not_nullable",
+            "phone_number: unknown_field"
+        ]
     );
 
-    assert_eq!(server.delete(&path).await.body, json!({ "status": "success", "message": "Lead removed successfully" }));
+    assert_eq!(
+        server.delete(&path).await.body,
+        json!({ "status": "success", "message": "Lead removed successfully" })
+    );
     assert_eq!(server.get(&path).await.status, 404);
     assert_eq!(server.delete(&path).await.status, 404);
 }
@@ -282,23 +431,44 @@ async fn a_lead_tells_when_and_why_it_is_called_next() {
     let path = lead(&server, &campaign, PHONE).await;
     let next = async || {
         let data = server.get(&path).await.body["data"].clone();
-        (data["next_attempt_at"].clone(), data["next_attempt_reason"].clone())
+        (
+            data["next_attempt_at"].clone(),
+            data["next_attempt_reason"].clone(),
+        )
     };
     assert_eq!(next().await, (json!("2026-01-05T15:00:00Z"), json!("due")));
-    server.patch(&path, &json!({ "not_before": "2026-01-05T16:00:00Z" })).await;
-    assert_eq!(next().await, (json!("2026-01-05T16:00:00Z"), json!("not_before")));
+    server
+        .patch(&path, &json!({ "not_before": "2026-01-05T16:00:00Z" }))
+        .await;
+    assert_eq!(
+        next().await,
+        (json!("2026-01-05T16:00:00Z"), json!("not_before"))
+    );
     // Past the end of the window, the next morning in New York counts.
-    server.patch(&path, &json!({ "not_before": "2026-01-05T23:00:00Z" })).await;
-    assert_eq!(next().await, (json!("2026-01-06T14:00:00Z"), json!("outside_window")));
+    server
+        .patch(&path, &json!({ "not_before": "2026-01-05T23:00:00Z" }))
+        .await;
+    assert_eq!(
+        next().await,
+        (json!("2026-01-06T14:00:00Z"), json!("outside_window"))
+    );
     server.patch(&path, &json!({ "not_before": null })).await;
 
     let key = dial(&server).await.remove(PHONE).unwrap();
     assert_eq!(next().await, (Value::Null, json!("lead_in_call")));
     let hook = hook(&server, line).await;
     server.clock.advance(Duration::from_secs(60));
-    report(&server, &hook, &end_report(Some(&key), "call-1", "customer-did-not-answer")).await;
+    report(
+        &server,
+        &hook,
+        &end_report(Some(&key), "call-1", "customer-did-not-answer"),
+    )
+    .await;
     let after = server.get(&path).await.body["data"].clone();
-    assert_eq!((&after["status"], &after["attempts"], &after["last_outcome"]), (&json!("READY"), &json!(1), &json!("NO_ANSWER")));
+    assert_eq!(
+        (&after["status"], &after["attempts"], &after["last_outcome"]),
+        (&json!("READY"), &json!(1), &json!("NO_ANSWER"))
+    );
     assert!(next().await.0.is_string());
 }
 
@@ -325,14 +495,41 @@ async fn strangers_and_closed_campaigns_are_told_apart() {
     hidden_from_strangers(&server, Method::GET, &path, &missing, None).await;
     hidden_from_strangers(&server, Method::PATCH, &path, &missing, Some(&json!({}))).await;
     hidden_from_strangers(&server, Method::DELETE, &path, &missing, None).await;
-    let wrong = server.get(&format!("{campaign}/leads/{}", global("VoiceCampaign", 1))).await;
-    assert_eq!((wrong.status.as_u16(), wrong.code()), (422, "wrong_id_type"));
-    assert_eq!(server.get(&format!("{campaign}/leads/camp_abc123")).await.status, 404);
+    let wrong = server
+        .get(&format!("{campaign}/leads/{}", global("VoiceCampaign", 1)))
+        .await;
+    assert_eq!(
+        (wrong.status.as_u16(), wrong.code()),
+        (422, "wrong_id_type")
+    );
+    assert_eq!(
+        server
+            .get(&format!("{campaign}/leads/camp_abc123"))
+            .await
+            .status,
+        404
+    );
 
     server.command(&format!("{campaign}/stop")).await;
-    let refused = server.post(&format!("{campaign}/leads"), &json!({ "phone_number": "+14155550000" })).await;
-    assert_eq!((refused.status.as_u16(), refused.code()), (409, "takes_no_leads"));
+    let refused = server
+        .post(
+            &format!("{campaign}/leads"),
+            &json!({ "phone_number": "+14155550000" }),
+        )
+        .await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (409, "takes_no_leads")
+    );
     let reader = server.token_with("reader", &["read"]).await;
-    let refused = server.request(Method::POST, &format!("{campaign}/leads")).token(&reader).json(&body).send().await;
-    assert_eq!((refused.status.as_u16(), refused.code()), (403, "insufficient_scope"));
+    let refused = server
+        .request(Method::POST, &format!("{campaign}/leads"))
+        .token(&reader)
+        .json(&body)
+        .send()
+        .await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (403, "insufficient_scope")
+    );
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::Server;
@@ -13,8 +13,8 @@ use crate::support::Server;
 struct Running {
     address: std::net::SocketAddr,
     stop: CancellationToken,
-    task: JoinHandle<std::io::Result<()>>,
-    _server: Server,
+    task: JoinSet<std::io::Result<()>>,
+    server: Server,
 }
 
 async fn run(change: impl FnOnce(&mut api::Options)) -> Running {
@@ -22,8 +22,14 @@ async fn run(change: impl FnOnce(&mut api::Options)) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let task = tokio::spawn(api::serve(listener, api, stop.clone()));
-    Running { address, stop, task, _server: server }
+    let mut task = JoinSet::new();
+    task.spawn(api::serve(listener, api, stop.clone()));
+    Running {
+        address,
+        stop,
+        task,
+        server,
+    }
 }
 
 async fn read_all(stream: &mut TcpStream) -> String {
@@ -42,11 +48,15 @@ async fn it_answers_over_a_socket_and_stops_when_told() {
     assert!(read_all(&mut stream).await.starts_with("HTTP/1.1 200 OK"));
     // A connection that is kept open does not hold the stop up.
     let mut idle = TcpStream::connect(running.address).await.unwrap();
-    idle.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    idle.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
     let mut first = [0; 12];
     idle.read_exact(&mut first).await.unwrap();
     running.stop.cancel();
-    tokio::time::timeout(Duration::from_secs(5), running.task).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(5), running.task.join_all())
+        .await
+        .unwrap();
     assert!(TcpStream::connect(running.address).await.is_err());
 }
 
@@ -54,8 +64,13 @@ async fn it_answers_over_a_socket_and_stops_when_told() {
 async fn a_head_that_does_not_come_ends_the_connection() {
     let running = run(|options| options.header_timeout = Duration::from_millis(200)).await;
     let mut stream = TcpStream::connect(running.address).await.unwrap();
-    stream.write_all(b"GET /livez HTTP/1.1\r\nx: ").await.unwrap();
-    tokio::time::timeout(Duration::from_secs(3), read_all(&mut stream)).await.unwrap();
+    stream
+        .write_all(b"GET /livez HTTP/1.1\r\nx: ")
+        .await
+        .unwrap();
+    tokio::time::timeout(Duration::from_secs(3), read_all(&mut stream))
+        .await
+        .unwrap();
     running.stop.cancel();
 }
 
@@ -65,7 +80,7 @@ async fn a_body_that_does_not_come_ends_the_request() {
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     let head = format!(
         "POST /api/v2/tokens HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{{",
-        running._server.token
+        running.server.token
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     let answer = tokio::time::timeout(Duration::from_secs(3), async {
@@ -86,9 +101,15 @@ async fn a_full_server_lets_peers_wait_for_a_place() {
     let mut waiting = TcpStream::connect(running.address).await.unwrap();
     waiting.write_all(GET).await.unwrap();
     let mut byte = [0; 1];
-    assert!(tokio::time::timeout(Duration::from_millis(200), waiting.read(&mut byte)).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(200), waiting.read(&mut byte))
+            .await
+            .is_err()
+    );
     drop(holder);
-    let answer = tokio::time::timeout(Duration::from_secs(3), read_all(&mut waiting)).await.unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(3), read_all(&mut waiting))
+        .await
+        .unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK"));
     running.stop.cancel();
 }
@@ -103,31 +124,77 @@ async fn a_stop_does_not_wait_for_ever() {
     let mut stuck = TcpStream::connect(running.address).await.unwrap();
     let head = format!(
         "POST /api/v2/tokens HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{{",
-        running._server.token
+        running.server.token
     );
     stuck.write_all(head.as_bytes()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     running.stop.cancel();
-    tokio::time::timeout(Duration::from_secs(3), running.task).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(3), running.task.join_all())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn readiness_names_the_part_that_is_not_well() {
     let server = Server::start().await;
-    let look = async || server.request(Method::GET, "/readyz").no_token().send().await;
+    let look = async || {
+        server
+            .request(Method::GET, "/readyz")
+            .no_token()
+            .send()
+            .await
+    };
     assert_eq!(look().await.status, 200);
     *server.health.0.lock().unwrap() = Err("no tick for 60 s".to_owned());
     let reply = look().await;
     assert_eq!(reply.status, 503);
-    assert_eq!((&reply.body["database"], &reply.body["dialer"]), (&"ok".into(), &"no tick for 60 s".into()));
+    assert_eq!(
+        (&reply.body["database"], &reply.body["dialer"]),
+        (&"ok".into(), &"no tick for 60 s".into())
+    );
 }
 
 #[tokio::test]
 async fn metrics_are_rendered_when_there_are_any() {
     let off = Server::start().await;
-    assert_eq!(off.request(Method::GET, "/metrics").no_token().send().await.status, 404);
-    let on = Server::with(|options| options.metrics = Some(std::sync::Arc::new(|| "up 1\n".to_owned()))).await;
+    assert_eq!(
+        off.request(Method::GET, "/metrics")
+            .no_token()
+            .send()
+            .await
+            .status,
+        404
+    );
+    let on =
+        Server::with(|options| options.metrics = Some(std::sync::Arc::new(|| "up 1\n".to_owned())))
+            .await;
     let reply = on.request(Method::GET, "/metrics").no_token().send().await;
-    assert_eq!((reply.status.as_u16(), &*reply.bytes), (200, b"up 1\n".as_slice()));
+    assert_eq!(
+        (reply.status.as_u16(), &*reply.bytes),
+        (200, b"up 1\n".as_slice())
+    );
     assert!(reply.header("content-type").starts_with("text/plain"));
+}
+
+#[tokio::test]
+async fn a_panic_is_an_answer_and_the_server_lives_on() {
+    let server = Server::start().await;
+    let health = std::sync::Arc::clone(&server.health);
+    // A poisoned lock makes the next look panic.
+    let poisoning = std::thread::Builder::new().spawn(move || {
+        let _guard = health.0.lock().unwrap();
+        panic!("on purpose");
+    });
+    assert!(poisoning.unwrap().join().is_err());
+    let reply = server
+        .request(Method::GET, "/readyz")
+        .no_token()
+        .send()
+        .await;
+    assert_eq!((reply.status.as_u16(), reply.code()), (500, "internal"));
+    assert!(
+        !reply.body.to_string().contains("Poison"),
+        "the reason is for the log"
+    );
+    assert_eq!(server.get("/livez").await.status, 200);
 }

@@ -24,17 +24,20 @@ use store_sqlite::{Access, SqliteStore};
 use tower::ServiceExt;
 
 /// A Monday morning in New York.
-pub const NOW: &str = "2026-01-05T15:00:00Z";
+pub(crate) const NOW: &str = "2026-01-05T15:00:00Z";
 
-pub struct TestClock(AtomicI64);
+pub(crate) struct TestClock(AtomicI64);
 
 impl TestClock {
-    pub fn at(text: &str) -> Self {
-        Self(AtomicI64::new(text.parse::<Timestamp>().unwrap().as_microsecond()))
+    pub(crate) fn at(text: &str) -> Self {
+        Self(AtomicI64::new(
+            text.parse::<Timestamp>().unwrap().as_microsecond(),
+        ))
     }
 
-    pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0
+            .fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
     }
 }
 
@@ -44,13 +47,15 @@ impl Clock for TestClock {
     }
 }
 
-pub struct TestEntropy(Mutex<u64>);
+pub(crate) struct TestEntropy(Mutex<u64>);
 
 impl Entropy for TestEntropy {
     fn fill(&self, bytes: &mut [u8]) {
         let mut state = self.0.lock().unwrap();
         for byte in bytes {
-            *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             *byte = u8::try_from(*state >> 56).unwrap();
         }
     }
@@ -58,7 +63,7 @@ impl Entropy for TestEntropy {
 
 /// How the vendor is disposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mood {
+pub(crate) enum Mood {
     Well,
     Unauthorized,
     Broken,
@@ -66,28 +71,36 @@ pub enum Mood {
 }
 
 /// Knows the objects `asst_…` and `pn_…` but for those with `missing` in their id.
-pub struct Vendor {
+pub(crate) struct Vendor {
     mood: Mutex<Mood>,
     requests: AtomicUsize,
 }
 
 impl Vendor {
-    pub fn set(&self, mood: Mood) {
+    pub(crate) fn set(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
     }
 
     /// How many requests it got so far.
-    pub fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 }
 
 #[async_trait]
 impl Transport for Vendor {
-    async fn exchange(&self, request: ProviderRequest, _: Duration) -> Result<ProviderAnswer, TransportError> {
+    async fn exchange(
+        &self,
+        request: ProviderRequest,
+        _: Duration,
+    ) -> Result<ProviderAnswer, TransportError> {
         self.requests.fetch_add(1, Ordering::SeqCst);
         let answer = |status: u16, body: Value| {
-            Ok(ProviderAnswer { status, headers: HeaderMap::new(), body: Bytes::from(body.to_string()) })
+            Ok(ProviderAnswer {
+                status,
+                headers: HeaderMap::new(),
+                body: Bytes::from(body.to_string()),
+            })
         };
         match *self.mood.lock().unwrap() {
             Mood::Well => {}
@@ -95,13 +108,19 @@ impl Transport for Vendor {
             Mood::Broken => return answer(500, json!({ "message": "Internal Server Error" })),
             Mood::Down => {
                 let message = "connection refused".to_owned();
-                return Err(TransportError { never_sent: true, message });
+                return Err(TransportError {
+                    never_sent: true,
+                    message,
+                });
             }
         }
         let url = url::Url::parse(&request.url).unwrap();
         let id = url.path().rsplit('/').next().unwrap().to_owned();
         if url.query().is_some() && id == "phone-number" {
-            return answer(200, json!([{ "id": "pn_listed", "number": "+14155550101", "name": "One" }]));
+            return answer(
+                200,
+                json!([{ "id": "pn_listed", "number": "+14155550101", "name": "One" }]),
+            );
         }
         if url.query().is_some() {
             return answer(200, json!([{ "id": "asst_1", "name": "One" }]));
@@ -123,7 +142,7 @@ impl Transport for Vendor {
 }
 
 /// The dialer's health as a test sets it.
-pub struct TestHealth(pub Mutex<Result<(), String>>);
+pub(crate) struct TestHealth(pub(crate) Mutex<Result<(), String>>);
 
 impl Health for TestHealth {
     fn dialer_alive(&self) -> Result<(), String> {
@@ -131,31 +150,34 @@ impl Health for TestHealth {
     }
 }
 
-pub struct Server {
-    pub router: Router,
-    pub store: Arc<SqliteStore>,
-    pub clock: Arc<TestClock>,
-    pub vendor: Arc<Vendor>,
-    pub health: Arc<TestHealth>,
-    pub entropy: Arc<TestEntropy>,
-    pub tenant_id: TenantId,
+pub(crate) struct Server {
+    pub(crate) router: Router,
+    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) vendor: Arc<Vendor>,
+    pub(crate) health: Arc<TestHealth>,
+    pub(crate) entropy: Arc<TestEntropy>,
+    pub(crate) tenant_id: TenantId,
     /// A token with every scope.
-    pub token: String,
+    pub(crate) token: String,
     folder: tempfile::TempDir,
 }
 
 impl Server {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(|_| {}).await
     }
 
-    pub async fn with(change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut Options)) -> Self {
         let (server, api) = Self::assemble(change).await;
-        Self { router: api::router(api), ..server }
+        Self {
+            router: api::router(api),
+            ..server
+        }
     }
 
     /// The server without a router, and what it would serve.
-    pub async fn assemble(change: impl FnOnce(&mut Options)) -> (Self, Api) {
+    pub(crate) async fn assemble(change: impl FnOnce(&mut Options)) -> (Self, Api) {
         let folder = tempfile::tempdir().unwrap();
         let options = store_sqlite::Options {
             access: Access::Owner,
@@ -165,10 +187,17 @@ impl Server {
         };
         let store = Arc::new(SqliteStore::open(&folder.path().join("test.db"), options).unwrap());
         let clock = Arc::new(TestClock::at(NOW));
-        let vendor = Arc::new(Vendor { mood: Mutex::new(Mood::Well), requests: AtomicUsize::new(0) });
+        let vendor = Arc::new(Vendor {
+            mood: Mutex::new(Mood::Well),
+            requests: AtomicUsize::new(0),
+        });
         let health = Arc::new(TestHealth(Mutex::new(Ok(()))));
         let entropy = Arc::new(TestEntropy(Mutex::new(1)));
-        let mut options = Options { rate_limit_per_second: 100_000, rate_limit_burst: 100_000, ..Options::default() };
+        let mut options = Options {
+            rate_limit_per_second: 100_000,
+            rate_limit_burst: 100_000,
+            ..Options::default()
+        };
         change(&mut options);
         let api = Api {
             store: Arc::clone(&store) as Arc<dyn Store>,
@@ -196,16 +225,21 @@ impl Server {
     }
 
     /// Where the database is.
-    pub fn folder(&self) -> &std::path::Path {
+    pub(crate) fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
 
     /// A token of the tenant with these scopes.
-    pub async fn token_with(&self, name: &str, scopes: &[&str]) -> String {
+    pub(crate) async fn token_with(&self, name: &str, scopes: &[&str]) -> String {
         self.token_of(self.tenant_id, name, scopes).await
     }
 
-    pub async fn token_of(&self, tenant_id: TenantId, name: &str, scopes: &[&str]) -> String {
+    pub(crate) async fn token_of(
+        &self,
+        tenant_id: TenantId,
+        name: &str,
+        scopes: &[&str],
+    ) -> String {
         let secret = api::token::generate(self.entropy.as_ref());
         let token = NewToken {
             name: name.to_owned(),
@@ -214,22 +248,34 @@ impl Server {
             masked: api::token::mask(&secret),
             expires_at: None,
         };
-        self.store.create_token(self.caller(tenant_id), token, None).await.unwrap();
+        self.store
+            .create_token(self.caller(tenant_id), token, None)
+            .await
+            .unwrap();
         secret
     }
 
     /// Another tenant's token with every scope.
-    pub async fn stranger(&self) -> String {
-        let tenant = self.store.ensure_tenant("stranger", self.clock.now()).await.unwrap();
-        self.token_of(tenant.tenant_id, "all", &["read", "write", "admin"]).await
+    pub(crate) async fn stranger(&self) -> String {
+        let tenant = self
+            .store
+            .ensure_tenant("stranger", self.clock.now())
+            .await
+            .unwrap();
+        self.token_of(tenant.tenant_id, "all", &["read", "write", "admin"])
+            .await
     }
 
-    pub fn caller(&self, tenant_id: TenantId) -> Caller {
-        Caller { tenant_id, token_id: None, now: self.clock.now() }
+    pub(crate) fn caller(&self, tenant_id: TenantId) -> Caller {
+        Caller {
+            tenant_id,
+            token_id: None,
+            now: self.clock.now(),
+        }
     }
 
     /// A line of the tenant.
-    pub async fn line(&self) -> LineId {
+    pub(crate) async fn line(&self) -> LineId {
         let line_key = domain::ambient::random_key(self.entropy.as_ref(), "");
         let mut nonce = [0; 24];
         self.entropy.fill(&mut nonce);
@@ -238,91 +284,128 @@ impl Server {
             provider: "VAPI".to_owned(),
             name: "Main".to_owned(),
             base_url: None,
-            sealed_credentials: vault().seal(credentials.as_bytes(), &lines::credentials_context(&line_key), nonce),
-            sealed_webhook_secret: vault().seal(b"hook-secret", &lines::webhook_secret_context(&line_key), nonce),
+            sealed_credentials: vault().seal(
+                credentials.as_bytes(),
+                &lines::credentials_context(&line_key),
+                nonce,
+            ),
+            sealed_webhook_secret: vault().seal(
+                b"hook-secret",
+                &lines::webhook_secret_context(&line_key),
+                nonce,
+            ),
             line_key,
             max_concurrent_calls: 10,
             max_calls_per_second: 5,
         };
-        match self.store.create_line(self.caller(self.tenant_id), line, None).await.unwrap() {
+        match self
+            .store
+            .create_line(self.caller(self.tenant_id), line, None)
+            .await
+            .unwrap()
+        {
             Written::Fresh(record) => record.line_id,
             Written::Replayed(_) => panic!("replayed"),
         }
     }
 
     /// A pool of the tenant with one number, enabled or not.
-    pub async fn pool(&self, line_id: LineId, enabled: bool) -> PoolId {
-        let number =
-            PoolNumber { phone_number_id: "pn_1".to_owned(), e164: None, max_concurrent_calls: None, enabled };
+    pub(crate) async fn pool(&self, line_id: LineId, enabled: bool) -> PoolId {
+        let number = PoolNumber {
+            phone_number_id: "pn_1".to_owned(),
+            e164: None,
+            max_concurrent_calls: None,
+            enabled,
+        };
         let content = PoolContent {
             name: format!("Pool {enabled}"),
             line_id,
             strategy: PoolStrategy::RoundRobin,
             numbers: vec![number],
         };
-        match self.store.create_pool(self.caller(self.tenant_id), content, None).await.unwrap() {
+        match self
+            .store
+            .create_pool(self.caller(self.tenant_id), content, None)
+            .await
+            .unwrap()
+        {
             Written::Fresh(record) => record.pool_id,
             Written::Replayed(_) => panic!("replayed"),
         }
     }
 
     /// A campaign through the API; answers its global id.
-    pub async fn campaign(&self, line_id: LineId) -> String {
-        let reply = self.post("/api/v2/voice-campaigns", &campaign_body(line_id)).await;
+    pub(crate) async fn campaign(&self, line_id: LineId) -> String {
+        let reply = self
+            .post("/api/v2/voice-campaigns", &campaign_body(line_id))
+            .await;
         assert_eq!(reply.status, 201, "{}", reply.body);
-        reply.body["data"]["campaign_id"].as_str().unwrap().to_owned()
+        reply.body["data"]["campaign_id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
-    /// The number in a campaign's global id.
-    pub fn campaign_number(&self, global: &str) -> CampaignId {
-        use base64::Engine as _;
-        let plain = base64::engine::general_purpose::STANDARD.decode(global).unwrap();
-        let (_, number) = std::str::from_utf8(&plain).unwrap().split_once(':').unwrap();
-        CampaignId::from_raw(number.parse().unwrap())
-    }
-
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.request(Method::GET, path).send().await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
         self.request(Method::POST, path).json(body).send().await
     }
 
-    pub async fn command(&self, path: &str) -> Reply {
+    pub(crate) async fn command(&self, path: &str) -> Reply {
         self.request(Method::POST, path).send().await
     }
 
-    pub async fn patch(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Reply {
         self.request(Method::PATCH, path).json(body).send().await
     }
 
-    pub async fn delete_with(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn delete_with(&self, path: &str, body: &Value) -> Reply {
         self.request(Method::DELETE, path).json(body).send().await
     }
 
-    pub async fn delete(&self, path: &str) -> Reply {
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
         self.request(Method::DELETE, path).send().await
     }
 
     /// A request with the token of every scope.
-    pub fn request(&self, method: Method, path: &str) -> Call<'_> {
+    pub(crate) fn request(&self, method: Method, path: &str) -> Call<'_> {
         let builder = Request::builder().method(method).uri(path);
-        Call { server: self, builder, token: Some(self.token.clone()), body: Body::empty() }
+        Call {
+            server: self,
+            builder,
+            token: Some(self.token.clone()),
+            body: Body::empty(),
+        }
     }
 }
 
-pub fn vault() -> Vault {
+pub(crate) fn vault() -> Vault {
     Vault::new(&[7; 32])
 }
 
-pub fn global(kind: &str, id: i64) -> String {
+pub(crate) fn global(kind: &str, id: i64) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(format!("{kind}:{id}"))
 }
 
+/// The number in a campaign's global id.
+pub(crate) fn campaign_number(global: &str) -> CampaignId {
+    use base64::Engine as _;
+    let plain = base64::engine::general_purpose::STANDARD
+        .decode(global)
+        .unwrap();
+    let (_, number) = std::str::from_utf8(&plain)
+        .unwrap()
+        .split_once(':')
+        .unwrap();
+    CampaignId::from_raw(number.parse().unwrap())
+}
+
 /// A sound outbound campaign.
-pub fn campaign_body(line_id: LineId) -> Value {
+pub(crate) fn campaign_body(line_id: LineId) -> Value {
     json!({
         "name": "Q4 Outreach", "type": "OUTBOUND", "assistant_id": "asst_abc123",
         "tenant_voice_provider_id": global("TenantVoiceProvider", line_id.raw()), "dialer_type": "SINGLE",
@@ -333,7 +416,7 @@ pub fn campaign_body(line_id: LineId) -> Value {
     })
 }
 
-pub struct Call<'a> {
+pub(crate) struct Call<'a> {
     server: &'a Server,
     builder: http::request::Builder,
     token: Option<String>,
@@ -341,64 +424,80 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    pub fn token(mut self, token: &str) -> Self {
+    pub(crate) fn token(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
         self
     }
 
-    pub fn no_token(mut self) -> Self {
+    pub(crate) fn no_token(mut self) -> Self {
         self.token = None;
         self
     }
 
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.builder = self.builder.header(name, value);
         self
     }
 
-    pub fn json(self, body: &Value) -> Self {
-        self.text(&body.to_string()).header("content-type", "application/json")
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.text(&body.to_string())
+            .header("content-type", "application/json")
     }
 
-    pub fn text(mut self, body: &str) -> Self {
+    pub(crate) fn text(mut self, body: &str) -> Self {
         self.body = Body::from(body.to_owned());
         self
     }
 
-    pub async fn send(mut self) -> Reply {
+    pub(crate) async fn send(mut self) -> Reply {
         if let Some(token) = &self.token {
-            self.builder = self.builder.header("authorization", format!("Bearer {token}"));
+            self.builder = self
+                .builder
+                .header("authorization", format!("Bearer {token}"));
         }
         let request = self.builder.body(self.body).unwrap();
         let response = self.server.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Reply { status: parts.status, headers: parts.headers, bytes, body }
+        Reply {
+            status: parts.status,
+            headers: parts.headers,
+            bytes,
+            body,
+        }
     }
 }
 
-pub struct Reply {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub bytes: Bytes,
-    pub body: Value,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
+    pub(crate) body: Value,
 }
 
 impl Reply {
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
-    pub fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
 
     /// `field: code` of each fault, sorted.
-    pub fn faults(&self) -> Vec<String> {
+    pub(crate) fn faults(&self) -> Vec<String> {
         let errors = self.body["errors"].as_array().into_iter().flatten();
         let mut faults: Vec<_> = errors
-            .map(|fault| format!("{}: {}", fault["field"].as_str().unwrap(), fault["code"].as_str().unwrap()))
+            .map(|fault| {
+                format!(
+                    "{}: {}",
+                    fault["field"].as_str().unwrap(),
+                    fault["code"].as_str().unwrap()
+                )
+            })
             .collect();
         faults.sort();
         faults

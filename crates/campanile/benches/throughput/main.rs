@@ -15,12 +15,7 @@
     clippy::expect_used,
     reason = "a benchmark that cannot run should say where"
 )]
-#![expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "figures for people"
-)]
+#![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
 mod baseline;
 mod calls;

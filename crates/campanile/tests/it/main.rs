@@ -13,4 +13,5 @@ mod layering;
 mod program;
 mod readme;
 mod serve;
+mod sigkill;
 mod token;

@@ -22,12 +22,27 @@ struct Process {
 impl Process {
     fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_campanile"));
-        command.args(arguments).args(["--log-level", "error"]).envs(environment.iter().copied()).stdout(Stdio::piped());
+        command
+            .args(arguments)
+            .args(["--log-level", "error"])
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().rsplit("http://").next().unwrap().trim_end_matches('/').to_owned();
-        assert!(address.contains(':'), "the process did not say where it listens: {line:?}");
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line
+            .trim()
+            .rsplit("http://")
+            .next()
+            .unwrap()
+            .trim_end_matches('/')
+            .to_owned();
+        assert!(
+            address.contains(':'),
+            "the process did not say where it listens: {line:?}"
+        );
         Self { child, address }
     }
 
@@ -46,9 +61,17 @@ impl Drop for Process {
 }
 
 /// One request on its own connection. `None`: the server is not there.
-fn request(address: &str, token: &str, method: &str, path: &str, body: Option<&Value>) -> Option<(u16, String)> {
+fn request(
+    address: &str,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
     let body = body.map(ToString::to_string).unwrap_or_default();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
@@ -61,14 +84,19 @@ fn request(address: &str, token: &str, method: &str, path: &str, body: Option<&V
     let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
     let status = head.get(9..12)?.parse().ok()?;
     let body = &answer[end + 4..];
-    let body = if head.contains("transfer-encoding: chunked") { unchunk(body) } else { body.to_vec() };
+    let body = if head.contains("transfer-encoding: chunked") {
+        unchunk(body)
+    } else {
+        body.to_vec()
+    };
     Some((status, String::from_utf8(body).ok()?))
 }
 
 fn unchunk(mut rest: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     while let Some(end) = rest.windows(2).position(|window| window == b"\r\n") {
-        let size = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap().trim(), 16).unwrap();
+        let size =
+            usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap().trim(), 16).unwrap();
         if size == 0 {
             break;
         }
@@ -91,18 +119,39 @@ impl Installation {
         let path = directory.join("scenario.json");
         std::fs::write(&path, scenario.to_string()).unwrap();
         let sandbox = Process::start(
-            &["sandbox", "--listen", "127.0.0.1:0", "--time-scale", "60", "--scenario", path.to_str().unwrap()],
+            &[
+                "sandbox",
+                "--listen",
+                "127.0.0.1:0",
+                "--time-scale",
+                "60",
+                "--scenario",
+                path.to_str().unwrap(),
+            ],
             &[],
         );
         let database_url = format!("sqlite://{}", directory.join("killed.db").display());
         let token = token();
         let server = Self::serve(&database_url, "127.0.0.1:0", &token);
         let listen = server.address.clone();
-        Self { sandbox, server, token, database_url, listen }
+        Self {
+            sandbox,
+            server,
+            token,
+            database_url,
+            listen,
+        }
     }
 
     fn serve(database_url: &str, listen: &str, token: &str) -> Process {
-        let arguments = ["serve", "--listen", listen, "--database-url", database_url, "--allow-private-networks"];
+        let arguments = [
+            "serve",
+            "--listen",
+            listen,
+            "--database-url",
+            database_url,
+            "--allow-private-networks",
+        ];
         Process::start(&arguments, &[("CAMPANILE_BOOTSTRAP_TOKEN", token)])
     }
 
@@ -113,14 +162,17 @@ impl Installation {
     }
 
     fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
-        let (status, text) = request(&self.server.address, &self.token, method, path, body).unwrap();
+        let (status, text) =
+            request(&self.server.address, &self.token, method, path, body).unwrap();
         assert!(status < 300, "{method} {path}: {status} {text}");
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
     fn rings(&self) -> Vec<Value> {
         let (_, text) = request(&self.sandbox.address, "", "GET", "/control/rings", None).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// A campaign that may dial at any time, one attempt a lead, started.
@@ -139,19 +191,33 @@ impl Installation {
         });
         let campaign = self.call("POST", "/api/v2/voice-campaigns", Some(&campaign));
         let id = campaign["data"]["campaign_id"].as_str().unwrap().to_owned();
-        let leads: Vec<Value> = (0..leads).map(|lead| json!({ "phone_number": format!("+1415555{lead:04}") })).collect();
-        self.call("POST", &format!("/api/v2/voice-campaigns/{id}/leads/bulk"), Some(&Value::Array(leads)));
-        self.call("POST", &format!("/api/v2/voice-campaigns/{id}/start"), Some(&json!({})));
+        let leads: Vec<Value> = (0..leads)
+            .map(|lead| json!({ "phone_number": format!("+1415555{lead:04}") }))
+            .collect();
+        self.call(
+            "POST",
+            &format!("/api/v2/voice-campaigns/{id}/leads/bulk"),
+            Some(&Value::Array(leads)),
+        );
+        self.call(
+            "POST",
+            &format!("/api/v2/voice-campaigns/{id}/start"),
+            Some(&json!({})),
+        );
         id
     }
 
     fn lead_counts(&self, campaign: &str) -> Value {
-        self.call("GET", &format!("/api/v2/voice-campaigns/{campaign}"), None)["data"]["leads"].clone()
+        self.call("GET", &format!("/api/v2/voice-campaigns/{campaign}"), None)["data"]["leads"]
+            .clone()
     }
 }
 
 fn open_leads(counts: &Value) -> u64 {
-    ["READY", "IN_CALL", "UNRESOLVED"].iter().filter_map(|status| counts[*status].as_u64()).sum()
+    ["READY", "IN_CALL", "UNRESOLVED"]
+        .iter()
+        .filter_map(|status| counts[*status].as_u64())
+        .sum()
 }
 
 /// Polls a condition; there is nothing to be told by.
@@ -159,13 +225,19 @@ fn wait_until(limit: Duration, mut met: impl FnMut() -> bool) {
     #[expect(clippy::disallowed_methods, reason = "a test against real processes")]
     let began = Instant::now();
     while !met() {
-        assert!(began.elapsed() < limit, "the condition was not met in {limit:?}");
+        assert!(
+            began.elapsed() < limit,
+            "the condition was not met in {limit:?}"
+        );
         pause(50);
     }
 }
 
 fn pause(milliseconds: u64) {
-    #[expect(clippy::disallowed_methods, reason = "the moment of a sudden death has no event to wait for")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the moment of a sudden death has no event to wait for"
+    )]
     std::thread::sleep(Duration::from_millis(milliseconds));
 }
 
@@ -188,15 +260,23 @@ fn thirty_sudden_deaths_call_nobody_twice() {
         installation.kill_and_restart();
     }
     // Attempts that died before their request left are looked up until their absence is certain.
-    wait_until(Duration::from_secs(420), || open_leads(&installation.lead_counts(&campaign)) == 0);
+    wait_until(Duration::from_secs(420), || {
+        open_leads(&installation.lead_counts(&campaign)) == 0
+    });
     let rings = installation.rings();
     let mut by_number: HashMap<String, u32> = HashMap::new();
     for ring in &rings {
-        *by_number.entry(ring["to"].as_str().unwrap().to_owned()).or_default() += 1;
+        *by_number
+            .entry(ring["to"].as_str().unwrap().to_owned())
+            .or_default() += 1;
     }
     let twice: Vec<_> = by_number.iter().filter(|(_, calls)| **calls > 1).collect();
     assert!(twice.is_empty(), "called more often than once: {twice:?}");
-    assert!(rings.len() > LEADS / 2, "only {} of {LEADS} leads were called", rings.len());
+    assert!(
+        rings.len() > LEADS / 2,
+        "only {} of {LEADS} leads were called",
+        rings.len()
+    );
 }
 
 #[test]
@@ -207,12 +287,26 @@ fn nothing_rings_after_a_pause_was_answered() {
     let campaign = installation.start_campaign(2_000, 100);
     for _ in 0..10 {
         wait_until(Duration::from_secs(30), || installation.rings().len() > 20);
-        let paused = installation.call("POST", &format!("/api/v2/voice-campaigns/{campaign}/pause"), Some(&json!({})));
+        let paused = installation.call(
+            "POST",
+            &format!("/api/v2/voice-campaigns/{campaign}/pause"),
+            Some(&json!({})),
+        );
         assert_eq!(paused["data"]["campaign_status"], "PAUSED");
         let answered = installation.rings().len();
         pause(300);
-        assert_eq!(installation.rings().len(), answered, "a call was placed after the pause was answered");
-        installation.call("POST", &format!("/api/v2/voice-campaigns/{campaign}/resume"), Some(&json!({})));
-        wait_until(Duration::from_secs(30), || installation.rings().len() > answered);
+        assert_eq!(
+            installation.rings().len(),
+            answered,
+            "a call was placed after the pause was answered"
+        );
+        installation.call(
+            "POST",
+            &format!("/api/v2/voice-campaigns/{campaign}/resume"),
+            Some(&json!({})),
+        );
+        wait_until(Duration::from_secs(30), || {
+            installation.rings().len() > answered
+        });
     }
 }

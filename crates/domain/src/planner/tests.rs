@@ -772,12 +772,18 @@ fn the_daily_cap_follows_the_local_date_of_the_campaign() {
     // The window is read in Los Angeles, the days are counted in UTC.
     let now = at("2026-08-26T16:00:00Z");
     let mut zoned = campaign_of_zones(hours(8, 20), &["America/Los_Angeles"], now);
-    let outbound = Arc::make_mut(&mut zoned.settings).outbound.as_mut().unwrap();
+    let outbound = Arc::make_mut(&mut zoned.settings)
+        .outbound
+        .as_mut()
+        .unwrap();
     outbound.zone = zone("UTC");
     outbound.policy.max_daily_attempts = 1;
     let mut with_attempt_at = |started_at: &str| {
         let started_at = at(started_at);
-        zoned.cohorts[0].leads[0].history = vec![CountedAttempt { started_at, ended_at: started_at }];
+        zoned.cohorts[0].leads[0].history = vec![CountedAttempt {
+            started_at,
+            ended_at: started_at,
+        }];
         planner_at(now, zoned.clone())
     };
     assert_eq!(called(&with_attempt_at("2026-08-25T23:30:00Z")), [0]);

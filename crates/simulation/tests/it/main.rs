@@ -1,3 +1,8 @@
 //! Seeds of the deterministic simulation, at the size of every test run.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
 mod seeds;

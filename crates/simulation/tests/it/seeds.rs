@@ -2,12 +2,22 @@ use simulation::{Faults, Report, run};
 
 fn clean(seed: u64, faults: Faults) -> Report {
     let report = run(seed, faults).unwrap();
-    assert!(report.violations.is_empty(), "seed {seed}: {:#?}", report.violations);
+    assert!(
+        report.violations.is_empty(),
+        "seed {seed}: {:#?}",
+        report.violations
+    );
     report
 }
 
-const CALM: Faults = Faults { provider: false, crashes: false };
-const ROUGH: Faults = Faults { provider: true, crashes: true };
+const CALM: Faults = Faults {
+    provider: false,
+    crashes: false,
+};
+const ROUGH: Faults = Faults {
+    provider: true,
+    crashes: true,
+};
 
 #[test]
 fn calm_days_break_no_promise() {
@@ -23,8 +33,23 @@ fn rough_days_break_no_promise() {
             *reached.entry(state).or_insert(0) += count;
         }
     }
-    for state in ["crash", "recovered_unknown", "answer_lost", "released", "look_up", "callback", "edit", "removed", "lead_change", "pause", "resume"] {
-        assert!(reached.contains_key(state), "{state} was never reached: {reached:?}");
+    for state in [
+        "crash",
+        "recovered_unknown",
+        "answer_lost",
+        "released",
+        "look_up",
+        "callback",
+        "edit",
+        "removed",
+        "lead_change",
+        "pause",
+        "resume",
+    ] {
+        assert!(
+            reached.contains_key(state),
+            "{state} was never reached: {reached:?}"
+        );
     }
 }
 

@@ -17,13 +17,20 @@ const LEASE: SignedDuration = SignedDuration::from_secs(30);
 /// Whether a look-up is due.
 pub(crate) fn any_due(db: &Connection, now: Timestamp) -> StoreResult<bool> {
     let sql = "SELECT 1 FROM attempts WHERE check_at <= ?1 LIMIT 1";
-    db.prepare_cached(sql).map_err(translate)?.exists([micros(now)]).map_err(translate)
+    db.prepare_cached(sql)
+        .map_err(translate)?
+        .exists([micros(now)])
+        .map_err(translate)
 }
 
 /// The earliest due look-up.
 pub(crate) fn next(db: &Connection) -> StoreResult<Option<Timestamp>> {
     let sql = "SELECT min(check_at) FROM attempts WHERE check_at IS NOT NULL";
-    let next: Option<i64> = db.prepare_cached(sql).map_err(translate)?.query_row([], |row| row.get(0)).map_err(translate)?;
+    let next: Option<i64> = db
+        .prepare_cached(sql)
+        .map_err(translate)?
+        .query_row([], |row| row.get(0))
+        .map_err(translate)?;
     next.map(instant).transpose()
 }
 
@@ -33,7 +40,9 @@ pub(crate) fn claim(work: &mut Work<'_>, now: Timestamp, limit: u32) -> StoreRes
                       planned_at, send_not_after
                FROM attempts WHERE check_at <= ?1 ORDER BY check_at LIMIT ?2";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    let mut rows = statement.query(params![micros(now), limit]).map_err(translate)?;
+    let mut rows = statement
+        .query(params![micros(now), limit])
+        .map_err(translate)?;
     let mut checks = Vec::new();
     while let Some(row) = rows.next().map_err(translate)? {
         checks.push(read(&Cells(row))?);
@@ -41,7 +50,11 @@ pub(crate) fn claim(work: &mut Work<'_>, now: Timestamp, limit: u32) -> StoreRes
     let leased_until = micros(now.saturating_add(LEASE).unwrap_or(now));
     for check in &checks {
         let sql = "UPDATE attempts SET check_at = ?2 WHERE attempt_id = ?1";
-        work.tx.prepare_cached(sql).map_err(translate)?.execute([check.attempt_id.raw(), leased_until]).map_err(translate)?;
+        work.tx
+            .prepare_cached(sql)
+            .map_err(translate)?
+            .execute([check.attempt_id.raw(), leased_until])
+            .map_err(translate)?;
     }
     Ok(checks)
 }

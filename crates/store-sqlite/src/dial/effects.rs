@@ -10,10 +10,18 @@ use crate::ops::wake;
 use crate::writer::Work;
 
 /// Carries the effects out, in the transaction of the change.
-pub(crate) fn carry_out(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow, change: &Change) -> StoreResult<()> {
+pub(crate) fn carry_out(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    change: &Change,
+) -> StoreResult<()> {
     for effect in &change.effects {
         match effect {
-            Effect::LeadFreed { outcome, retry_after } => {
+            Effect::LeadFreed {
+                outcome,
+                retry_after,
+            } => {
                 lead_verdict::freed(work, now, row, *outcome, *retry_after)?;
                 // A slot, a number and a lead are free again.
                 wake::campaign(work, row.campaign_id, now)?;
@@ -21,12 +29,17 @@ pub(crate) fn carry_out(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow, c
             }
             Effect::LeadUnresolved => lead_verdict::unresolved(work, now, row)?,
             Effect::LeadInCall => lead_verdict::in_call(work, now, row)?,
-            Effect::LineRests { pause, reason } => line_health::rest(work, now, row, *pause, reason)?,
+            Effect::LineRests { pause, reason } => {
+                line_health::rest(work, now, row, *pause, reason)?;
+            }
             Effect::CircuitOpens => line_health::open_circuit(work, now, row)?,
             Effect::NumberRests => line_health::rest_number(work, now, row)?,
             Effect::LineWorks => line_health::works(work, now, row)?,
             Effect::Corrected => {
-                tracing::warn!(call.id = row.attempt_id.raw(), "a call that had been given up was found after all");
+                tracing::warn!(
+                    call.id = row.attempt_id.raw(),
+                    "a call that had been given up was found after all"
+                );
             }
         }
     }

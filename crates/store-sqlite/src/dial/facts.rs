@@ -17,19 +17,44 @@ use crate::events::{self, Subject};
 use crate::writer::Work;
 
 /// Applies facts in order.
-pub(crate) fn apply_all(work: &mut Work<'_>, now: Timestamp, facts: &[AttemptFact], patience_of: PatienceOf) -> StoreResult<Vec<Applied>> {
-    facts.iter().map(|fact| apply(work, now, fact, patience_of)).collect()
+pub(crate) fn apply_all(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    facts: &[AttemptFact],
+    patience_of: PatienceOf,
+) -> StoreResult<Vec<Applied>> {
+    facts
+        .iter()
+        .map(|fact| apply(work, now, fact, patience_of))
+        .collect()
 }
 
 /// Applies one fact.
-pub(crate) fn apply(work: &mut Work<'_>, now: Timestamp, told: &AttemptFact, patience_of: PatienceOf) -> StoreResult<Applied> {
-    let Some(row) = row::find(work, &told.attempt)? else { return Ok(Applied::Unmatched) };
+pub(crate) fn apply(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    told: &AttemptFact,
+    patience_of: PatienceOf,
+) -> StoreResult<Applied> {
+    let Some(row) = row::find(work, &told.attempt)? else {
+        return Ok(Applied::Unmatched);
+    };
     let patience = patience_of(&row.provider);
     let change = attempt::apply(row.state, &told.fact, row.planned_at, patience, now);
     let at = told.at.map_or(now, |at| at.clamp(row.planned_at, now));
     let changed = change.state != row.state;
-    store_state(work, now, at, &row, told, &change, attempt::overdue_at(row.planned_at, patience))?;
-    if change.state.name() != row.state.name() || (changed && change.state.name() == StateName::Ended) {
+    store_state(
+        work,
+        now,
+        at,
+        &row,
+        told,
+        &change,
+        attempt::overdue_at(row.planned_at, patience),
+    )?;
+    if change.state.name() != row.state.name()
+        || (changed && change.state.name() == StateName::Ended)
+    {
         tell(work, now, &row, told, &change)?;
     }
     effects::carry_out(work, now, &row, &change)?;
@@ -39,7 +64,13 @@ pub(crate) fn apply(work: &mut Work<'_>, now: Timestamp, told: &AttemptFact, pat
     if let Some(details) = told.details.as_ref().filter(|details| !details.is_empty()) {
         store_details(work, now, &row, details)?;
     }
-    Ok(if changed { Applied::Changed { state: change.state.name() } } else { Applied::Unchanged })
+    Ok(if changed {
+        Applied::Changed {
+            state: change.state.name(),
+        }
+    } else {
+        Applied::Unchanged
+    })
 }
 
 /// Where the state's own instant is kept.
@@ -63,11 +94,16 @@ fn store_state(
     let was_live = row.state.name().is_live();
     let live = !over && (was_live || !is_in_call(work, row.tenant_id, &row.phone)?);
     let (outcome, presumed) = match state {
-        AttemptState::Ended { outcome, .. } => (Some(outcome.as_str()), *outcome == domain::Outcome::PresumedPlaced),
+        AttemptState::Ended { outcome, .. } => (
+            Some(outcome.as_str()),
+            *outcome == domain::Outcome::PresumedPlaced,
+        ),
         _ => (None, false),
     };
     let (probes, absent_at) = match state {
-        AttemptState::Unknown { probes, absent_at, .. } => (*probes, absent_at.map(micros)),
+        AttemptState::Unknown {
+            probes, absent_at, ..
+        } => (*probes, absent_at.map(micros)),
         _ => (0, None),
     };
     let ended_by_vendor = told.details.as_ref().and_then(|details| details.ended_at);
@@ -103,17 +139,29 @@ fn store_state(
         // The end is as it was told first, unless the state itself is new.
         over && change.state != row.state,
     ];
-    work.tx.prepare_cached(sql).map_err(translate)?.execute(bound).map_err(translate)?;
+    work.tx
+        .prepare_cached(sql)
+        .map_err(translate)?
+        .execute(bound)
+        .map_err(translate)?;
     Ok(())
 }
 
-fn tell(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow, told: &AttemptFact, change: &Change) -> StoreResult<()> {
+fn tell(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    told: &AttemptFact,
+    change: &Change,
+) -> StoreResult<()> {
     let kind = match change.state.name() {
         StateName::Placed => "call.placed",
         StateName::Ringing => "call.ringing",
         StateName::InProgress => "call.answered",
         StateName::Unknown => "call.unresolved",
-        StateName::Ended | StateName::Rejected | StateName::Released | StateName::Absent => "call.ended",
+        StateName::Ended | StateName::Rejected | StateName::Released | StateName::Absent => {
+            "call.ended"
+        }
         StateName::Dispatching => return Ok(()),
     };
     let outcome = match change.state {
@@ -132,12 +180,22 @@ fn tell(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow, told: &AttemptFac
 }
 
 pub(crate) fn subject(row: &AttemptRow) -> Subject {
-    Subject { attempt_id: Some(row.attempt_id), ..Subject::lead(row.tenant_id, row.campaign_id, row.lead_id) }
+    Subject {
+        attempt_id: Some(row.attempt_id),
+        ..Subject::lead(row.tenant_id, row.campaign_id, row.lead_id)
+    }
 }
 
 /// Keeps what the call left behind; what was told before is kept where the new report is silent.
-fn store_details(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow, details: &CallDetails) -> StoreResult<()> {
-    let analysed = details.transcript.is_some() || details.summary.is_some() || details.structured_data.is_some();
+fn store_details(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    details: &CallDetails,
+) -> StoreResult<()> {
+    let analysed = details.transcript.is_some()
+        || details.summary.is_some()
+        || details.structured_data.is_some();
     let news = analysed && !has_analysis(work, row)?;
     let sql = "INSERT INTO call_details (attempt_id, started_at, ended_at, cost_micro_usd, transcript, summary, recording_url, structured_data)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -159,9 +217,19 @@ fn store_details(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow, details:
         details.recording_url,
         details.structured_data.as_ref().map(to_json),
     ];
-    work.tx.prepare_cached(sql).map_err(translate)?.execute(bound).map_err(translate)?;
+    work.tx
+        .prepare_cached(sql)
+        .map_err(translate)?
+        .execute(bound)
+        .map_err(translate)?;
     if news {
-        events::append(work, now, "call.analyzed", subject(row), &json!({ "attempt": row.attempt_number }))?;
+        events::append(
+            work,
+            now,
+            "call.analyzed",
+            subject(row),
+            &json!({ "attempt": row.attempt_number }),
+        )?;
     }
     Ok(())
 }
@@ -169,5 +237,9 @@ fn store_details(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow, details:
 fn has_analysis(work: &Work<'_>, row: &AttemptRow) -> StoreResult<bool> {
     let sql = "SELECT 1 FROM call_details WHERE attempt_id = ?1
                AND (transcript IS NOT NULL OR summary IS NOT NULL OR structured_data IS NOT NULL)";
-    work.tx.prepare_cached(sql).map_err(translate)?.exists([row.attempt_id.raw()]).map_err(translate)
+    work.tx
+        .prepare_cached(sql)
+        .map_err(translate)?
+        .exists([row.attempt_id.raw()])
+        .map_err(translate)
 }

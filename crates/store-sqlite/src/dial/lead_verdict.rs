@@ -28,8 +28,12 @@ struct Lead {
 fn latest(work: &Work<'_>, row: &AttemptRow) -> StoreResult<Option<Lead>> {
     let sql = "SELECT status, requeued_at FROM leads WHERE lead_id = ?1 AND attempts_made = ?2";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    let mut rows = statement.query(params![row.lead_id.raw(), row.attempt_number]).map_err(translate)?;
-    let Some(found) = rows.next().map_err(translate)? else { return Ok(None) };
+    let mut rows = statement
+        .query(params![row.lead_id.raw(), row.attempt_number])
+        .map_err(translate)?;
+    let Some(found) = rows.next().map_err(translate)? else {
+        return Ok(None);
+    };
     let cells = Cells(found);
     Ok(Some(Lead {
         status: cells.choice("status", LeadStatus::parse)?,
@@ -38,8 +42,16 @@ fn latest(work: &Work<'_>, row: &AttemptRow) -> StoreResult<Option<Lead>> {
 }
 
 /// The attempt is over: the lead goes back, or is done.
-pub(crate) fn freed(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow, outcome: Option<Outcome>, retry_after: SignedDuration) -> StoreResult<()> {
-    let Some(lead) = latest(work, row)? else { return Ok(()) };
+pub(crate) fn freed(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    outcome: Option<Outcome>,
+    retry_after: SignedDuration,
+) -> StoreResult<()> {
+    let Some(lead) = latest(work, row)? else {
+        return Ok(());
+    };
     let requeued_since = lead.requeued_at.is_some_and(|at| at > row.planned_at);
     if lead.status == LeadStatus::OptedOut || requeued_since {
         return Ok(());
@@ -71,13 +83,23 @@ fn verdict(
     if is_suppressed(work, row.tenant_id, &row.phone, now)? {
         return Ok((LeadStatus::OptedOut, soon));
     }
-    let Some(outcome) = outcome else { return Ok((LeadStatus::Ready, soon)) };
-    let Some(outbound) = outbound(work, row)? else { return Ok((LeadStatus::Ready, soon)) };
+    let Some(outcome) = outcome else {
+        return Ok((LeadStatus::Ready, soon));
+    };
+    let Some(outbound) = outbound(work, row)? else {
+        return Ok((LeadStatus::Ready, soon));
+    };
     let attempts = history(work, row.campaign_id, &row.phone, lead.requeued_at, now)?;
     let counted = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
     let status = outbound.policy.lead_after(outcome, counted);
-    let last_end = attempts.iter().map(|attempt| attempt.ended_at).max().unwrap_or(now);
-    let due_at = last_end.saturating_add(outbound.policy.gap_after(counted)).unwrap_or(Timestamp::MAX);
+    let last_end = attempts
+        .iter()
+        .map(|attempt| attempt.ended_at)
+        .max()
+        .unwrap_or(now);
+    let due_at = last_end
+        .saturating_add(outbound.policy.gap_after(counted))
+        .unwrap_or(Timestamp::MAX);
     Ok((status, due_at))
 }
 
@@ -85,12 +107,18 @@ fn outbound(work: &mut Work<'_>, row: &AttemptRow) -> StoreResult<Option<Outboun
     let tx = work.tx;
     let sql = "SELECT revision, kind, settings FROM campaigns WHERE campaign_id = ?1";
     let mut statement = tx.prepare_cached(sql).map_err(translate)?;
-    let mut rows = statement.query([row.campaign_id.raw()]).map_err(translate)?;
-    let Some(found) = rows.next().map_err(translate)? else { return Ok(None) };
+    let mut rows = statement
+        .query([row.campaign_id.raw()])
+        .map_err(translate)?;
+    let Some(found) = rows.next().map_err(translate)? else {
+        return Ok(None);
+    };
     let cells = Cells(found);
     let kind = cells.choice("kind", CampaignType::parse)?;
     let text: String = cells.get("settings")?;
-    let settings = work.settings.get(row.campaign_id, cells.get("revision")?, kind, &text)?;
+    let settings = work
+        .settings
+        .get(row.campaign_id, cells.get("revision")?, kind, &text)?;
     Ok(settings.outbound.clone())
 }
 
@@ -104,7 +132,9 @@ pub(crate) fn unresolved(work: &Work<'_>, now: Timestamp, row: &AttemptRow) -> S
 
 /// The attempt's call is up after all.
 pub(crate) fn in_call(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow) -> StoreResult<()> {
-    let Some(lead) = latest(work, row)? else { return Ok(()) };
+    let Some(lead) = latest(work, row)? else {
+        return Ok(());
+    };
     if matches!(lead.status, LeadStatus::Unresolved | LeadStatus::Ready) {
         set_status(work, now, row, LeadStatus::InCall, None)?;
         due::remove(work, row.lead_id)?;
@@ -112,10 +142,25 @@ pub(crate) fn in_call(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow) -> 
     Ok(())
 }
 
-fn set_status(work: &Work<'_>, now: Timestamp, row: &AttemptRow, status: LeadStatus, outcome: Option<Outcome>) -> StoreResult<()> {
+fn set_status(
+    work: &Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    status: LeadStatus,
+    outcome: Option<Outcome>,
+) -> StoreResult<()> {
     let sql = "UPDATE leads SET status = ?2, last_outcome = coalesce(?3, last_outcome), updated_at = ?4 WHERE lead_id = ?1";
-    let bound = params![row.lead_id.raw(), status.as_str(), outcome.map(Outcome::as_str), micros(now)];
-    work.tx.prepare_cached(sql).map_err(translate)?.execute(bound).map_err(translate)?;
+    let bound = params![
+        row.lead_id.raw(),
+        status.as_str(),
+        outcome.map(Outcome::as_str),
+        micros(now)
+    ];
+    work.tx
+        .prepare_cached(sql)
+        .map_err(translate)?
+        .execute(bound)
+        .map_err(translate)?;
     Ok(())
 }
 

@@ -36,43 +36,81 @@ fn after(now: Timestamp, pause: SignedDuration) -> Timestamp {
 }
 
 /// A transport failure, or an answer that proves nothing.
-pub(crate) fn fault(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow, reason: &str, never_sent: bool) -> StoreResult<()> {
+pub(crate) fn fault(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    reason: &str,
+    never_sent: bool,
+) -> StoreResult<()> {
     let failures = count_failure(work, row)?;
     if never_sent || failures >= TOLERATED_LOSSES {
-        let grown = if never_sent { failures } else { failures - TOLERATED_LOSSES + 1 };
-        set_rest(work, now, row, growing(LINE_PAUSE, MAX_LINE_PAUSE, grown), reason)?;
+        let grown = if never_sent {
+            failures
+        } else {
+            failures - TOLERATED_LOSSES + 1
+        };
+        set_rest(
+            work,
+            now,
+            row,
+            growing(LINE_PAUSE, MAX_LINE_PAUSE, grown),
+            reason,
+        )?;
     }
     Ok(())
 }
 
 /// The line must rest; without a pause, growing with each failure in a row.
-pub(crate) fn rest(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow, pause: Option<SignedDuration>, reason: &str) -> StoreResult<()> {
-    match pause {
-        Some(pause) => set_rest(work, now, row, pause, reason),
-        None => {
-            let failures = count_failure(work, row)?;
-            set_rest(work, now, row, growing(LINE_PAUSE, MAX_LINE_PAUSE, failures), reason)?;
-            if failures == 1 {
-                let subject = Subject::tenant(row.tenant_id);
-                let data = json!({ "line": row.line_id.raw(), "reason": reason });
-                events::append(work, now, "line.unavailable", subject, &data)?;
-            }
-            Ok(())
-        }
+pub(crate) fn rest(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    pause: Option<SignedDuration>,
+    reason: &str,
+) -> StoreResult<()> {
+    if let Some(pause) = pause {
+        return set_rest(work, now, row, pause, reason);
     }
+    let failures = count_failure(work, row)?;
+    set_rest(
+        work,
+        now,
+        row,
+        growing(LINE_PAUSE, MAX_LINE_PAUSE, failures),
+        reason,
+    )?;
+    if failures == 1 {
+        let subject = Subject::tenant(row.tenant_id);
+        let data = json!({ "line": row.line_id.raw(), "reason": reason });
+        events::append(work, now, "line.unavailable", subject, &data)?;
+    }
+    Ok(())
 }
 
 fn count_failure(work: &Work<'_>, row: &AttemptRow) -> StoreResult<i64> {
     let sql = "UPDATE lines SET failures = failures + 1 WHERE line_id = ?1 RETURNING failures";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    statement.query_row([row.line_id.raw()], |row| row.get(0)).map_err(translate)
+    statement
+        .query_row([row.line_id.raw()], |row| row.get(0))
+        .map_err(translate)
 }
 
-fn set_rest(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow, pause: SignedDuration, reason: &str) -> StoreResult<()> {
+fn set_rest(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    pause: SignedDuration,
+    reason: &str,
+) -> StoreResult<()> {
     let until = after(now, pause);
     let sql = "UPDATE lines SET rests_until = max(coalesce(rests_until, ?2), ?2), rest_reason = ?3 WHERE line_id = ?1";
     let bound = params![row.line_id.raw(), micros(until), reason];
-    work.tx.prepare_cached(sql).map_err(translate)?.execute(bound).map_err(translate)?;
+    work.tx
+        .prepare_cached(sql)
+        .map_err(translate)?
+        .execute(bound)
+        .map_err(translate)?;
     wake::line_only(work, row.line_id, until)
 }
 
@@ -87,40 +125,76 @@ pub(crate) fn works(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow) -> St
     };
     if recovered {
         let data = json!({ "line": row.line_id.raw() });
-        events::append(work, now, "line.recovered", Subject::tenant(row.tenant_id), &data)?;
+        events::append(
+            work,
+            now,
+            "line.recovered",
+            Subject::tenant(row.tenant_id),
+            &data,
+        )?;
         wake::line_only(work, row.line_id, now)?;
     }
     let sql = "UPDATE campaigns SET circuit_failures = 0, circuit_open_until = NULL
                WHERE campaign_id = ?1 AND circuit_failures > 0";
-    work.tx.prepare_cached(sql).map_err(translate)?.execute([row.campaign_id.raw()]).map_err(translate)?;
+    work.tx
+        .prepare_cached(sql)
+        .map_err(translate)?
+        .execute([row.campaign_id.raw()])
+        .map_err(translate)?;
     Ok(())
 }
 
 /// The campaign's calls fail by configuration: it waits, growing.
-pub(crate) fn open_circuit(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow) -> StoreResult<()> {
+pub(crate) fn open_circuit(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+) -> StoreResult<()> {
     let sql = "UPDATE campaigns SET circuit_failures = circuit_failures + 1 WHERE campaign_id = ?1 RETURNING circuit_failures";
     let failures: Option<i64> = {
         let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-        let mut rows = statement.query([row.campaign_id.raw()]).map_err(translate)?;
+        let mut rows = statement
+            .query([row.campaign_id.raw()])
+            .map_err(translate)?;
         match rows.next().map_err(translate)? {
             Some(row) => Some(row.get(0).map_err(translate)?),
             None => None,
         }
     };
-    let Some(failures) = failures else { return Ok(()) };
+    let Some(failures) = failures else {
+        return Ok(());
+    };
     let until = after(now, growing(CIRCUIT_PAUSE, MAX_CIRCUIT_PAUSE, failures));
     let sql = "UPDATE campaigns SET circuit_open_until = ?2 WHERE campaign_id = ?1";
-    work.tx.prepare_cached(sql).map_err(translate)?.execute([row.campaign_id.raw(), micros(until)]).map_err(translate)?;
+    work.tx
+        .prepare_cached(sql)
+        .map_err(translate)?
+        .execute([row.campaign_id.raw(), micros(until)])
+        .map_err(translate)?;
     Ok(())
 }
 
 /// The caller number rests until the provider's next day, which is taken as the next UTC day.
-pub(crate) fn rest_number(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow) -> StoreResult<()> {
+pub(crate) fn rest_number(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+) -> StoreResult<()> {
     let until = domain::calendar::next_local_day(&TimeZone::UTC, now);
     let sql = "INSERT INTO number_rests (line_id, phone_number_id, rests_until) VALUES (?1, ?2, ?3)
                ON CONFLICT DO UPDATE SET rests_until = excluded.rests_until";
     let bound = params![row.line_id.raw(), row.phone_number_id, micros(until)];
-    work.tx.prepare_cached(sql).map_err(translate)?.execute(bound).map_err(translate)?;
+    work.tx
+        .prepare_cached(sql)
+        .map_err(translate)?
+        .execute(bound)
+        .map_err(translate)?;
     let data = json!({ "line": row.line_id.raw(), "phone_number_id": row.phone_number_id, "rests_until": until.to_string() });
-    events::append(work, now, "number.rested", Subject::campaign(row.tenant_id, row.campaign_id), &data)
+    events::append(
+        work,
+        now,
+        "number.rested",
+        Subject::campaign(row.tenant_id, row.campaign_id),
+        &data,
+    )
 }

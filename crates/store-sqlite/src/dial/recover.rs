@@ -11,11 +11,17 @@ use crate::error::translate;
 use crate::writer::Work;
 
 /// Every DISPATCHING attempt becomes UNKNOWN; every line and awake campaign is looked at anew.
-pub(crate) fn run(work: &mut Work<'_>, now: Timestamp, patience_of: PatienceOf) -> StoreResult<u64> {
+pub(crate) fn run(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    patience_of: PatienceOf,
+) -> StoreResult<u64> {
     let ids = {
         let sql = "SELECT attempt_id FROM attempts WHERE live = 1 AND state = 'DISPATCHING'";
         let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-        let rows = statement.query_map([], |row| row.get(0)).map_err(translate)?;
+        let rows = statement
+            .query_map([], |row| row.get(0))
+            .map_err(translate)?;
         rows.collect::<Result<Vec<i64>, _>>().map_err(translate)?
     };
     for id in &ids {

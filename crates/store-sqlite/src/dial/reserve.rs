@@ -18,10 +18,19 @@ use crate::writer::Work;
 const VANISHED_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 /// Inserts the attempt as DISPATCHING, takes the lead out of `due`, and marks its number as used.
-pub(crate) fn insert(work: &mut Work<'_>, now: Timestamp, line: &Line, call: &PlannedCall, keys: &mut KeySource) -> StoreResult<Dispatch> {
+pub(crate) fn insert(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    line: &Line,
+    call: &PlannedCall,
+    keys: &mut KeySource,
+) -> StoreResult<Dispatch> {
     let campaigns = &line.snapshot.campaigns;
-    let campaign = campaigns.iter().find(|campaign| campaign.campaign_id == call.campaign_id);
-    let campaign = campaign.ok_or_else(|| corrupt("a plan names a campaign that is not in its snapshot"))?;
+    let campaign = campaigns
+        .iter()
+        .find(|campaign| campaign.campaign_id == call.campaign_id);
+    let campaign =
+        campaign.ok_or_else(|| corrupt("a plan names a campaign that is not in its snapshot"))?;
     let dispatch = Dispatch {
         attempt_id: AttemptId::from_raw(work.next_id(now)),
         attempt_key: keys(),
@@ -37,7 +46,11 @@ pub(crate) fn insert(work: &mut Work<'_>, now: Timestamp, line: &Line, call: &Pl
         send_not_after: call.send_not_after,
     };
     let attempt_number = take_lead(work, now, call)?;
-    let revision = line.revisions.get(&call.campaign_id).copied().unwrap_or_default();
+    let revision = line
+        .revisions
+        .get(&call.campaign_id)
+        .copied()
+        .unwrap_or_default();
     insert_attempt(work, now, call, &dispatch, attempt_number, revision)?;
     mark_number_used(work, call, &dispatch)?;
     due::remove(work, call.lead_id)?;
@@ -48,10 +61,19 @@ fn take_lead(work: &Work<'_>, now: Timestamp, call: &PlannedCall) -> StoreResult
     let sql = "UPDATE leads SET status = 'IN_CALL', attempts_made = attempts_made + 1, last_attempt_at = ?2, updated_at = ?2
                WHERE lead_id = ?1 AND status = 'READY' RETURNING attempts_made";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    statement.query_row([call.lead_id.raw(), micros(now)], |row| row.get(0)).map_err(translate)
+    statement
+        .query_row([call.lead_id.raw(), micros(now)], |row| row.get(0))
+        .map_err(translate)
 }
 
-fn insert_attempt(work: &Work<'_>, now: Timestamp, call: &PlannedCall, dispatch: &Dispatch, attempt_number: u32, revision: i64) -> StoreResult<()> {
+fn insert_attempt(
+    work: &Work<'_>,
+    now: Timestamp,
+    call: &PlannedCall,
+    dispatch: &Dispatch,
+    attempt_number: u32,
+    revision: i64,
+) -> StoreResult<()> {
     let sql = "INSERT INTO attempts (attempt_id, tenant_id, campaign_id, lead_id, line_id, attempt_number, phone,
                    phone_number_id, assistant_id, entity, attempt_key, state, live, counts, revision, verdict,
                    planned_at, send_not_after, check_at)
@@ -63,7 +85,10 @@ fn insert_attempt(work: &Work<'_>, now: Timestamp, call: &PlannedCall, dispatch:
         "time_zone_data": domain::calendar::time_zone_data_version(),
         "calling_rules": ["none"],
     });
-    let check_at = call.send_not_after.saturating_add(VANISHED_AFTER).unwrap_or(call.send_not_after);
+    let check_at = call
+        .send_not_after
+        .saturating_add(VANISHED_AFTER)
+        .unwrap_or(call.send_not_after);
     let row = params![
         dispatch.attempt_id.raw(),
         dispatch.tenant_id.raw(),
@@ -83,7 +108,11 @@ fn insert_attempt(work: &Work<'_>, now: Timestamp, call: &PlannedCall, dispatch:
         micros(dispatch.send_not_after),
         micros(check_at),
     ];
-    work.tx.prepare_cached(sql).map_err(translate)?.execute(row).map_err(translate)?;
+    work.tx
+        .prepare_cached(sql)
+        .map_err(translate)?
+        .execute(row)
+        .map_err(translate)?;
     Ok(())
 }
 
@@ -91,7 +120,15 @@ fn insert_attempt(work: &Work<'_>, now: Timestamp, call: &PlannedCall, dispatch:
 fn mark_number_used(work: &Work<'_>, call: &PlannedCall, dispatch: &Dispatch) -> StoreResult<()> {
     let sql = "UPDATE pool_numbers SET last_used = ?3
                WHERE pool_id = (SELECT pool_id FROM campaigns WHERE campaign_id = ?1) AND phone_number_id = ?2";
-    let row = params![call.campaign_id.raw(), call.phone_number_id, dispatch.attempt_id.raw()];
-    work.tx.prepare_cached(sql).map_err(translate)?.execute(row).map_err(translate)?;
+    let row = params![
+        call.campaign_id.raw(),
+        call.phone_number_id,
+        dispatch.attempt_id.raw()
+    ];
+    work.tx
+        .prepare_cached(sql)
+        .map_err(translate)?
+        .execute(row)
+        .map_err(translate)?;
     Ok(())
 }

@@ -43,9 +43,17 @@ macro_rules! select {
 pub(crate) fn find(work: &Work<'_>, attempt: &AttemptRef) -> StoreResult<Option<AttemptRow>> {
     match attempt {
         AttemptRef::Id(id) => one(work, select!("attempt_id = ?1"), [id.raw()]),
-        AttemptRef::Echo { line_id, attempt_key, provider_call_id } => {
+        AttemptRef::Echo {
+            line_id,
+            attempt_key,
+            provider_call_id,
+        } => {
             if let Some(key) = attempt_key
-                && let Some(row) = one(work, select!("attempt_key = ?1 AND attempts.line_id = ?2"), params![key, line_id.raw()])?
+                && let Some(row) = one(
+                    work,
+                    select!("attempt_key = ?1 AND attempts.line_id = ?2"),
+                    params![key, line_id.raw()],
+                )?
             {
                 return Ok(Some(row));
             }
@@ -58,7 +66,10 @@ pub(crate) fn find(work: &Work<'_>, attempt: &AttemptRef) -> StoreResult<Option<
 fn one(work: &Work<'_>, sql: &str, bound: impl Params) -> StoreResult<Option<AttemptRow>> {
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
     let mut rows = statement.query(bound).map_err(translate)?;
-    rows.next().map_err(translate)?.map(|row| read(&Cells(row))).transpose()
+    rows.next()
+        .map_err(translate)?
+        .map(|row| read(&Cells(row)))
+        .transpose()
 }
 
 fn read(cells: &Cells<'_, '_>) -> StoreResult<AttemptRow> {
@@ -83,7 +94,9 @@ fn state(cells: &Cells<'_, '_>) -> StoreResult<AttemptState> {
     Ok(match cells.choice("state", StateName::parse)? {
         StateName::Dispatching => AttemptState::Dispatching { send_not_after },
         StateName::Unknown => AttemptState::Unknown {
-            sent_by: cells.maybe_instant("unknown_at")?.map_or(send_not_after, |at| at.min(send_not_after)),
+            sent_by: cells
+                .maybe_instant("unknown_at")?
+                .map_or(send_not_after, |at| at.min(send_not_after)),
             probes: cells.u32("probes")?,
             absent_at: cells.maybe_instant("absent_at")?,
         },
@@ -91,7 +104,9 @@ fn state(cells: &Cells<'_, '_>) -> StoreResult<AttemptState> {
         StateName::Ringing => AttemptState::Ringing,
         StateName::InProgress => AttemptState::InProgress,
         StateName::Ended => AttemptState::Ended {
-            outcome: cells.maybe_choice("outcome", Outcome::parse)?.ok_or_else(|| corrupt("an ended attempt has no outcome"))?,
+            outcome: cells
+                .maybe_choice("outcome", Outcome::parse)?
+                .ok_or_else(|| corrupt("an ended attempt has no outcome"))?,
             counts: cells.get("counts")?,
         },
         StateName::Rejected => AttemptState::Rejected,

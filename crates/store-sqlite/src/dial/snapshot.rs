@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::campaign::{CampaignStatus, CampaignType, LeadStatus};
 use domain::calendar::CalendarStatus;
+use domain::campaign::{CampaignStatus, CampaignType, LeadStatus};
 use domain::planner::{
     CampaignSnapshot, CohortSnapshot, LOOKAHEAD, LeadSnapshot, LineSnapshot, MAX_CALLS_PER_PLAN,
     NumberSnapshot, cohort_calendar,
@@ -44,8 +44,15 @@ struct Live {
 }
 
 /// Loads the line, if it exists.
-pub(crate) fn load(work: &mut Work<'_>, line_id: LineId, tenant_id: TenantId, now: Timestamp) -> StoreResult<Option<Line>> {
-    let Some(mut snapshot) = line_row(work, line_id)? else { return Ok(None) };
+pub(crate) fn load(
+    work: &mut Work<'_>,
+    line_id: LineId,
+    tenant_id: TenantId,
+    now: Timestamp,
+) -> StoreResult<Option<Line>> {
+    let Some(mut snapshot) = line_row(work, line_id)? else {
+        return Ok(None);
+    };
     let live = live_calls(work, line_id)?;
     snapshot.live_calls = live.total;
     let budget = budget(&snapshot, now);
@@ -55,9 +62,15 @@ pub(crate) fn load(work: &mut Work<'_>, line_id: LineId, tenant_id: TenantId, no
     let mut revisions = HashMap::new();
     for row in rows.into_iter().take(MAX_CAMPAIGNS) {
         revisions.insert(row.campaign_id, row.revision);
-        snapshot.campaigns.push(campaign(work, tenant_id, row, &live, &rests, budget, now)?);
+        snapshot
+            .campaigns
+            .push(campaign(work, tenant_id, row, &live, &rests, budget, now)?);
     }
-    Ok(Some(Line { tenant_id, snapshot, revisions }))
+    Ok(Some(Line {
+        tenant_id,
+        snapshot,
+        revisions,
+    }))
 }
 
 fn line_row(work: &Work<'_>, line_id: LineId) -> StoreResult<Option<LineSnapshot>> {
@@ -65,7 +78,9 @@ fn line_row(work: &Work<'_>, line_id: LineId) -> StoreResult<Option<LineSnapshot
                FROM lines WHERE line_id = ?1";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
     let mut rows = statement.query([line_id.raw()]).map_err(translate)?;
-    let Some(row) = rows.next().map_err(translate)? else { return Ok(None) };
+    let Some(row) = rows.next().map_err(translate)? else {
+        return Ok(None);
+    };
     let cells = Cells(row);
     Ok(Some(LineSnapshot {
         line_id,
@@ -88,10 +103,16 @@ fn live_calls(work: &Work<'_>, line_id: LineId) -> StoreResult<Live> {
     let mut live = Live::default();
     while let Some(row) = rows.next().map_err(translate)? {
         let cells = Cells(row);
-        let calls = cells.u32("calls")?;
-        live.total += calls;
-        *live.by_campaign.entry(cells.get("campaign_id")?).or_default() += calls;
-        *live.by_number.entry(cells.get("phone_number_id")?).or_default() += calls;
+        let count = cells.u32("calls")?;
+        live.total += count;
+        *live
+            .by_campaign
+            .entry(cells.get("campaign_id")?)
+            .or_default() += count;
+        *live
+            .by_number
+            .entry(cells.get("phone_number_id")?)
+            .or_default() += count;
     }
     Ok(live)
 }
@@ -102,9 +123,14 @@ fn budget(line: &LineSnapshot, now: Timestamp) -> usize {
         return 0;
     }
     let free = line.max_concurrent_calls.saturating_sub(line.live_calls);
-    let in_lookahead = i64::from(line.max_calls_per_second) * i64::try_from(LOOKAHEAD.as_millis()).unwrap_or(1_000) / 1_000 + 1;
+    let in_lookahead = i64::from(line.max_calls_per_second)
+        * i64::try_from(LOOKAHEAD.as_millis()).unwrap_or(1_000)
+        / 1_000
+        + 1;
     let starts = u32::try_from(in_lookahead).unwrap_or(u32::MAX);
-    usize::try_from(free.min(starts)).unwrap_or(MAX_CALLS_PER_PLAN).min(MAX_CALLS_PER_PLAN)
+    usize::try_from(free.min(starts))
+        .unwrap_or(MAX_CALLS_PER_PLAN)
+        .min(MAX_CALLS_PER_PLAN)
 }
 
 /// A `LIMIT` for a statement.
@@ -122,13 +148,23 @@ struct CampaignRow {
     pass: i64,
 }
 
-fn campaign_rows(work: &mut Work<'_>, line_id: LineId, now: Timestamp) -> StoreResult<Vec<CampaignRow>> {
+fn campaign_rows(
+    work: &mut Work<'_>,
+    line_id: LineId,
+    now: Timestamp,
+) -> StoreResult<Vec<CampaignRow>> {
     let sql = "SELECT campaign_id, revision, kind, pool_id, settings, next_start_at, circuit_open_until, pass
                FROM campaigns WHERE line_id = ?1 AND wake_at <= ?2 AND status = 'RUNNING'
                ORDER BY pass, campaign_id LIMIT ?3";
     let tx = work.tx;
     let mut statement = tx.prepare_cached(sql).map_err(translate)?;
-    let mut rows = statement.query(params![line_id.raw(), micros(now), at_most(MAX_CAMPAIGNS + 1)]).map_err(translate)?;
+    let mut rows = statement
+        .query(params![
+            line_id.raw(),
+            micros(now),
+            at_most(MAX_CAMPAIGNS + 1)
+        ])
+        .map_err(translate)?;
     let mut campaigns = Vec::new();
     while let Some(row) = rows.next().map_err(translate)? {
         let cells = Cells(row);
@@ -149,10 +185,16 @@ fn campaign_rows(work: &mut Work<'_>, line_id: LineId, now: Timestamp) -> StoreR
     Ok(campaigns)
 }
 
-fn number_rests(work: &Work<'_>, line_id: LineId, now: Timestamp) -> StoreResult<HashMap<String, Timestamp>> {
+fn number_rests(
+    work: &Work<'_>,
+    line_id: LineId,
+    now: Timestamp,
+) -> StoreResult<HashMap<String, Timestamp>> {
     let sql = "SELECT phone_number_id, rests_until FROM number_rests WHERE line_id = ?1 AND rests_until > ?2";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    let mut rows = statement.query([line_id.raw(), micros(now)]).map_err(translate)?;
+    let mut rows = statement
+        .query([line_id.raw(), micros(now)])
+        .map_err(translate)?;
     let mut rests = HashMap::new();
     while let Some(row) = rows.next().map_err(translate)? {
         let cells = Cells(row);
@@ -170,8 +212,15 @@ fn campaign(
     budget: usize,
     now: Timestamp,
 ) -> StoreResult<CampaignSnapshot> {
-    let live_calls = live.by_campaign.get(&row.campaign_id.raw()).copied().unwrap_or_default();
-    let own_free = row.settings.max_concurrent_calls.map_or(u32::MAX, |most| most.saturating_sub(live_calls));
+    let live_calls = live
+        .by_campaign
+        .get(&row.campaign_id.raw())
+        .copied()
+        .unwrap_or_default();
+    let own_free = row
+        .settings
+        .max_concurrent_calls
+        .map_or(u32::MAX, |most| most.saturating_sub(live_calls));
     let wanted = budget.min(usize::try_from(own_free).unwrap_or(usize::MAX));
     let open = lead_counts(work, row.campaign_id)?;
     Ok(CampaignSnapshot {
@@ -195,12 +244,23 @@ fn lead_counts(work: &Work<'_>, campaign_id: CampaignId) -> StoreResult<(bool, b
                       coalesce(sum(leads), 0) > 0
                FROM lead_counts WHERE campaign_id = ?1";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    statement.query_row([campaign_id.raw()], |row| Ok((row.get(0)?, row.get(1)?))).map_err(translate)
+    statement
+        .query_row([campaign_id.raw()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(translate)
 }
 
-fn numbers(work: &Work<'_>, row: &CampaignRow, live: &Live, rests: &HashMap<String, Timestamp>) -> StoreResult<Vec<NumberSnapshot>> {
+fn numbers(
+    work: &Work<'_>,
+    row: &CampaignRow,
+    live: &Live,
+    rests: &HashMap<String, Timestamp>,
+) -> StoreResult<Vec<NumberSnapshot>> {
     let number = |phone_number_id: String, max_concurrent_calls| NumberSnapshot {
-        live_calls: live.by_number.get(&phone_number_id).copied().unwrap_or_default(),
+        live_calls: live
+            .by_number
+            .get(&phone_number_id)
+            .copied()
+            .unwrap_or_default(),
         rests_until: rests.get(&phone_number_id).copied(),
         phone_number_id,
         max_concurrent_calls,
@@ -209,7 +269,10 @@ fn numbers(work: &Work<'_>, row: &CampaignRow, live: &Live, rests: &HashMap<Stri
         (Numbers::Single(Some(id)), _) => Ok(vec![number(id.clone(), None)]),
         (Numbers::Pool(_), Some(pool_id)) => {
             let rotation = pool_rotation(work, pool_id)?;
-            Ok(rotation.into_iter().map(|(id, most)| number(id, most)).collect())
+            Ok(rotation
+                .into_iter()
+                .map(|(id, most)| number(id, most))
+                .collect())
         }
         _ => Ok(Vec::new()),
     }
@@ -227,7 +290,11 @@ fn pool_rotation(work: &Work<'_>, pool_id: PoolId) -> StoreResult<Vec<(String, O
     while let Some(row) = rows.next().map_err(translate)? {
         let cells = Cells(row);
         strategy = cells.choice("strategy", PoolStrategy::parse)?;
-        numbers.push((cells.get("phone_number_id")?, cells.maybe_u32("max_concurrent_calls")?, cells.get("last_used")?));
+        numbers.push((
+            cells.get("phone_number_id")?,
+            cells.maybe_u32("max_concurrent_calls")?,
+            cells.get("last_used")?,
+        ));
     }
     match strategy {
         PoolStrategy::LeastRecentlyUsed => numbers.sort_by_key(|(_, _, last_used)| *last_used),
@@ -239,23 +306,51 @@ fn pool_rotation(work: &Work<'_>, pool_id: PoolId) -> StoreResult<Vec<(String, O
             }
         }
     }
-    Ok(numbers.into_iter().map(|(id, most, _)| (id, most)).collect())
+    Ok(numbers
+        .into_iter()
+        .map(|(id, most, _)| (id, most))
+        .collect())
 }
 
-fn cohorts(work: &Work<'_>, tenant_id: TenantId, row: &CampaignRow, wanted: usize, now: Timestamp) -> StoreResult<Vec<CohortSnapshot>> {
-    let Some(outbound) = &row.settings.outbound else { return Ok(Vec::new()) };
+fn cohorts(
+    work: &Work<'_>,
+    tenant_id: TenantId,
+    row: &CampaignRow,
+    wanted: usize,
+    now: Timestamp,
+) -> StoreResult<Vec<CohortSnapshot>> {
+    let Some(outbound) = &row.settings.outbound else {
+        return Ok(Vec::new());
+    };
     let mut cohorts = Vec::new();
     let mut after = (-1_i64, String::new());
     let mut left = wanted;
     while cohorts.len() < MAX_COHORTS {
-        let Some((rank, zone_name)) = next_cohort(work, row.campaign_id, &after)? else { break };
+        let Some((rank, zone_name)) = next_cohort(work, row.campaign_id, &after)? else {
+            break;
+        };
         let zone = cohort_zone(&zone_name)?;
-        let open = matches!(cohort_calendar(outbound, zone.as_ref(), now), CalendarStatus::Open { .. });
-        let limit = if open && left > 0 { left + SPARE_LEADS } else { 0 };
-        let group = Group { campaign_id: row.campaign_id, rank, zone: &zone_name };
+        let open = matches!(
+            cohort_calendar(outbound, zone.as_ref(), now),
+            CalendarStatus::Open { .. }
+        );
+        let limit = if open && left > 0 {
+            left + SPARE_LEADS
+        } else {
+            0
+        };
+        let group = Group {
+            campaign_id: row.campaign_id,
+            rank,
+            zone: &zone_name,
+        };
         let (leads, next_due_at) = due_leads(work, tenant_id, &group, limit, now)?;
         left = left.saturating_sub(leads.len());
-        cohorts.push(CohortSnapshot { zone, leads, next_due_at });
+        cohorts.push(CohortSnapshot {
+            zone,
+            leads,
+            next_due_at,
+        });
         after = (rank, zone_name);
     }
     Ok(cohorts)
@@ -267,15 +362,24 @@ fn cohort_zone(name: &str) -> StoreResult<Option<TimeZone>> {
         return Ok(None);
     }
     let zone = domain::settings::parse_zone(name);
-    zone.map(Some).ok_or_else(|| corrupt(format!("zone {name} of a lead is unknown")))
+    zone.map(Some)
+        .ok_or_else(|| corrupt(format!("zone {name} of a lead is unknown")))
 }
 
-fn next_cohort(work: &Work<'_>, campaign_id: CampaignId, after: &(i64, String)) -> StoreResult<Option<(i64, String)>> {
+fn next_cohort(
+    work: &Work<'_>,
+    campaign_id: CampaignId,
+    after: &(i64, String),
+) -> StoreResult<Option<(i64, String)>> {
     let sql = "SELECT rank, zone FROM due WHERE campaign_id = ?1 AND (rank, zone) > (?2, ?3)
                ORDER BY rank, zone LIMIT 1";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    let mut rows = statement.query(params![campaign_id.raw(), after.0, after.1]).map_err(translate)?;
-    let Some(row) = rows.next().map_err(translate)? else { return Ok(None) };
+    let mut rows = statement
+        .query(params![campaign_id.raw(), after.0, after.1])
+        .map_err(translate)?;
+    let Some(row) = rows.next().map_err(translate)? else {
+        return Ok(None);
+    };
     let cells = Cells(row);
     Ok(Some((cells.get("rank")?, cells.get("zone")?)))
 }
@@ -295,13 +399,24 @@ struct DueRow {
 }
 
 /// Due leads of a group, and the hint of the first one left out.
-fn due_leads(work: &Work<'_>, tenant_id: TenantId, group: &Group<'_>, limit: usize, now: Timestamp) -> StoreResult<(Vec<LeadSnapshot>, Option<Timestamp>)> {
+fn due_leads(
+    work: &Work<'_>,
+    tenant_id: TenantId,
+    group: &Group<'_>,
+    limit: usize,
+    now: Timestamp,
+) -> StoreResult<(Vec<LeadSnapshot>, Option<Timestamp>)> {
     let sql = "SELECT due.due_at, lead_id, phone, status, leads.not_before, requeued_at
                FROM due JOIN leads USING (lead_id)
                WHERE due.campaign_id = ?1 AND due.rank = ?2 AND due.zone = ?3
                ORDER BY due.due_at, due.lead_id LIMIT ?4";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    let bound = params![group.campaign_id.raw(), group.rank, group.zone, at_most(limit + 1)];
+    let bound = params![
+        group.campaign_id.raw(),
+        group.rank,
+        group.zone,
+        at_most(limit + 1)
+    ];
     let mut rows = statement.query(bound).map_err(translate)?;
     let (mut found, mut next_due_at) = (Vec::new(), None);
     while let Some(row) = rows.next().map_err(translate)? {
@@ -319,11 +434,19 @@ fn due_leads(work: &Work<'_>, tenant_id: TenantId, group: &Group<'_>, limit: usi
             requeued_at: cells.maybe_instant("requeued_at")?,
         });
     }
-    let leads = found.into_iter().map(|row| lead(work, tenant_id, group.campaign_id, row, now));
+    let leads = found
+        .into_iter()
+        .map(|row| lead(work, tenant_id, group.campaign_id, row, now));
     Ok((leads.collect::<StoreResult<_>>()?, next_due_at))
 }
 
-fn lead(work: &Work<'_>, tenant_id: TenantId, campaign_id: CampaignId, row: DueRow, now: Timestamp) -> StoreResult<LeadSnapshot> {
+fn lead(
+    work: &Work<'_>,
+    tenant_id: TenantId,
+    campaign_id: CampaignId,
+    row: DueRow,
+    now: Timestamp,
+) -> StoreResult<LeadSnapshot> {
     Ok(LeadSnapshot {
         history: history(work, campaign_id, &row.phone, row.requeued_at, now)?,
         suppressed: is_suppressed(work, tenant_id, &row.phone, now)?,
@@ -336,31 +459,60 @@ fn lead(work: &Work<'_>, tenant_id: TenantId, campaign_id: CampaignId, row: DueR
 }
 
 /// Attempts that count, by number and not by lead: removing and adding a lead forgets nothing.
-pub(crate) fn history(work: &Work<'_>, campaign_id: CampaignId, phone: &PhoneNumber, requeued_at: Option<Timestamp>, now: Timestamp) -> StoreResult<Vec<CountedAttempt>> {
+pub(crate) fn history(
+    work: &Work<'_>,
+    campaign_id: CampaignId,
+    phone: &PhoneNumber,
+    requeued_at: Option<Timestamp>,
+    now: Timestamp,
+) -> StoreResult<Vec<CountedAttempt>> {
     let sql = "SELECT planned_at, coalesce(gap_from, ended_at, ?4) AS ended_at FROM attempts
                WHERE campaign_id = ?1 AND phone = ?2 AND planned_at >= ?3 AND counts = 1";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
     let since = requeued_at.map_or(i64::MIN, micros);
-    let mut rows = statement.query(params![campaign_id.raw(), phone.as_str(), since, micros(now)]).map_err(translate)?;
+    let mut rows = statement
+        .query(params![
+            campaign_id.raw(),
+            phone.as_str(),
+            since,
+            micros(now)
+        ])
+        .map_err(translate)?;
     let mut attempts = Vec::new();
     while let Some(row) = rows.next().map_err(translate)? {
         let cells = Cells(row);
-        attempts.push(CountedAttempt { started_at: cells.instant("planned_at")?, ended_at: cells.instant("ended_at")? });
+        attempts.push(CountedAttempt {
+            started_at: cells.instant("planned_at")?,
+            ended_at: cells.instant("ended_at")?,
+        });
     }
     Ok(attempts)
 }
 
 /// Whether the tenant's do-not-call list has the number.
-pub(crate) fn is_suppressed(work: &Work<'_>, tenant_id: TenantId, phone: &PhoneNumber, now: Timestamp) -> StoreResult<bool> {
+pub(crate) fn is_suppressed(
+    work: &Work<'_>,
+    tenant_id: TenantId,
+    phone: &PhoneNumber,
+    now: Timestamp,
+) -> StoreResult<bool> {
     let sql = "SELECT 1 FROM suppressions WHERE tenant_id = ?1 AND phone = ?2
                AND (expires_at IS NULL OR expires_at > ?3)";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    statement.exists(params![tenant_id.raw(), phone.as_str(), micros(now)]).map_err(translate)
+    statement
+        .exists(params![tenant_id.raw(), phone.as_str(), micros(now)])
+        .map_err(translate)
 }
 
 /// Whether the tenant has a live attempt to the number.
-pub(crate) fn is_in_call(work: &Work<'_>, tenant_id: TenantId, phone: &PhoneNumber) -> StoreResult<bool> {
+pub(crate) fn is_in_call(
+    work: &Work<'_>,
+    tenant_id: TenantId,
+    phone: &PhoneNumber,
+) -> StoreResult<bool> {
     let sql = "SELECT 1 FROM attempts WHERE tenant_id = ?1 AND phone = ?2 AND live = 1";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    statement.exists(params![tenant_id.raw(), phone.as_str()]).map_err(translate)
+    statement
+        .exists(params![tenant_id.raw(), phone.as_str()])
+        .map_err(translate)
 }

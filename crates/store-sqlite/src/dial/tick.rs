@@ -18,10 +18,18 @@ use crate::writer::Work;
 pub(crate) fn run(work: &mut Work<'_>, mut tick: Tick) -> StoreResult<Ticked> {
     let mut dispatches = Vec::new();
     for (line_id, tenant_id) in due_lines(work, tick.now, tick.max_lines)? {
-        let Some(line) = snapshot::load(work, line_id, tenant_id, tick.now)? else { continue };
+        let Some(line) = snapshot::load(work, line_id, tenant_id, tick.now)? else {
+            continue;
+        };
         let plan = planner::plan(tick.now, &line.snapshot);
         for call in &plan.calls {
-            dispatches.push(reserve::insert(work, tick.now, &line, call, &mut tick.keys)?);
+            dispatches.push(reserve::insert(
+                work,
+                tick.now,
+                &line,
+                call,
+                &mut tick.keys,
+            )?);
         }
         apply(work, tick.now, tenant_id, &plan)?;
         if dispatches.len() >= usize::try_from(tick.max_calls).unwrap_or(usize::MAX) {
@@ -31,25 +39,40 @@ pub(crate) fn run(work: &mut Work<'_>, mut tick: Tick) -> StoreResult<Ticked> {
     if !dispatches.is_empty() {
         work.reserve(&dispatches);
     }
-    Ok(Ticked { dispatches, next_wake_at: next_wake(work)? })
+    Ok(Ticked {
+        dispatches,
+        next_wake_at: next_wake(work)?,
+    })
 }
 
 fn due_lines(work: &Work<'_>, now: Timestamp, limit: u32) -> StoreResult<Vec<(LineId, TenantId)>> {
     let sql = "SELECT line_id, tenant_id FROM lines WHERE wake_at <= ?1 ORDER BY wake_at LIMIT ?2";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    let rows = statement.query_map(params![micros(now), limit], |row| Ok((row.get(0)?, row.get(1)?))).map_err(translate)?;
-    let ids = rows.map(|row| row.map(|(line, tenant)| (LineId::from_raw(line), TenantId::from_raw(tenant))));
+    let rows = statement
+        .query_map(params![micros(now), limit], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .map_err(translate)?;
+    let ids = rows
+        .map(|row| row.map(|(line, tenant)| (LineId::from_raw(line), TenantId::from_raw(tenant))));
     ids.collect::<Result<_, _>>().map_err(translate)
 }
 
 fn next_wake(work: &Work<'_>) -> StoreResult<Option<Timestamp>> {
     let sql = "SELECT min(wake_at) FROM lines WHERE wake_at IS NOT NULL";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    let wake: Option<i64> = statement.query_row([], |row| row.get(0)).map_err(translate)?;
+    let wake: Option<i64> = statement
+        .query_row([], |row| row.get(0))
+        .map_err(translate)?;
     wake.map(instant).transpose()
 }
 
-fn apply(work: &mut Work<'_>, now: Timestamp, tenant_id: TenantId, plan: &LinePlan) -> StoreResult<()> {
+fn apply(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    tenant_id: TenantId,
+    plan: &LinePlan,
+) -> StoreResult<()> {
     for deferral in &plan.deferrals {
         defer(work, now, tenant_id, deferral)?;
     }
@@ -59,16 +82,28 @@ fn apply(work: &mut Work<'_>, now: Timestamp, tenant_id: TenantId, plan: &LinePl
     update_line(work, now, plan)
 }
 
-fn defer(work: &mut Work<'_>, now: Timestamp, tenant_id: TenantId, deferral: &Deferral) -> StoreResult<()> {
+fn defer(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    tenant_id: TenantId,
+    deferral: &Deferral,
+) -> StoreResult<()> {
     if let Some(status) = deferral.status {
-        let sql = "UPDATE leads SET status = ?2, updated_at = ?3 WHERE lead_id = ?1 AND status = 'READY'";
+        let sql =
+            "UPDATE leads SET status = ?2, updated_at = ?3 WHERE lead_id = ?1 AND status = 'READY'";
         let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
         let row = params![deferral.lead_id.raw(), status.as_str(), micros(now)];
         let changed = statement.execute(row).map_err(translate)?;
         drop(statement);
         if changed == 1 {
             let subject = Subject::lead(tenant_id, deferral.campaign_id, deferral.lead_id);
-            events::append(work, now, "lead.completed", subject, &json!({ "status": status.as_str() }))?;
+            events::append(
+                work,
+                now,
+                "lead.completed",
+                subject,
+                &json!({ "status": status.as_str() }),
+            )?;
         }
     }
     match deferral.due_at {
@@ -77,7 +112,12 @@ fn defer(work: &mut Work<'_>, now: Timestamp, tenant_id: TenantId, deferral: &De
     }
 }
 
-fn update_campaign(work: &mut Work<'_>, now: Timestamp, tenant_id: TenantId, plan: &CampaignPlan) -> StoreResult<()> {
+fn update_campaign(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    tenant_id: TenantId,
+    plan: &CampaignPlan,
+) -> StoreResult<()> {
     if plan.completes {
         return campaign_edit::complete(work, now, tenant_id, plan.campaign_id);
     }
@@ -99,16 +139,23 @@ fn update_campaign(work: &mut Work<'_>, now: Timestamp, tenant_id: TenantId, pla
 fn update_line(work: &mut Work<'_>, now: Timestamp, plan: &LinePlan) -> StoreResult<()> {
     let sql = "SELECT min(wake_at) FROM campaigns WHERE line_id = ?1 AND wake_at > ?2";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    let sleeping: Option<i64> =
-        statement.query_row([plan.line_id.raw(), micros(now)], |row| row.get(0)).map_err(translate)?;
+    let sleeping: Option<i64> = statement
+        .query_row([plan.line_id.raw(), micros(now)], |row| row.get(0))
+        .map_err(translate)?;
     let own = plan.wake_at.map(micros);
     let wake_at = match (own, sleeping) {
         (Some(own), Some(sleeping)) => Some(own.min(sleeping)),
         (own, sleeping) => own.or(sleeping),
     };
-    let sql = "UPDATE lines SET wake_at = ?2, next_start_at = ?3, virtual_time = ?4 WHERE line_id = ?1";
+    let sql =
+        "UPDATE lines SET wake_at = ?2, next_start_at = ?3, virtual_time = ?4 WHERE line_id = ?1";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    let row = params![plan.line_id.raw(), wake_at, plan.next_start_at.map(micros), plan.virtual_time];
+    let row = params![
+        plan.line_id.raw(),
+        wake_at,
+        plan.next_start_at.map(micros),
+        plan.virtual_time
+    ];
     statement.execute(row).map_err(translate)?;
     Ok(())
 }

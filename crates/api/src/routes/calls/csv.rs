@@ -23,22 +23,39 @@ duration_seconds,cost_usd,recording_url,summary\r\n";
 
 /// The calls as a download. The first page is read before the answer begins, so that a database
 /// that is down is told as such; a failure later breaks the download off.
-pub(super) async fn download(app: App, tenant_id: TenantId, filter: CallFilter) -> ApiResult<Response> {
-    let source = Source { app, tenant_id, filter };
+pub(super) async fn download(
+    app: App,
+    tenant_id: TenantId,
+    filter: CallFilter,
+) -> ApiResult<Response> {
+    let source = Source {
+        app,
+        tenant_id,
+        filter,
+    };
     let first = source.read(None).await?;
-    let rows = stream::try_unfold((source, Some(first), HEAD), |(source, page, head)| async move {
-        let Some(page) = page else { return Ok(None) };
-        let text = text(head, &page.items);
-        let next = match page.next {
-            Some(before) => Some(source.read(Some(before)).await?),
-            None => None,
-        };
-        StoreResult::Ok(Some((Bytes::from(text), (source, next, ""))))
-    });
+    let rows = stream::try_unfold(
+        (source, Some(first), HEAD),
+        |(source, page, head)| async move {
+            let Some(page) = page else { return Ok(None) };
+            let text = text(head, &page.items);
+            let next = match page.next {
+                Some(before) => Some(source.read(Some(before)).await?),
+                None => None,
+            };
+            StoreResult::Ok(Some((Bytes::from(text), (source, next, ""))))
+        },
+    );
     let mut response = Response::new(Body::from_stream(rows));
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
-    headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"calls.csv\""));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/csv; charset=utf-8; header=present"),
+    );
+    headers.insert(
+        CONTENT_DISPOSITION,
+        HeaderValue::from_static("attachment; filename=\"calls.csv\""),
+    );
     Ok(response)
 }
 
@@ -50,8 +67,14 @@ struct Source {
 
 impl Source {
     async fn read(&self, before: Option<i64>) -> StoreResult<Page<CallRecord>> {
-        let page = PageRequest { limit: PAGE, before };
-        self.app.store.list_calls(self.tenant_id, self.filter.clone(), page).await
+        let page = PageRequest {
+            limit: PAGE,
+            before,
+        };
+        self.app
+            .store
+            .list_calls(self.tenant_id, self.filter.clone(), page)
+            .await
     }
 }
 
@@ -81,8 +104,20 @@ fn row(text: &mut String, call: &CallView) {
     plain(text, &call.planned_at);
     plain(text, call.started_at.as_deref().unwrap_or_default());
     plain(text, call.ended_at.as_deref().unwrap_or_default());
-    plain(text, &call.duration_seconds.map(|seconds| seconds.to_string()).unwrap_or_default());
-    plain(text, &call.cost_usd.map(|cost| cost.to_string()).unwrap_or_default());
+    plain(
+        text,
+        &call
+            .duration_seconds
+            .map(|seconds| seconds.to_string())
+            .unwrap_or_default(),
+    );
+    plain(
+        text,
+        &call
+            .cost_usd
+            .map(|cost| cost.to_string())
+            .unwrap_or_default(),
+    );
     free(text, call.recording_url.as_deref());
     free(text, call.summary.as_deref());
     // The comma behind the last cell becomes the end of the line.
@@ -102,7 +137,11 @@ fn free(text: &mut String, cell: Option<&str>) {
         text.push(',');
         return;
     };
-    let guard = if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { "'" } else { "" };
+    let guard = if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
+        "'"
+    } else {
+        ""
+    };
     let _ = write!(text, "\"{guard}{}\",", cell.replace('"', "\"\""));
 }
 

@@ -23,6 +23,8 @@ pub(crate) async fn export_campaign_calls(
 ) -> ApiResult<Response> {
     let filter = filter::read(&mut query, Some(campaign_id));
     query.finish()?;
-    app.store.get_campaign(caller.tenant_id, campaign_id).await?;
+    app.store
+        .get_campaign(caller.tenant_id, campaign_id)
+        .await?;
     csv::download(app, caller.tenant_id, filter).await
 }

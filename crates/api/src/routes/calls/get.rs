@@ -20,5 +20,8 @@ pub(crate) async fn get_call(
     _: NoQuery,
 ) -> ApiResult<Answer> {
     let call = app.store.get_call(caller.tenant_id, attempt_id).await?;
-    Ok(Answer::ok("Call retrieved successfully", CallDetailView::of(&call)))
+    Ok(Answer::ok(
+        "Call retrieved successfully",
+        CallDetailView::of(&call),
+    ))
 }

@@ -32,16 +32,23 @@ pub(crate) async fn hang_up_call(
         return Err(cannot("the call is over"));
     }
     let Some(provider_call_id) = &call.provider_call_id else {
-        return Err(cannot("the voice provider has not named the call yet; try again"));
+        return Err(cannot(
+            "the voice provider has not named the call yet; try again",
+        ));
     };
     let line = app.store.get_line(caller.tenant_id, call.line_id).await?;
     let desk = ProviderDesk::new(&app).open(&line)?;
-    let hung_up = desk.hang_up(provider_call_id, call.control_url.as_deref()).await;
+    let hung_up = desk
+        .hang_up(provider_call_id, call.control_url.as_deref())
+        .await;
     hung_up.map_err(|failure| match failure {
         LookupFailure::NotFound => cannot("the voice provider offers no way to hang this call up"),
         failure => failure.into_error(),
     })?;
-    Ok(Answer::ok("The voice provider hangs the call up", CallView::of(&call)))
+    Ok(Answer::ok(
+        "The voice provider hangs the call up",
+        CallView::of(&call),
+    ))
 }
 
 const fn cannot(why: &'static str) -> ApiError {

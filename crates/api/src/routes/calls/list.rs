@@ -14,7 +14,11 @@ use crate::state::App;
 /// Calls of all campaigns, newest first, without transcript and structured data.
 #[utoipa::path(get, path = "/api/v2/calls", operation_id = "listCalls", tag = "Calls", params(CallFilterParams, PageParams),
     responses((status = 200, description = "Calls retrieved successfully", body = Listed<CallView>)))]
-pub(crate) async fn list_calls(State(app): State<App>, Reader(caller): Reader, mut query: Query) -> ApiResult<Answer> {
+pub(crate) async fn list_calls(
+    State(app): State<App>,
+    Reader(caller): Reader,
+    mut query: Query,
+) -> ApiResult<Answer> {
     let filter = filter::read(&mut query, None);
     let page = query.page(ListKind::Calls);
     query.finish()?;
@@ -22,9 +26,16 @@ pub(crate) async fn list_calls(State(app): State<App>, Reader(caller): Reader, m
 }
 
 /// One page of calls.
-pub(super) async fn answer(app: &App, tenant_id: TenantId, filter: CallFilter, page: PageRequest) -> ApiResult<Answer> {
+pub(super) async fn answer(
+    app: &App,
+    tenant_id: TenantId,
+    filter: CallFilter,
+    page: PageRequest,
+) -> ApiResult<Answer> {
     let page = app.store.list_calls(tenant_id, filter, page).await?;
     let views: Vec<_> = page.items.iter().map(CallView::of).collect();
-    let next = page.next.map(|position| cursor::encode(ListKind::Calls, position));
+    let next = page
+        .next
+        .map(|position| cursor::encode(ListKind::Calls, position));
     Ok(Answer::list("Calls retrieved successfully", views, next))
 }

@@ -25,6 +25,8 @@ pub(crate) async fn list_campaign_calls(
     let filter = filter::read(&mut query, Some(campaign_id));
     let page = query.page(ListKind::Calls);
     query.finish()?;
-    app.store.get_campaign(caller.tenant_id, campaign_id).await?;
+    app.store
+        .get_campaign(caller.tenant_id, campaign_id)
+        .await?;
     list::answer(&app, caller.tenant_id, filter, page).await
 }

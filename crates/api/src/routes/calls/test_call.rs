@@ -37,8 +37,15 @@ pub(crate) async fn place_test_call(
     post: Post<TestCallCreate>,
 ) -> ApiResult<Answer> {
     let body = post.body.parse()?;
-    phone::parse("phone_number", &body.phone_number).map_err(|fault| ApiError::Validation(vec![fault]))?;
-    app.store.get_campaign(caller.tenant_id, campaign_id).await?;
+    phone::parse("phone_number", &body.phone_number)
+        .map_err(|fault| ApiError::Validation(vec![fault]))?;
+    app.store
+        .get_campaign(caller.tenant_id, campaign_id)
+        .await?;
     let message = "Test calls are not supported yet; start a campaign with one lead instead.";
-    Err(ApiError::fault("phone_number", code::NOT_SUPPORTED, message))
+    Err(ApiError::fault(
+        "phone_number",
+        code::NOT_SUPPORTED,
+        message,
+    ))
 }

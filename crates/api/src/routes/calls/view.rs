@@ -116,7 +116,9 @@ impl CallView {
             planned_at: instant(call.times.planned_at),
             started_at: started_at.map(instant),
             ended_at: ended_at.map(instant),
-            duration_seconds: started_at.zip(ended_at).map(|(from, to)| to.duration_since(from).as_secs().max(0)),
+            duration_seconds: started_at
+                .zip(ended_at)
+                .map(|(from, to)| to.duration_since(from).as_secs().max(0)),
             cost_usd: details.cost_micro_usd.map(dollars),
             recording_url: details.recording_url.clone(),
             summary: details.summary.clone(),
@@ -138,7 +140,11 @@ impl CallDetailView {
 
 /// The states in the order of their times; states that entered at once keep the order of a call.
 fn states(present: StateName, times: &CallTimes) -> Vec<StateView> {
-    let last = if present.is_live() { None } else { times.ended_at.map(|at| (present, at)) };
+    let last = if present.is_live() {
+        None
+    } else {
+        times.ended_at.map(|at| (present, at))
+    };
     let passed = [
         (StateName::Dispatching, Some(times.planned_at)),
         (StateName::Unknown, times.unknown_at),
@@ -146,13 +152,24 @@ fn states(present: StateName, times: &CallTimes) -> Vec<StateView> {
         (StateName::Ringing, times.ringing_at),
         (StateName::InProgress, times.in_progress_at),
     ];
-    let passed = passed.into_iter().filter_map(|(state, at)| Some((state, at?)));
+    let passed = passed
+        .into_iter()
+        .filter_map(|(state, at)| Some((state, at?)));
     let mut states: Vec<(StateName, Timestamp)> = passed.chain(last).collect();
     states.sort_by_key(|(_, at)| *at);
-    states.into_iter().map(|(state, at)| StateView { state: state.as_str(), at: instant(at) }).collect()
+    states
+        .into_iter()
+        .map(|(state, at)| StateView {
+            state: state.as_str(),
+            at: instant(at),
+        })
+        .collect()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "exact below nine billion dollars")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "exact below nine billion dollars"
+)]
 fn dollars(micro_usd: i64) -> f64 {
     micro_usd as f64 / 1_000_000.0
 }

@@ -25,5 +25,12 @@ pub(crate) async fn archive_campaign(
 ) -> ApiResult<Answer> {
     post.body.parse()?;
     let archive = order(campaign_id, CampaignCommand::Archive);
-    perform(&app, caller, archive, post.once, "Campaign archived successfully").await
+    perform(
+        &app,
+        caller,
+        archive,
+        post.once,
+        "Campaign archived successfully",
+    )
+    .await
 }

@@ -13,18 +13,39 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::body::RequestBody;
 
-const DAYS: [&str; 7] = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"];
+const DAYS: [&str; 7] = [
+    "MONDAY",
+    "TUESDAY",
+    "WEDNESDAY",
+    "THURSDAY",
+    "FRIDAY",
+    "SATURDAY",
+    "SUNDAY",
+];
 
 /// Settings to change. What is left out stays; `null` clears.
 #[derive(serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only its schema is used: settings are merged as JSON, see `draft`")]
+#[expect(
+    dead_code,
+    reason = "only its schema is used: settings are merged as JSON, see `draft`"
+)]
 pub(crate) struct CampaignPatch {
     /// Display name.
-    #[schema(nullable = false, min_length = 1, max_length = 200, example = "Q4 Outreach v2")]
+    #[schema(
+        nullable = false,
+        min_length = 1,
+        max_length = 200,
+        example = "Q4 Outreach v2"
+    )]
     name: Option<String>,
     /// The voice provider's id of the assistant, workflow or squad; checked there.
-    #[schema(nullable = false, min_length = 1, max_length = 200, example = "asst_xyz456")]
+    #[schema(
+        nullable = false,
+        min_length = 1,
+        max_length = 200,
+        example = "asst_xyz456"
+    )]
     assistant_id: Option<String>,
     /// Global id of the voice provider that places the calls.
     #[schema(nullable = false, example = "VGVuYW50Vm9pY2VQcm92aWRlcjoxMjM=")]
@@ -72,7 +93,11 @@ pub(crate) struct CampaignPatch {
     #[schema(default = false, example = false)]
     consider_voicemail_as_answered: Option<bool>,
     /// Public HTTP address that events of the campaign are sent to.
-    #[schema(format = "uri", max_length = 2_048, example = "https://yourapp.com/webhooks/campaign")]
+    #[schema(
+        format = "uri",
+        max_length = 2_048,
+        example = "https://yourapp.com/webhooks/campaign"
+    )]
     webhook_url: Option<String>,
     /// Several ranges a day, which may cross midnight; replaces the daily pair.
     #[schema(min_items = 1, max_items = 50)]
@@ -140,8 +165,12 @@ impl PartialSchema for CampaignCreate {
             return CampaignPatch::schema();
         };
         object.description = Some("Settings of a new campaign.".to_owned());
-        object.properties.insert("type".to_owned(), RefOr::T(Schema::Object(campaign_type())));
-        object.required = ["name", "type", "assistant_id", "dialer_type"].map(str::to_owned).to_vec();
+        object
+            .properties
+            .insert("type".to_owned(), RefOr::T(Schema::Object(campaign_type())));
+        object.required = ["name", "type", "assistant_id", "dialer_type"]
+            .map(str::to_owned)
+            .to_vec();
         RefOr::T(Schema::Object(object))
     }
 }
@@ -164,10 +193,18 @@ fn words<'a>(description: &str, all: impl IntoIterator<Item = &'a str>, nullable
     } else {
         SchemaType::new(Type::String)
     };
-    ObjectBuilder::new().schema_type(kind).enum_values(Some(values)).description(Some(description)).build()
+    ObjectBuilder::new()
+        .schema_type(kind)
+        .enum_values(Some(values))
+        .description(Some(description))
+        .build()
 }
 
-fn list_of_words<'a>(description: &str, all: impl IntoIterator<Item = &'a str>, least: usize) -> Array {
+fn list_of_words<'a>(
+    description: &str,
+    all: impl IntoIterator<Item = &'a str>,
+    least: usize,
+) -> Array {
     let mut word = words("", all, false);
     word.description = None;
     ArrayBuilder::new()
@@ -181,21 +218,37 @@ fn list_of_words<'a>(description: &str, all: impl IntoIterator<Item = &'a str>, 
 
 fn campaign_type() -> Object {
     let all = CampaignType::ALL.iter().map(|kind| kind.as_str());
-    words("Direction; cannot change later. Only OUTBOUND campaigns can be started yet.", all, false)
+    words(
+        "Direction; cannot change later. Only OUTBOUND campaigns can be started yet.",
+        all,
+        false,
+    )
 }
 
 fn dialer_type() -> Object {
-    words("Whether it calls from one number or from a pool.", DialerType::ALL.iter().map(|kind| kind.as_str()), false)
+    words(
+        "Whether it calls from one number or from a pool.",
+        DialerType::ALL.iter().map(|kind| kind.as_str()),
+        false,
+    )
 }
 
 fn vapi_calling_entity() -> Object {
     let all = CallingEntity::ALL.iter().map(|kind| kind.as_str());
-    words("What `assistant_id` names at Vapi; an assistant when absent.", all, true)
+    words(
+        "What `assistant_id` names at Vapi; an assistant when absent.",
+        all,
+        true,
+    )
 }
 
 fn lead_timezone() -> Object {
     let all = LeadTimezone::ALL.iter().map(|kind| kind.as_str());
-    words("Whose clock the hours are read on; `CAMPAIGN` when absent.", all, true)
+    words(
+        "Whose clock the hours are read on; `CAMPAIGN` when absent.",
+        all,
+        true,
+    )
 }
 
 fn days_of_week() -> Array {
@@ -203,8 +256,14 @@ fn days_of_week() -> Array {
 }
 
 fn retry_outcomes() -> Array {
-    let all = Outcome::RETRIED_BY_DEFAULT.iter().map(|outcome| outcome.as_str());
-    list_of_words("Outcomes after which a lead is tried again; all of these when absent.", all, 0)
+    let all = Outcome::RETRIED_BY_DEFAULT
+        .iter()
+        .map(|outcome| outcome.as_str());
+    list_of_words(
+        "Outcomes after which a lead is tried again; all of these when absent.",
+        all,
+        0,
+    )
 }
 
 #[cfg(test)]
@@ -212,8 +271,8 @@ mod tests {
     use super::*;
     use crate::schema::Schemas;
     use domain::settings::{
-        MAX_ATTEMPTS, MAX_BLACKOUT_DATES, MAX_GAP_MINUTES, MAX_NAME_CHARS, MAX_PACING, MAX_RETRY_GAPS,
-        MAX_WINDOWS, MIN_GAP_MINUTES, SettingsDraft,
+        MAX_ATTEMPTS, MAX_BLACKOUT_DATES, MAX_GAP_MINUTES, MAX_NAME_CHARS, MAX_PACING,
+        MAX_RETRY_GAPS, MAX_WINDOWS, MIN_GAP_MINUTES, SettingsDraft,
     };
     use serde_json::json;
 
@@ -224,7 +283,12 @@ mod tests {
     #[test]
     fn every_setting_is_in_the_schema_and_nothing_else() {
         let properties = properties();
-        let mut shown: Vec<_> = properties.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut shown: Vec<_> = properties
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
         shown.retain(|name| *name != "voiceai_pod_id");
         assert_eq!(shown, SettingsDraft::FIELDS);
     }
@@ -234,8 +298,14 @@ mod tests {
         let all = properties();
         assert_eq!(all["name"]["maxLength"], json!(MAX_NAME_CHARS));
         assert_eq!(all["max_call_attempts"]["maximum"], json!(MAX_ATTEMPTS));
-        assert_eq!(all["min_gap_between_attempts"]["minimum"], json!(MIN_GAP_MINUTES));
-        assert_eq!(all["min_gap_between_attempts"]["maximum"], json!(MAX_GAP_MINUTES));
+        assert_eq!(
+            all["min_gap_between_attempts"]["minimum"],
+            json!(MIN_GAP_MINUTES)
+        );
+        assert_eq!(
+            all["min_gap_between_attempts"]["maximum"],
+            json!(MAX_GAP_MINUTES)
+        );
         assert_eq!(all["windows"]["maxItems"], json!(MAX_WINDOWS));
         assert_eq!(all["blackout_dates"]["maxItems"], json!(MAX_BLACKOUT_DATES));
         assert_eq!(all["max_concurrent_calls"]["maximum"], json!(MAX_PACING));
@@ -247,9 +317,19 @@ mod tests {
         let schema = Schemas::default().of::<CampaignPatch>().unwrap();
         for name in SettingsDraft::FIELDS {
             let faults = schema.faults(&json!({ *name: null }));
-            let kept = ["name", "assistant_id", "tenant_voice_provider_id", "dialer_type"].contains(name);
+            let kept = [
+                "name",
+                "assistant_id",
+                "tenant_voice_provider_id",
+                "dialer_type",
+            ]
+            .contains(name);
             let expected: Vec<_> = kept.then_some("not_nullable").into_iter().collect();
-            assert_eq!(faults.iter().map(|fault| fault.code).collect::<Vec<_>>(), expected, "{name}");
+            assert_eq!(
+                faults.iter().map(|fault| fault.code).collect::<Vec<_>>(),
+                expected,
+                "{name}"
+            );
         }
     }
 }

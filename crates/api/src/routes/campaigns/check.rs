@@ -36,16 +36,28 @@ pub(crate) async fn references(
     if let Some(text) = &draft.webhook_url
         && !faults.has("webhook_url")
     {
-        faults.take(check_url("webhook_url", text, app.options.allow_private_networks));
+        faults.take(check_url(
+            "webhook_url",
+            text,
+            app.options.allow_private_networks,
+        ));
     }
     let line = match draft.tenant_voice_provider_id.filter(|_| !faults.has(LINE)) {
-        Some(id) => known(LINE, "voice provider", app.store.get_line(tenant_id, LineId::from_raw(id)).await, faults)?,
+        Some(id) => known(
+            LINE,
+            "voice provider",
+            app.store.get_line(tenant_id, LineId::from_raw(id)).await,
+            faults,
+        )?,
         None => None,
     };
     let pool = match draft.phone_number_pool_id.filter(|_| !faults.has(POOL)) {
-        Some(id) => {
-            known(POOL, "phone number pool", app.store.get_pool(tenant_id, PoolId::from_raw(id)).await, faults)?
-        }
+        Some(id) => known(
+            POOL,
+            "phone number pool",
+            app.store.get_pool(tenant_id, PoolId::from_raw(id)).await,
+            faults,
+        )?,
         None => None,
     };
     if let (Some(line), Some(pool)) = (&line, &pool)
@@ -58,17 +70,27 @@ pub(crate) async fn references(
         && draft.vapi_calling_entity.is_some()
         && !matches!(kind_of(line)?, ProviderKind::Vapi | ProviderKind::Sandbox)
     {
-        let message = "`vapi_calling_entity` is for VAPI only; leave it out with this voice provider.";
+        let message =
+            "`vapi_calling_entity` is for VAPI only; leave it out with this voice provider.";
         faults.add("vapi_calling_entity", code::WRONG_PROVIDER, message);
     }
     Ok(References { line, pool })
 }
 
-fn known<T>(field: &str, label: &str, read: StoreResult<T>, faults: &mut Faults) -> ApiResult<Option<T>> {
+fn known<T>(
+    field: &str,
+    label: &str,
+    read: StoreResult<T>,
+    faults: &mut Faults,
+) -> ApiResult<Option<T>> {
     match read {
         Ok(record) => Ok(Some(record)),
         Err(StoreError::NotFound(_)) => {
-            faults.add(field, code::NO_SUCH_OBJECT, format!("There is no {label} with this id."));
+            faults.add(
+                field,
+                code::NO_SUCH_OBJECT,
+                format!("There is no {label} with this id."),
+            );
             Ok(None)
         }
         Err(error) => Err(error.into()),
@@ -92,7 +114,9 @@ impl Question {
         wanted: impl Fn(&[&str]) -> bool,
     ) -> Self {
         let entity = draft.vapi_calling_entity.as_deref();
-        let entity = entity.and_then(CallingEntity::parse).unwrap_or(CallingEntity::Assistant);
+        let entity = entity
+            .and_then(CallingEntity::parse)
+            .unwrap_or(CallingEntity::Assistant);
         let sound = |name: &str| !faults.has(name);
         let assistant = draft.assistant_id.clone().filter(|_| {
             sound("assistant_id")
@@ -103,7 +127,11 @@ impl Question {
         let number = draft.phone_number_id.clone().filter(|_| {
             single && sound("phone_number_id") && wanted(&["phone_number_id", "dialer_type", LINE])
         });
-        Self { line_id: line.line_id, assistant: assistant.map(|id| (entity, id)), phone_number_id: number }
+        Self {
+            line_id: line.line_id,
+            assistant: assistant.map(|id| (entity, id)),
+            phone_number_id: number,
+        }
     }
 
     /// Whether nothing is asked.
@@ -113,7 +141,12 @@ impl Question {
 
     /// Asks, both at once. Objects the provider does not know become faults; a provider that
     /// refuses or cannot be reached is the error.
-    pub(crate) async fn ask(&self, app: &App, line: &LineRecord, faults: &mut Faults) -> ApiResult<()> {
+    pub(crate) async fn ask(
+        &self,
+        app: &App,
+        line: &LineRecord,
+        faults: &mut Faults,
+    ) -> ApiResult<()> {
         if self.is_empty() {
             return Ok(());
         }
@@ -153,23 +186,43 @@ pub(crate) fn hindrances(
     let mut found = Vec::new();
     let mut add = |field: &str, code, message: &str| found.push(Fault::new(field, code, message));
     if kind == CampaignType::Inbound {
-        add("type", code::NOT_SUPPORTED, "An INBOUND campaign cannot be started yet.");
+        add(
+            "type",
+            code::NOT_SUPPORTED,
+            "An INBOUND campaign cannot be started yet.",
+        );
         return found;
     }
     match &settings.numbers {
         Numbers::Single(None) => {
-            add("phone_number_id", code::NO_NUMBER, "A SINGLE campaign needs a `phone_number_id` to call from.");
+            add(
+                "phone_number_id",
+                code::NO_NUMBER,
+                "A SINGLE campaign needs a `phone_number_id` to call from.",
+            );
         }
         Numbers::Pool(None) => {
-            add(POOL, code::NO_NUMBER, "A POOL campaign needs a `phone_number_pool_id` to call from.");
+            add(
+                POOL,
+                code::NO_NUMBER,
+                "A POOL campaign needs a `phone_number_pool_id` to call from.",
+            );
         }
-        Numbers::Pool(Some(_)) if !pool.is_some_and(|pool| pool.numbers.iter().any(|number| number.enabled)) => {
-            add(POOL, code::NO_NUMBER, "The pool has no enabled number to call from.");
+        Numbers::Pool(Some(_))
+            if !pool.is_some_and(|pool| pool.numbers.iter().any(|number| number.enabled)) =>
+        {
+            add(
+                POOL,
+                code::NO_NUMBER,
+                "The pool has no enabled number to call from.",
+            );
         }
         Numbers::Single(Some(_)) | Numbers::Pool(Some(_)) => {}
     }
     let opens = settings.outbound.as_ref().is_some_and(|outbound| {
-        Calendar::new(&outbound.hours, &outbound.zone).next_open(now).is_some()
+        Calendar::new(&outbound.hours, &outbound.zone)
+            .next_open(now)
+            .is_some()
     });
     if !opens {
         let message = "The calendar never opens from now on; look at `end_date`, `days_of_week` and `blackout_dates`.";

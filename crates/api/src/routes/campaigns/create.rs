@@ -51,12 +51,17 @@ pub(crate) async fn create_campaign(
     let settings = draft::parse(kind, &draft, faults);
     let found = references(&app, caller.tenant_id, &draft, faults).await?;
     let asked = match found.line.filter(|_| !skip_provider_check) {
-        Some(line) => Question::about(&line, &draft, faults, |_| true).ask(&app, &line, faults).await,
+        Some(line) => {
+            Question::about(&line, &draft, faults, |_| true)
+                .ask(&app, &line, faults)
+                .await
+        }
         None => Ok(()),
     };
     requested.faults.check()?;
     asked?;
-    let settings = settings.ok_or_else(|| ApiError::Internal("settings without faults do not parse".to_owned()))?;
+    let settings = settings
+        .ok_or_else(|| ApiError::Internal("settings without faults do not parse".to_owned()))?;
     let campaign = NewCampaign {
         kind,
         draft,
@@ -65,7 +70,12 @@ pub(crate) async fn create_campaign(
         leads_of: None,
     };
     let render = |record: &CampaignRecord| {
-        Answer::created("Campaign created successfully", CampaignView::of(record)).with_revision(record.revision)
+        Answer::created("Campaign created successfully", CampaignView::of(record))
+            .with_revision(record.revision)
     };
-    post.once.write(&app, render, |key| app.store.create_campaign(caller, campaign, key)).await
+    post.once
+        .write(&app, render, |key| {
+            app.store.create_campaign(caller, campaign, key)
+        })
+        .await
 }

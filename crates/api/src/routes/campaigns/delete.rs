@@ -23,7 +23,10 @@ pub(crate) async fn delete_campaign(
     if_match: IfMatch,
 ) -> ApiResult<Answer> {
     if if_match.is_strict() {
-        let record = app.store.get_campaign(caller.tenant_id, campaign_id).await?;
+        let record = app
+            .store
+            .get_campaign(caller.tenant_id, campaign_id)
+            .await?;
         if_match.check(record.revision)?;
     }
     app.store.delete_campaign(caller, campaign_id).await?;

@@ -48,13 +48,20 @@ pub(crate) async fn duplicate_campaign(
     post: Post<CampaignDuplicate>,
 ) -> ApiResult<Answer> {
     let body = post.body.parse()?;
-    let source = app.store.get_campaign(caller.tenant_id, campaign_id).await?;
+    let source = app
+        .store
+        .get_campaign(caller.tenant_id, campaign_id)
+        .await?;
     let mut draft = source.draft;
-    draft.name = Some(body.name.unwrap_or_else(|| copy_name(&draft.name.unwrap_or_default())));
+    draft.name = Some(
+        body.name
+            .unwrap_or_else(|| copy_name(&draft.name.unwrap_or_default())),
+    );
     let mut faults = Faults::default();
     let settings = draft::parse(source.kind, &draft, &mut faults);
     faults.check()?;
-    let settings = settings.ok_or_else(|| ApiError::Internal("settings without faults do not parse".to_owned()))?;
+    let settings = settings
+        .ok_or_else(|| ApiError::Internal("settings without faults do not parse".to_owned()))?;
     let campaign = NewCampaign {
         kind: source.kind,
         draft,
@@ -63,9 +70,14 @@ pub(crate) async fn duplicate_campaign(
         leads_of: body.include_leads.unwrap_or(false).then_some(campaign_id),
     };
     let render = |record: &CampaignRecord| {
-        Answer::created("Campaign duplicated successfully", CampaignView::of(record)).with_revision(record.revision)
+        Answer::created("Campaign duplicated successfully", CampaignView::of(record))
+            .with_revision(record.revision)
     };
-    post.once.write(&app, render, |key| app.store.create_campaign(caller, campaign, key)).await
+    post.once
+        .write(&app, render, |key| {
+            app.store.create_campaign(caller, campaign, key)
+        })
+        .await
 }
 
 fn copy_name(name: &str) -> String {

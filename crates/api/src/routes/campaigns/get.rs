@@ -20,6 +20,12 @@ pub(crate) async fn get_campaign(
     PathId(campaign_id): PathId<CampaignId>,
     _: NoQuery,
 ) -> ApiResult<Answer> {
-    let record = app.store.get_campaign(caller.tenant_id, campaign_id).await?;
-    Ok(Answer::ok("Campaign retrieved successfully", CampaignView::of(&record)).with_revision(record.revision))
+    let record = app
+        .store
+        .get_campaign(caller.tenant_id, campaign_id)
+        .await?;
+    Ok(
+        Answer::ok("Campaign retrieved successfully", CampaignView::of(&record))
+            .with_revision(record.revision),
+    )
 }

@@ -29,8 +29,17 @@ pub(crate) async fn list_campaigns(
     };
     let page = query.page(ListKind::Campaigns);
     query.finish()?;
-    let page = app.store.list_campaigns(caller.tenant_id, filter, page).await?;
+    let page = app
+        .store
+        .list_campaigns(caller.tenant_id, filter, page)
+        .await?;
     let views: Vec<_> = page.items.iter().map(CampaignView::of).collect();
-    let next = page.next.map(|position| cursor::encode(ListKind::Campaigns, position));
-    Ok(Answer::list("Campaigns retrieved successfully", views, next))
+    let next = page
+        .next
+        .map(|position| cursor::encode(ListKind::Campaigns, position));
+    Ok(Answer::list(
+        "Campaigns retrieved successfully",
+        views,
+        next,
+    ))
 }

@@ -7,7 +7,9 @@ use domain::campaign::{CampaignCommand, Transition};
 use domain::{CampaignId, LineId, TenantId};
 use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
-use store::{CallRecord, Caller, CampaignOrder, CampaignRecord, Conflict, OrderDone, StoreError, Written};
+use store::{
+    CallRecord, Caller, CampaignOrder, CampaignRecord, Conflict, OrderDone, StoreError, Written,
+};
 use utoipa::ToSchema;
 
 use super::check::{hindrances, pool_of};
@@ -84,13 +86,21 @@ pub(crate) async fn ready_to_dial(
     record: &CampaignRecord,
     command: CampaignCommand,
 ) -> ApiResult<(bool, Faults)> {
-    let transition = record.status.after(command).map_err(|illegal| StoreError::from(Conflict::from(illegal)))?;
+    let transition = record
+        .status
+        .after(command)
+        .map_err(|illegal| StoreError::from(Conflict::from(illegal)))?;
     let mut faults = Faults::default();
     if transition == Transition::Unchanged {
         return Ok((false, faults));
     }
     let pool = pool_of(app, caller.tenant_id, &record.settings).await?;
-    faults.add_followups(hindrances(record.kind, &record.settings, pool.as_ref(), caller.now));
+    faults.add_followups(hindrances(
+        record.kind,
+        &record.settings,
+        pool.as_ref(),
+        caller.now,
+    ));
     Ok((true, faults))
 }
 
@@ -105,7 +115,10 @@ pub(crate) async fn perform(
     let render = move |done: &OrderDone| {
         Answer::ok(message, CampaignView::of(&done.campaign)).with_revision(done.campaign.revision)
     };
-    once.write(app, render, |key| app.store.order_campaign(caller, order, key)).await
+    once.write(app, render, |key| {
+        app.store.order_campaign(caller, order, key)
+    })
+    .await
 }
 
 /// Performs a command that narrows, and lists the calls that are still up.
@@ -122,7 +135,11 @@ pub(crate) async fn hold(
             let live_calls = done.live_calls.iter().map(LiveCallView::of).collect();
             held(message, &done.campaign, live_calls)
         };
-        return once.write(app, render, |key| app.store.order_campaign(caller, order, key)).await;
+        return once
+            .write(app, render, |key| {
+                app.store.order_campaign(caller, order, key)
+            })
+            .await;
     }
     // First the command, without the key; then the hang-ups; then the same command, which changes
     // nothing any more but keeps the whole answer under the key. Should this break off in between,
@@ -132,11 +149,17 @@ pub(crate) async fn hold(
     };
     let live_calls = hang_up_all(app, caller.tenant_id, &done.live_calls).await;
     let render = move |done: &OrderDone| held(message, &done.campaign, live_calls.clone());
-    once.write(app, render, |key| app.store.order_campaign(caller, order, key)).await
+    once.write(app, render, |key| {
+        app.store.order_campaign(caller, order, key)
+    })
+    .await
 }
 
 fn held(message: &'static str, campaign: &CampaignRecord, live_calls: Vec<LiveCallView>) -> Answer {
-    let view = HeldCampaignView { campaign: CampaignView::of(campaign), live_calls };
+    let view = HeldCampaignView {
+        campaign: CampaignView::of(campaign),
+        live_calls,
+    };
     Answer::ok(message, view).with_revision(campaign.revision)
 }
 
@@ -145,7 +168,10 @@ async fn hang_up_all(app: &App, tenant_id: TenantId, calls: &[CallRecord]) -> Ve
     let mut views: Vec<_> = calls.iter().map(LiveCallView::of).collect();
     for view in &mut views {
         let message = "There was no time to hang it up; try again.".to_owned();
-        view.hang_up = Some(HangUpView { success: false, message });
+        view.hang_up = Some(HangUpView {
+            success: false,
+            message,
+        });
     }
     let desks = open_lines(app, tenant_id, calls).await;
     let mut hang_ups = Vec::with_capacity(calls.len());
@@ -153,12 +179,14 @@ async fn hang_up_all(app: &App, tenant_id: TenantId, calls: &[CallRecord]) -> Ve
         let desk = desks.get(&call.line_id);
         hang_ups.push(async move { (index, hang_up(desk, call).await) });
     }
-    let collect = stream::iter(hang_ups).buffer_unordered(HANG_UPS_AT_ONCE).for_each(|(index, result)| {
-        if let Some(view) = views.get_mut(index) {
-            view.hang_up = Some(result);
-        }
-        std::future::ready(())
-    });
+    let collect = stream::iter(hang_ups)
+        .buffer_unordered(HANG_UPS_AT_ONCE)
+        .for_each(|(index, result)| {
+            if let Some(view) = views.get_mut(index) {
+                view.hang_up = Some(result);
+            }
+            std::future::ready(())
+        });
     // Whatever is late keeps the words it was given first.
     let _ = tokio::time::timeout(HANG_UP_PATIENCE, collect).await;
     views
@@ -174,9 +202,15 @@ async fn open_lines<'a>(
         if desks.contains_key(&call.line_id) {
             continue;
         }
-        let line = app.store.get_line(tenant_id, call.line_id).await.map_err(|error| error.to_string());
+        let line = app
+            .store
+            .get_line(tenant_id, call.line_id)
+            .await
+            .map_err(|error| error.to_string());
         let desk = line.and_then(|line| {
-            ProviderDesk::new(app).open(&line).map_err(|_| "the voice provider cannot be opened".to_owned())
+            ProviderDesk::new(app)
+                .open(&line)
+                .map_err(|_| "the voice provider cannot be opened".to_owned())
         });
         desks.insert(call.line_id, desk);
     }
@@ -184,7 +218,10 @@ async fn open_lines<'a>(
 }
 
 async fn hang_up(desk: Option<&Result<Desk<'_>, String>>, call: &CallRecord) -> HangUpView {
-    let failed = |message: String| HangUpView { success: false, message };
+    let failed = |message: String| HangUpView {
+        success: false,
+        message,
+    };
     let Some(provider_call_id) = &call.provider_call_id else {
         return failed("The voice provider has not named the call yet; try again.".to_owned());
     };
@@ -193,17 +230,30 @@ async fn hang_up(desk: Option<&Result<Desk<'_>, String>>, call: &CallRecord) -> 
         Some(Err(reason)) => return failed(reason.clone()),
         None => return failed("the voice provider cannot be opened".to_owned()),
     };
-    match desk.hang_up(provider_call_id, call.control_url.as_deref()).await {
-        Ok(()) => HangUpView { success: true, message: "Hung up".to_owned() },
-        Err(LookupFailure::NotFound) => failed("The voice provider offers no way to hang this call up.".to_owned()),
+    match desk
+        .hang_up(provider_call_id, call.control_url.as_deref())
+        .await
+    {
+        Ok(()) => HangUpView {
+            success: true,
+            message: "Hung up".to_owned(),
+        },
+        Err(LookupFailure::NotFound) => {
+            failed("The voice provider offers no way to hang this call up.".to_owned())
+        }
         Err(LookupFailure::Unauthorized(words) | LookupFailure::Unexpected(words)) => {
             failed(format!("The voice provider refused: {words}"))
         }
-        Err(LookupFailure::Unreachable(reason)) => failed(format!("The voice provider cannot be reached: {reason}")),
+        Err(LookupFailure::Unreachable(reason)) => {
+            failed(format!("The voice provider cannot be reached: {reason}"))
+        }
     }
 }
 
 /// The order for a campaign.
 pub(crate) const fn order(campaign_id: CampaignId, command: CampaignCommand) -> CampaignOrder {
-    CampaignOrder { campaign_id, command }
+    CampaignOrder {
+        campaign_id,
+        command,
+    }
 }

@@ -30,5 +30,13 @@ pub(crate) async fn pause_campaign(
     query.finish()?;
     post.body.parse()?;
     let pause = order(campaign_id, CampaignCommand::Pause);
-    hold(&app, caller, pause, post.once, "Campaign paused successfully", hang_up).await
+    hold(
+        &app,
+        caller,
+        pause,
+        post.once,
+        "Campaign paused successfully",
+        hang_up,
+    )
+    .await
 }

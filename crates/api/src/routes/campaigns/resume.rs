@@ -24,10 +24,20 @@ pub(crate) async fn resume_campaign(
     post: Post<Nothing>,
 ) -> ApiResult<Answer> {
     post.body.parse()?;
-    let record = app.store.get_campaign(caller.tenant_id, campaign_id).await?;
+    let record = app
+        .store
+        .get_campaign(caller.tenant_id, campaign_id)
+        .await?;
     // The settings may have lost their number or calendar during the pause.
     let (_, faults) = ready_to_dial(&app, caller, &record, CampaignCommand::Resume).await?;
     faults.check()?;
     let resume = order(campaign_id, CampaignCommand::Resume);
-    perform(&app, caller, resume, post.once, "Campaign resumed successfully").await
+    perform(
+        &app,
+        caller,
+        resume,
+        post.once,
+        "Campaign resumed successfully",
+    )
+    .await
 }

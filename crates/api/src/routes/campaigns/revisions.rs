@@ -66,8 +66,17 @@ pub(crate) async fn list_revisions(
 ) -> ApiResult<Answer> {
     let page = query.page(ListKind::Revisions);
     query.finish()?;
-    let page = app.store.list_revisions(caller.tenant_id, campaign_id, page).await?;
-    let next = page.next.map(|position| cursor::encode(ListKind::Revisions, position));
+    let page = app
+        .store
+        .list_revisions(caller.tenant_id, campaign_id, page)
+        .await?;
+    let next = page
+        .next
+        .map(|position| cursor::encode(ListKind::Revisions, position));
     let views: Vec<_> = page.items.into_iter().map(RevisionView::of).collect();
-    Ok(Answer::list("Revisions retrieved successfully", views, next))
+    Ok(Answer::list(
+        "Revisions retrieved successfully",
+        views,
+        next,
+    ))
 }

@@ -30,16 +30,27 @@ pub(crate) async fn start_campaign(
     post: Post<Nothing>,
 ) -> ApiResult<Answer> {
     post.body.parse()?;
-    let record = app.store.get_campaign(caller.tenant_id, campaign_id).await?;
-    let (changes, mut faults) = ready_to_dial(&app, caller, &record, CampaignCommand::Start).await?;
+    let record = app
+        .store
+        .get_campaign(caller.tenant_id, campaign_id)
+        .await?;
+    let (changes, mut faults) =
+        ready_to_dial(&app, caller, &record, CampaignCommand::Start).await?;
     if changes {
-        let line = app.store.get_line(caller.tenant_id, record.settings.line_id).await?;
+        let line = app
+            .store
+            .get_line(caller.tenant_id, record.settings.line_id)
+            .await?;
         let verified = ProviderDesk::new(&app).open(&line)?.verify().await;
         let unclear = match verified {
             Ok(()) => None,
             Err(LookupFailure::Unauthorized(words)) => {
                 let message = format!("The voice provider refuses the credentials: {words}");
-                faults.add("tenant_voice_provider_id", code::CREDENTIALS_REFUSED, message);
+                faults.add(
+                    "tenant_voice_provider_id",
+                    code::CREDENTIALS_REFUSED,
+                    message,
+                );
                 None
             }
             Err(failure) => Some(failure.into_error()),
@@ -48,5 +59,12 @@ pub(crate) async fn start_campaign(
         unclear.map_or(Ok(()), Err)?;
     }
     let start = order(campaign_id, CampaignCommand::Start);
-    perform(&app, caller, start, post.once, "Campaign started successfully").await
+    perform(
+        &app,
+        caller,
+        start,
+        post.once,
+        "Campaign started successfully",
+    )
+    .await
 }

@@ -30,5 +30,13 @@ pub(crate) async fn stop_campaign(
     query.finish()?;
     post.body.parse()?;
     let stop = order(campaign_id, CampaignCommand::Stop);
-    hold(&app, caller, stop, post.once, "Campaign stopped successfully", hang_up).await
+    hold(
+        &app,
+        caller,
+        stop,
+        post.once,
+        "Campaign stopped successfully",
+        hang_up,
+    )
+    .await
 }

@@ -26,8 +26,13 @@ const ATTEMPTS: usize = 5;
 const SILENT: [&str; 3] = ["name", "metadata", "webhook_url"];
 
 /// Settings that the voice provider is asked about.
-const CHECKED: [&str; 5] =
-    ["assistant_id", "vapi_calling_entity", "tenant_voice_provider_id", "phone_number_id", "dialer_type"];
+const CHECKED: [&str; 5] = [
+    "assistant_id",
+    "vapi_calling_entity",
+    "tenant_voice_provider_id",
+    "phone_number_id",
+    "dialer_type",
+];
 
 /// Changes settings.
 ///
@@ -61,10 +66,18 @@ pub(crate) async fn update_campaign(
 ) -> ApiResult<Answer> {
     let skip_provider_check = query.flag("skip_provider_check");
     query.finish()?;
-    let mut change =
-        Change { app: &app, caller, requested: Requested::read(body), skip_provider_check, answered: None };
+    let mut change = Change {
+        app: &app,
+        caller,
+        requested: Requested::read(body),
+        skip_provider_check,
+        answered: None,
+    };
     for _ in 0..ATTEMPTS {
-        let current = app.store.get_campaign(caller.tenant_id, campaign_id).await?;
+        let current = app
+            .store
+            .get_campaign(caller.tenant_id, campaign_id)
+            .await?;
         if_match.check(current.revision)?;
         let Some(update) = change.prepare(&current).await? else {
             return Ok(answer(&current));
@@ -80,7 +93,18 @@ pub(crate) async fn update_campaign(
 }
 
 fn answer(record: &CampaignRecord) -> Answer {
-    Answer::ok("Campaign updated successfully", CampaignView::of(record)).with_revision(record.revision)
+    Answer::ok("Campaign updated successfully", CampaignView::of(record))
+        .with_revision(record.revision)
+}
+
+/// Whether the campaign dials by the changed settings at once: a later `end_date` reopens a
+/// COMPLETED one.
+fn will_dial(current: &CampaignRecord, changed: &[&str]) -> bool {
+    match current.status {
+        CampaignStatus::Running => changed.iter().any(|name| !SILENT.contains(name)),
+        CampaignStatus::Completed => changed.contains(&"end_date"),
+        _ => false,
+    }
 }
 
 struct Change<'a> {
@@ -100,10 +124,9 @@ impl Change<'_> {
         let changed = draft.changed_fields(&current.draft);
         let settings = draft::parse(current.kind, &draft, &mut faults);
         let found = references(self.app, self.caller.tenant_id, &draft, &mut faults).await?;
-        let dials = changed.iter().any(|name| !SILENT.contains(name));
-        if let Some(settings) = settings.as_ref().filter(|_| dials && current.status == CampaignStatus::Running) {
-            let hindrances = hindrances(current.kind, settings, found.pool.as_ref(), self.caller.now);
-            faults.add_followups(hindrances);
+        if let Some(settings) = settings.as_ref().filter(|_| will_dial(current, &changed)) {
+            let pool = found.pool.as_ref();
+            faults.add_followups(hindrances(current.kind, settings, pool, self.caller.now));
         }
         let unverified = self.unverified(current, &changed);
         let asked = match found.line.filter(|_| !self.skip_provider_check) {
@@ -112,10 +135,13 @@ impl Change<'_> {
         };
         faults.check()?;
         asked?;
-        if changed.is_empty() && unverified.is_none_or(|unverified| unverified == current.unverified) {
+        if changed.is_empty()
+            && unverified.is_none_or(|unverified| unverified == current.unverified)
+        {
             return Ok(None);
         }
-        let settings = settings.ok_or_else(|| ApiError::Internal("settings without faults do not parse".to_owned()))?;
+        let settings = settings
+            .ok_or_else(|| ApiError::Internal("settings without faults do not parse".to_owned()))?;
         Ok(Some(CampaignUpdate {
             campaign_id: current.campaign_id,
             base_revision: current.revision,
@@ -128,7 +154,10 @@ impl Change<'_> {
     /// Whether the campaign counts as checked after this change; `None` keeps what was.
     fn unverified(&self, current: &CampaignRecord, changed: &[&str]) -> Option<bool> {
         if self.skip_provider_check {
-            return changed.iter().any(|name| CHECKED.contains(name)).then_some(true);
+            return changed
+                .iter()
+                .any(|name| CHECKED.contains(name))
+                .then_some(true);
         }
         let named = CHECKED.iter().any(|name| self.requested.names(name));
         (named && current.unverified).then_some(false)

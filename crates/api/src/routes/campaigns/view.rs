@@ -137,11 +137,15 @@ impl CampaignView {
             name,
             r#type: record.kind.as_str(),
             assistant_id: draft.assistant_id,
-            tenant_voice_provider_id: draft.tenant_voice_provider_id.map(|id| LineId::from_raw(id).global()),
+            tenant_voice_provider_id: draft
+                .tenant_voice_provider_id
+                .map(|id| LineId::from_raw(id).global()),
             dialer_type: draft.dialer_type,
             vapi_calling_entity: draft.vapi_calling_entity,
             phone_number_id: draft.phone_number_id,
-            phone_number_pool_id: draft.phone_number_pool_id.map(|id| PoolId::from_raw(id).global()),
+            phone_number_pool_id: draft
+                .phone_number_pool_id
+                .map(|id| PoolId::from_raw(id).global()),
             start_date: draft.start_date,
             end_date: draft.end_date,
             timezone: draft.timezone,
@@ -158,14 +162,20 @@ impl CampaignView {
             max_concurrent_calls: draft.max_concurrent_calls,
             max_calls_per_minute: draft.max_calls_per_minute,
             priority: draft.priority.unwrap_or(i64::from(DEFAULT_PRIORITY)),
-            calling_rules: draft.calling_rules.unwrap_or_else(|| vec!["none".to_owned()]),
-            lead_timezone: draft.lead_timezone.unwrap_or_else(|| LeadTimezone::Campaign.to_string()),
+            calling_rules: draft
+                .calling_rules
+                .unwrap_or_else(|| vec!["none".to_owned()]),
+            lead_timezone: draft
+                .lead_timezone
+                .unwrap_or_else(|| LeadTimezone::Campaign.to_string()),
             retry_gaps_minutes: draft.retry_gaps_minutes,
             retry_outcomes: draft.retry_outcomes,
             complete_when_done: draft.complete_when_done.unwrap_or(true),
             disclosure: draft.disclosure,
             metadata: draft.metadata.unwrap_or_default(),
-            status_reason: record.status_reason.map(domain::campaign::StatusReason::as_str),
+            status_reason: record
+                .status_reason
+                .map(domain::campaign::StatusReason::as_str),
             unverified: record.unverified,
             revision: record.revision,
             created_at: instant(record.created_at),

@@ -40,25 +40,46 @@ pub(super) async fn deliver(app: &App, address: Address, request: Request) -> Ap
     if address.line_key.len() > MAX_KEY_BYTES {
         return Err(NO_SUCH);
     }
-    let line = app.store.line_by_key(&address.line_key).await?.ok_or(NO_SUCH)?;
-    let open = app.hook_lines.open(app, &line).map_err(|error| ApiError::Internal(error.to_string()))?;
+    let line = app
+        .store
+        .line_by_key(&address.line_key)
+        .await?
+        .ok_or(NO_SUCH)?;
+    let open = app
+        .hook_lines
+        .open(app, &line)
+        .map_err(|error| ApiError::Internal(error.to_string()))?;
     if open.kind.hook_segment() != address.provider {
         return Err(NO_SUCH);
     }
     let (parts, body) = request.into_parts();
     let body = read_bytes(body, CALLBACK_LIMIT).await?;
     let adapter = open.adapter();
-    let raw = RawCallback { headers: &parts.headers, body: &body };
-    let verified = adapter.verify_callback(raw, &open.webhook_secret).map_err(refused)?;
+    let raw = RawCallback {
+        headers: &parts.headers,
+        body: &body,
+    };
+    let verified = adapter
+        .verify_callback(raw, &open.webhook_secret)
+        .map_err(refused)?;
     let events = adapter.read_callback(&verified).map_err(refused)?;
-    let events = events.into_iter().filter_map(|event| attributed(event, address.attempt_key.as_deref()));
+    let events = events
+        .into_iter()
+        .filter_map(|event| attributed(event, address.attempt_key.as_deref()));
     let facts: Vec<AttemptFact> = events.map(|event| echo_fact(line.line_id, event)).collect();
     if !facts.is_empty() {
         let applied = app.store.apply_facts(app.now(), facts).await?;
-        let unmatched = applied.iter().filter(|applied| **applied == Applied::Unmatched).count();
+        let unmatched = applied
+            .iter()
+            .filter(|applied| **applied == Applied::Unmatched)
+            .count();
         if unmatched > 0 {
             // A stray call of the account, or one of another server.
-            tracing::info!(line.id = line.line_id.raw(), unmatched, "a callback is about no call of ours");
+            tracing::info!(
+                line.id = line.line_id.raw(),
+                unmatched,
+                "a callback is about no call of ours"
+            );
         }
     }
     Ok(Answer::of(StatusCode::OK, &Received { status: "success" }))
@@ -67,16 +88,18 @@ pub(super) async fn deliver(app: &App, address: Address, request: Request) -> Ap
 fn refused(error: CallbackError) -> ApiError {
     match error {
         CallbackError::Unauthentic => ApiError::CallbackUnauthentic,
-        CallbackError::Malformed => {
-            ApiError::MalformedJson("The callback's body is not in the vendor's documented form.".to_owned())
-        }
+        CallbackError::Malformed => ApiError::MalformedJson(
+            "The callback's body is not in the vendor's documented form.".to_owned(),
+        ),
     }
 }
 
 /// The event with the key of its address where it echoes none; nothing when the two contradict
 /// each other, because then one of them is about another call.
 fn attributed(mut event: CallEvent, attempt_key: Option<&str>) -> Option<CallEvent> {
-    let Some(attempt_key) = attempt_key else { return Some(event) };
+    let Some(attempt_key) = attempt_key else {
+        return Some(event);
+    };
     match &event.attempt_key {
         Some(echoed) if echoed != attempt_key => {
             tracing::warn!("a callback names another call than its address: ignored");

@@ -24,7 +24,11 @@ impl OpenLines {
         {
             return Ok(Arc::clone(open));
         }
-        let open = Arc::new(OpenLine::open(line, &api.vault, api.options.sandbox_base_url.as_deref())?);
+        let open = Arc::new(OpenLine::open(
+            line,
+            &api.vault,
+            api.options.sandbox_base_url.as_deref(),
+        )?);
         if lines.len() >= MAX_LINES {
             lines.clear();
         }

@@ -22,5 +22,14 @@ pub(crate) async fn receive_callback(
     request: Request,
 ) -> ApiResult<Answer> {
     let Path((provider, line_key)) = path.map_err(|_| ApiError::NotFound("callback address"))?;
-    deliver(&app, Address { provider, line_key, attempt_key: None }, request).await
+    deliver(
+        &app,
+        Address {
+            provider,
+            line_key,
+            attempt_key: None,
+        },
+        request,
+    )
+    .await
 }

@@ -22,6 +22,16 @@ pub(crate) async fn receive_attempt_callback(
     path: Result<Path<(String, String, String)>, PathRejection>,
     request: Request,
 ) -> ApiResult<Answer> {
-    let Path((provider, line_key, attempt_key)) = path.map_err(|_| ApiError::NotFound("callback address"))?;
-    deliver(&app, Address { provider, line_key, attempt_key: Some(attempt_key) }, request).await
+    let Path((provider, line_key, attempt_key)) =
+        path.map_err(|_| ApiError::NotFound("callback address"))?;
+    deliver(
+        &app,
+        Address {
+            provider,
+            line_key,
+            attempt_key: Some(attempt_key),
+        },
+        request,
+    )
+    .await
 }

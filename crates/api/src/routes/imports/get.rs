@@ -20,5 +20,8 @@ pub(crate) async fn get_import(
     _: NoQuery,
 ) -> ApiResult<Answer> {
     let import = app.store.get_import(caller.tenant_id, import_id).await?;
-    Ok(Answer::ok("Import retrieved successfully", ImportView::of(&import)))
+    Ok(Answer::ok(
+        "Import retrieved successfully",
+        ImportView::of(&import),
+    ))
 }

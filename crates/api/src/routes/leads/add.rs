@@ -19,7 +19,10 @@ use crate::state::App;
 /// What becomes of a lead whose number is in the campaign already.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "read by `on_duplicate`; this is its documentation")]
+#[expect(
+    dead_code,
+    reason = "read by `on_duplicate`; this is its documentation"
+)]
 pub(super) struct OnDuplicateParam {
     /// `update` (when left out) changes it, `skip` leaves it.
     #[param(example = "update")]
@@ -29,7 +32,11 @@ pub(super) struct OnDuplicateParam {
 /// Reads `on_duplicate`.
 pub(super) fn on_duplicate(query: &mut Query) -> OnDuplicate {
     let word = query.choice("on_duplicate", parse, &["update", "skip"]);
-    if word == Some("skip") { OnDuplicate::Skip } else { OnDuplicate::Update }
+    if word == Some("skip") {
+        OnDuplicate::Skip
+    } else {
+        OnDuplicate::Update
+    }
 }
 
 fn parse(text: &str) -> Option<&'static str> {
@@ -55,16 +62,26 @@ pub(crate) async fn add_lead(
     let (mut fields, mut faults) = post.body.into_parts();
     let lead = read_new(&mut fields, "", &mut faults);
     let lead = faults.settle(lead)?;
-    let campaign = Arc::new(app.store.get_campaign(caller.tenant_id, campaign_id).await?);
+    let campaign = Arc::new(
+        app.store
+            .get_campaign(caller.tenant_id, campaign_id)
+            .await?,
+    );
     let render = move |done: &LeadAdded| {
         let (status, message) = match (done.created, on_duplicate) {
-            (true, _) => (StatusCode::CREATED, "Lead added to the campaign successfully"),
+            (true, _) => (
+                StatusCode::CREATED,
+                "Lead added to the campaign successfully",
+            ),
             (false, OnDuplicate::Update) => (StatusCode::OK, "Lead updated successfully"),
             (false, OnDuplicate::Skip) => (StatusCode::OK, "Lead is in the campaign already"),
         };
         let view = LeadView::of(&done.lead, &campaign, caller.now);
         Answer::with_status(status, message, view).with_revision(done.lead.revision)
     };
-    let add = |key| app.store.add_lead(caller, campaign_id, lead, on_duplicate, key);
+    let add = |key| {
+        app.store
+            .add_lead(caller, campaign_id, lead, on_duplicate, key)
+    };
     post.once.write(&app, render, add).await
 }

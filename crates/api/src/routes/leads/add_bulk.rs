@@ -32,8 +32,14 @@ pub(crate) async fn add_leads(
     query.finish()?;
     let leads = read_all(post.body, read_new)?;
     let render = |import: &ImportRecord| {
-        Answer::accepted("Leads are queued to be added to the campaign", ImportView::of(import))
+        Answer::accepted(
+            "Leads are queued to be added to the campaign",
+            ImportView::of(import),
+        )
     };
-    let queue = |key| app.store.queue_leads(caller, campaign_id, leads, on_duplicate, key);
+    let queue = |key| {
+        app.store
+            .queue_leads(caller, campaign_id, leads, on_duplicate, key)
+    };
     post.once.write(&app, render, queue).await
 }

@@ -114,7 +114,10 @@ lead_body! {
 /// Which lead to remove. One of the two is required; with both, `campaign_lead_id` counts.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "held against its schema, then read field by field")]
+#[expect(
+    dead_code,
+    reason = "held against its schema, then read field by field"
+)]
 pub(crate) struct LeadRemoval {
     /// Its number.
     #[schema(example = "+14155552671")]

@@ -19,13 +19,21 @@ const MAX_CUSTOM_KEYS: usize = 200;
 const MAX_CUSTOM_DEPTH: usize = 16;
 
 /// The required number of a lead. `place` stands before the names of faulty fields.
-pub(crate) fn read_phone(fields: &Map<String, Value>, place: &str, faults: &mut Faults) -> Option<PhoneNumber> {
+pub(crate) fn read_phone(
+    fields: &Map<String, Value>,
+    place: &str,
+    faults: &mut Faults,
+) -> Option<PhoneNumber> {
     let text = fields.get("phone_number").and_then(Value::as_str)?;
     faults.take(phone::parse(&format!("{place}phone_number"), text))
 }
 
 /// A lead to add.
-pub(crate) fn read_new(fields: &mut Map<String, Value>, place: &str, faults: &mut Faults) -> Option<NewLead> {
+pub(crate) fn read_new(
+    fields: &mut Map<String, Value>,
+    place: &str,
+    faults: &mut Faults,
+) -> Option<NewLead> {
     let phone = read_phone(fields, place, faults);
     let change = read_change(fields, place, faults);
     let fields = LeadFields {
@@ -37,12 +45,23 @@ pub(crate) fn read_new(fields: &mut Map<String, Value>, place: &str, faults: &mu
         priority: change.priority.flatten(),
         not_before: change.not_before.flatten(),
     };
-    Some(NewLead { phone: phone?, fields })
+    Some(NewLead {
+        phone: phone?,
+        fields,
+    })
 }
 
 /// A change of a lead.
-pub(crate) fn read_change(fields: &mut Map<String, Value>, place: &str, faults: &mut Faults) -> LeadChange {
-    let mut reader = Reader { fields, place, faults };
+pub(crate) fn read_change(
+    fields: &mut Map<String, Value>,
+    place: &str,
+    faults: &mut Faults,
+) -> LeadChange {
+    let mut reader = Reader {
+        fields,
+        place,
+        faults,
+    };
     reader.refuse_unsupported();
     LeadChange {
         first_name: reader.text("first_name"),
@@ -58,7 +77,11 @@ pub(crate) fn read_change(fields: &mut Map<String, Value>, place: &str, faults: 
 }
 
 /// Which lead is meant: `campaign_lead_id` counts before `phone_number`.
-pub(crate) fn read_key(fields: &Map<String, Value>, place: &str, faults: &mut Faults) -> Option<LeadKey> {
+pub(crate) fn read_key(
+    fields: &Map<String, Value>,
+    place: &str,
+    faults: &mut Faults,
+) -> Option<LeadKey> {
     let text = |name: &str| fields.get(name).and_then(Value::as_str);
     if let Some(id) = text("campaign_lead_id") {
         let id = decode_field::<LeadId>(&format!("{place}campaign_lead_id"), id);
@@ -69,7 +92,11 @@ pub(crate) fn read_key(fields: &Map<String, Value>, place: &str, faults: &mut Fa
     }
     let field = format!("{place}phone_number");
     if !faults.has(&field) && !faults.has("campaign_lead_id") {
-        faults.add(field, code::REQUIRED, "Name the lead by `phone_number` or by `campaign_lead_id`.");
+        faults.add(
+            field,
+            code::REQUIRED,
+            "Name the lead by `phone_number` or by `campaign_lead_id`.",
+        );
     }
     None
 }
@@ -80,10 +107,14 @@ struct Reader<'a> {
     faults: &'a mut Faults,
 }
 
-#[expect(clippy::option_option, reason = "absent, `null` and a value are three things in a change")]
+#[expect(
+    clippy::option_option,
+    reason = "absent, `null` and a value are three things in a change"
+)]
 impl Reader<'_> {
     fn fault(&mut self, name: &str, code: &'static str, message: impl Into<String>) {
-        self.faults.add(format!("{}{name}", self.place), code, message);
+        self.faults
+            .add(format!("{}{name}", self.place), code, message);
     }
 
     /// Absent, or the value, which may be `null`.
@@ -105,7 +136,11 @@ impl Reader<'_> {
     fn refuse_unsupported(&mut self) {
         for name in ["region", "consent"] {
             if self.take(name).is_some_and(|value| !value.is_null()) {
-                self.fault(name, code::NOT_SUPPORTED, format!("`{name}` is not supported yet; leave it out."));
+                self.fault(
+                    name,
+                    code::NOT_SUPPORTED,
+                    format!("`{name}` is not supported yet; leave it out."),
+                );
             }
         }
     }
@@ -114,14 +149,21 @@ impl Reader<'_> {
     fn email(&mut self) -> Option<Option<String>> {
         let email = self.text("email")?.filter(|email| !email.is_empty());
         if email.as_deref().is_some_and(|email| !is_email(email)) {
-            self.fault("email", code::INVALID_FORMAT, "`email` must be an address like `jane.doe@example.com`.");
+            self.fault(
+                "email",
+                code::INVALID_FORMAT,
+                "`email` must be an address like `jane.doe@example.com`.",
+            );
         }
         Some(email)
     }
 
     fn timezone(&mut self) -> Option<Option<String>> {
         let zone = self.text("timezone")?;
-        if zone.as_deref().is_some_and(|zone| parse_zone(zone).is_none()) {
+        if zone
+            .as_deref()
+            .is_some_and(|zone| parse_zone(zone).is_none())
+        {
             let message = "`timezone` must be a name of the IANA time zone database, like `America/New_York`.";
             self.fault("timezone", code::UNKNOWN_TIMEZONE, message);
         }
@@ -130,7 +172,11 @@ impl Reader<'_> {
 
     fn priority(&mut self) -> Option<Option<u8>> {
         let priority = self.take("priority")?;
-        Some(priority.as_u64().and_then(|priority| u8::try_from(priority).ok()))
+        Some(
+            priority
+                .as_u64()
+                .and_then(|priority| u8::try_from(priority).ok()),
+        )
     }
 
     fn not_before(&mut self) -> Option<Option<Timestamp>> {
@@ -144,14 +190,23 @@ impl Reader<'_> {
     }
 
     fn custom_fields(&mut self) -> Option<Map<String, Value>> {
-        let Value::Object(fields) = self.take("custom_fields")? else { return None };
+        let Value::Object(fields) = self.take("custom_fields")? else {
+            return None;
+        };
         let name = "custom_fields";
         if fields.len() > MAX_CUSTOM_KEYS {
-            self.fault(name, code::TOO_MANY, format!("`{name}` may have at most {MAX_CUSTOM_KEYS} keys."));
+            self.fault(
+                name,
+                code::TOO_MANY,
+                format!("`{name}` may have at most {MAX_CUSTOM_KEYS} keys."),
+            );
         }
-        if fields.values().any(|value| is_deeper(value, MAX_CUSTOM_DEPTH - 1)) {
+        if fields
+            .values()
+            .any(|value| is_deeper(value, MAX_CUSTOM_DEPTH - 1))
+        {
             let message = format!("`{name}` may be nested at most {MAX_CUSTOM_DEPTH} levels deep.");
-            self.fault(name, code::TOO_LONG, message);
+            self.fault(name, code::INVALID_VALUE, message);
         }
         if serde_json::to_vec(&fields).map_or(usize::MAX, |json| json.len()) > MAX_CUSTOM_BYTES {
             let message = format!("`{name}` may have at most {MAX_CUSTOM_BYTES} bytes as JSON.");
@@ -164,15 +219,21 @@ impl Reader<'_> {
 /// Whether `value` has more than `levels` levels of objects and lists.
 fn is_deeper(value: &Value, levels: usize) -> bool {
     match value {
-        Value::Object(fields) => levels == 0 || fields.values().any(|value| is_deeper(value, levels - 1)),
-        Value::Array(items) => levels == 0 || items.iter().any(|value| is_deeper(value, levels - 1)),
+        Value::Object(fields) => {
+            levels == 0 || fields.values().any(|value| is_deeper(value, levels - 1))
+        }
+        Value::Array(items) => {
+            levels == 0 || items.iter().any(|value| is_deeper(value, levels - 1))
+        }
         _ => false,
     }
 }
 
 /// Something, an `@`, something: what an address is, only its mail server knows.
 fn is_email(text: &str) -> bool {
-    let Some((name, host)) = text.split_once('@') else { return false };
+    let Some((name, host)) = text.split_once('@') else {
+        return false;
+    };
     let plain = !text.contains(|c: char| c.is_whitespace() || c.is_control());
     plain && !name.is_empty() && !host.is_empty() && !host.contains('@')
 }

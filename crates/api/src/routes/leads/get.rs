@@ -23,9 +23,15 @@ pub(crate) async fn get_lead(
     PathId(lead_id): PathId<LeadId>,
     _: NoQuery,
 ) -> ApiResult<Answer> {
-    let campaign = app.store.get_campaign(caller.tenant_id, campaign_id).await?;
+    let campaign = app
+        .store
+        .get_campaign(caller.tenant_id, campaign_id)
+        .await?;
     let key = LeadKey::Id(lead_id);
-    let lead = app.store.get_lead(caller.tenant_id, campaign_id, key, caller.now).await?;
+    let lead = app
+        .store
+        .get_lead(caller.tenant_id, campaign_id, key, caller.now)
+        .await?;
     let view = LeadView::of(&lead, &campaign, caller.now);
     Ok(Answer::ok("Lead retrieved successfully", view).with_revision(lead.revision))
 }

@@ -50,10 +50,22 @@ pub(crate) async fn list_leads(
     let filter = filter(&mut query);
     let page = query.page(ListKind::Leads);
     query.finish()?;
-    let campaign = app.store.get_campaign(caller.tenant_id, campaign_id).await?;
-    let page = app.store.list_leads(caller.tenant_id, campaign_id, filter, page, caller.now).await?;
-    let views: Vec<_> = page.items.iter().map(|lead| LeadView::of(lead, &campaign, caller.now)).collect();
-    let next = page.next.map(|position| cursor::encode(ListKind::Leads, position));
+    let campaign = app
+        .store
+        .get_campaign(caller.tenant_id, campaign_id)
+        .await?;
+    let page = app
+        .store
+        .list_leads(caller.tenant_id, campaign_id, filter, page, caller.now)
+        .await?;
+    let views: Vec<_> = page
+        .items
+        .iter()
+        .map(|lead| LeadView::of(lead, &campaign, caller.now))
+        .collect();
+    let next = page
+        .next
+        .map(|position| cursor::encode(ListKind::Leads, position));
     Ok(Answer::list("Leads retrieved successfully", views, next))
 }
 

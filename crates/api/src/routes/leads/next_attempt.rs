@@ -21,24 +21,34 @@ pub(super) struct NextAttempt {
 
 impl NextAttempt {
     const fn never(reason: ReasonCode) -> Self {
-        Self { at: None, reason: Some(reason.as_str()) }
+        Self {
+            at: None,
+            reason: Some(reason.as_str()),
+        }
     }
 
     /// Tells it as of `now`.
     pub(super) fn of(lead: &LeadRecord, campaign: &CampaignRecord, now: Timestamp) -> Self {
         match lead.status {
-            LeadStatus::InCall | LeadStatus::Unresolved => return Self::never(ReasonCode::LeadInCall),
+            LeadStatus::InCall | LeadStatus::Unresolved => {
+                return Self::never(ReasonCode::LeadInCall);
+            }
             status if status.is_final() => return Self::default(),
             _ => {}
         }
         match campaign.status {
             // A waiting lead reopens a completed campaign, if its calendar opens again.
             CampaignStatus::Running | CampaignStatus::Completed => {}
-            CampaignStatus::Draft | CampaignStatus::Paused | CampaignStatus::Stopped | CampaignStatus::Archived => {
+            CampaignStatus::Draft
+            | CampaignStatus::Paused
+            | CampaignStatus::Stopped
+            | CampaignStatus::Archived => {
                 return Self::never(ReasonCode::CampaignNotRunning);
             }
         }
-        let Some(outbound) = &campaign.settings.outbound else { return Self::default() };
+        let Some(outbound) = &campaign.settings.outbound else {
+            return Self::default();
+        };
         waiting(lead, outbound, now)
     }
 }
@@ -49,13 +59,24 @@ fn waiting(lead: &LeadRecord, outbound: &Outbound, now: Timestamp) -> NextAttemp
     let from = not_before.max(due_at).unwrap_or(now);
     let zone = lead.fields.timezone.as_deref().and_then(parse_zone);
     match cohort_calendar(outbound, zone.as_ref(), from) {
-        CalendarStatus::Open { .. } => NextAttempt { at: Some(from), reason: Some(wait(lead, outbound, not_before, due_at)) },
-        CalendarStatus::Closed { reason, opens_at } => NextAttempt { at: opens_at, reason: Some(closed(reason).as_str()) },
+        CalendarStatus::Open { .. } => NextAttempt {
+            at: Some(from),
+            reason: Some(wait(lead, outbound, not_before, due_at)),
+        },
+        CalendarStatus::Closed { reason, opens_at } => NextAttempt {
+            at: opens_at,
+            reason: Some(closed(reason).as_str()),
+        },
     }
 }
 
 /// What holds the lead until its hint, the calendar aside.
-fn wait(lead: &LeadRecord, outbound: &Outbound, not_before: Option<Timestamp>, due_at: Option<Timestamp>) -> &'static str {
+fn wait(
+    lead: &LeadRecord,
+    outbound: &Outbound,
+    not_before: Option<Timestamp>,
+    due_at: Option<Timestamp>,
+) -> &'static str {
     if not_before.is_some() && not_before >= due_at {
         return ReasonCode::NotBefore.as_str();
     }
@@ -65,7 +86,11 @@ fn wait(lead: &LeadRecord, outbound: &Outbound, not_before: Option<Timestamp>, d
     if lead.attempts_today >= outbound.policy.max_daily_attempts {
         return ReasonCode::DailyAttempts.as_str();
     }
-    if lead.attempts > 0 { ReasonCode::MinGap.as_str() } else { DUE }
+    if lead.attempts > 0 {
+        ReasonCode::MinGap.as_str()
+    } else {
+        DUE
+    }
 }
 
 const fn closed(reason: Closed) -> ReasonCode {

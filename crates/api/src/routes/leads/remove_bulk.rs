@@ -25,7 +25,9 @@ pub(crate) async fn remove_leads(
     _: NoQuery,
     body: Body<LeadRemovals>,
 ) -> ApiResult<Answer> {
-    let (slots, keys) = results::read(read_each(body)?, |fields, faults| read_key(fields, "", faults));
+    let (slots, keys) = results::read(read_each(body)?, |fields, faults| {
+        read_key(fields, "", faults)
+    });
     let answers = app.store.remove_leads(caller, campaign_id, keys).await?;
     let words = Words {
         done: "Lead removed successfully",

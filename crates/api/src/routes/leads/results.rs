@@ -59,7 +59,10 @@ pub(super) fn read<T>(
     read: impl Fn(&mut Map<String, Value>, &mut Faults) -> Option<T>,
 ) -> (Slots, Vec<T>) {
     let mut asked = Vec::with_capacity(items.len());
-    let slot = |Item { mut fields, refusal }: Item| {
+    let slot = |Item {
+                    mut fields,
+                    refusal,
+                }: Item| {
         let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
         let (phone_number, campaign_lead_id) = (text("phone_number"), text("campaign_lead_id"));
         let refusal = refusal.or_else(|| {
@@ -71,7 +74,11 @@ pub(super) fn read<T>(
             }
             None
         });
-        Slot { phone_number, campaign_lead_id, refusal }
+        Slot {
+            phone_number,
+            campaign_lead_id,
+            refusal,
+        }
     };
     let slots = items.into_iter().map(slot).collect();
     (Slots(slots), asked)
@@ -89,17 +96,39 @@ fn told(error: ApiError) -> String {
 
 impl Slots {
     /// The whole answer, with what the store said of each item that it was asked for, in order.
-    pub(super) fn answer<T>(self, message: &'static str, words: Words, answers: Vec<StoreResult<T>>) -> Answer {
+    pub(super) fn answer<T>(
+        self,
+        message: &'static str,
+        words: Words,
+        answers: Vec<StoreResult<T>>,
+    ) -> Answer {
         let mut answers = answers.into_iter();
         let result = |(index, slot): (usize, Slot)| {
             let done = slot.refusal.map_or_else(|| words.of(answers.next()), Err);
-            let Slot { phone_number, campaign_lead_id, .. } = slot;
+            let Slot {
+                phone_number,
+                campaign_lead_id,
+                ..
+            } = slot;
             let success = done.is_ok();
             let message = done.map_or_else(|refusal| refusal, str::to_owned);
-            ItemResult { index, phone_number, campaign_lead_id, success, message }
+            ItemResult {
+                index,
+                phone_number,
+                campaign_lead_id,
+                success,
+                message,
+            }
         };
         let results = self.0.into_iter().enumerate().map(result).collect();
-        Answer::of(StatusCode::OK, &BulkResults { status: "success", message, results })
+        Answer::of(
+            StatusCode::OK,
+            &BulkResults {
+                status: "success",
+                message,
+                results,
+            },
+        )
     }
 }
 

@@ -18,7 +18,8 @@ use crate::state::App;
 #[utoipa::path(patch, path = "/api/v2/voice-campaigns/{campaign_id}/leads/{campaign_lead_id}", operation_id = "updateLead", tag = "Leads",
     params(
         ("campaign_id" = String, Path, description = "Global id of the campaign.", example = "Vm9pY2VDYW1wYWlnbjoxMjM="),
-        ("campaign_lead_id" = String, Path, description = "Global id of the lead.", example = "Vm9pY2VDYW1wYWlnbkxlYWQ6MTIzNA==")),
+        ("campaign_lead_id" = String, Path, description = "Global id of the lead.", example = "Vm9pY2VDYW1wYWlnbkxlYWQ6MTIzNA=="),
+        ("If-Match" = Option<String>, Header, description = "Change only this revision.", example = "\"7\"")),
     request_body(content = LeadPatch, example = json!({ "do_not_call": true })),
     responses((status = 200, description = "Lead updated successfully", body = Success<LeadView>)))]
 pub(crate) async fn update_lead(
@@ -35,12 +36,21 @@ pub(crate) async fn update_lead(
     faults.check()?;
     let key = LeadKey::Id(lead_id);
     if if_match.is_strict() {
-        let lead = app.store.get_lead(caller.tenant_id, campaign_id, key.clone(), caller.now).await?;
+        let lead = app
+            .store
+            .get_lead(caller.tenant_id, campaign_id, key.clone(), caller.now)
+            .await?;
         if_match.check(lead.revision)?;
     }
-    let mut answers = app.store.update_leads(caller, campaign_id, vec![(key, change)]).await?;
+    let mut answers = app
+        .store
+        .update_leads(caller, campaign_id, vec![(key, change)])
+        .await?;
     let lead = answers.pop().unwrap_or(Err(StoreError::NotFound("lead")))?;
-    let campaign = app.store.get_campaign(caller.tenant_id, campaign_id).await?;
+    let campaign = app
+        .store
+        .get_campaign(caller.tenant_id, campaign_id)
+        .await?;
     let view = LeadView::of(&lead, &campaign, caller.now);
     Ok(Answer::ok("Lead updated successfully", view).with_revision(lead.revision))
 }

@@ -32,6 +32,9 @@ pub(crate) async fn update_leads(
         Some((store::LeadKey::Phone(phone?), change))
     });
     let answers = app.store.update_leads(caller, campaign_id, changes).await?;
-    let words = Words { done: "Lead updated successfully", not_found: "Lead not found" };
+    let words = Words {
+        done: "Lead updated successfully",
+        not_found: "Lead not found",
+    };
     Ok(slots.answer("Bulk lead update completed", words, answers))
 }

@@ -38,9 +38,22 @@ pub(crate) async fn add_lead_v1(
     let lead = read_new(&mut fields, "", &mut faults);
     let lead = faults.settle(lead)?;
     let render = |done: &LeadAdded| {
-        let status = if done.created { StatusCode::CREATED } else { StatusCode::OK };
-        Answer::of(status, &Done { status: "success", message: "Lead added to the campaign successfully" })
+        let status = if done.created {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        };
+        Answer::of(
+            status,
+            &Done {
+                status: "success",
+                message: "Lead added to the campaign successfully",
+            },
+        )
     };
-    let add = |key| app.store.add_lead(caller, campaign_id, lead, OnDuplicate::Update, key);
+    let add = |key| {
+        app.store
+            .add_lead(caller, campaign_id, lead, OnDuplicate::Update, key)
+    };
     post.once.write(&app, render, add).await
 }

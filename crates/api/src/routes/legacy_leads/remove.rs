@@ -27,7 +27,10 @@ pub(crate) async fn remove_lead_v1(
     let (fields, mut faults) = body.into_parts();
     let key = read_key(&fields, "", &mut faults);
     let key = faults.settle(key)?;
-    let mut answers = app.store.remove_leads(caller, campaign_id, vec![key]).await?;
+    let mut answers = app
+        .store
+        .remove_leads(caller, campaign_id, vec![key])
+        .await?;
     answers.pop().unwrap_or(Err(StoreError::NotFound("lead")))?;
     Ok(Answer::done("Lead removed successfully"))
 }

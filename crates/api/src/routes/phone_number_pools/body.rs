@@ -21,7 +21,10 @@ const LINE: &str = "tenant_voice_provider_id";
 /// A pool of caller numbers.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "held against its schema, then read field by field")]
+#[expect(
+    dead_code,
+    reason = "held against its schema, then read field by field"
+)]
 pub(crate) struct PoolCreate {
     /// Display name.
     #[schema(min_length = 1, max_length = 200, example = "East coast")]
@@ -44,10 +47,18 @@ impl RequestBody for PoolCreate {}
 /// A change of a pool. What is left out stays; a list of numbers replaces the one before.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "held against its schema, then read field by field")]
+#[expect(
+    dead_code,
+    reason = "held against its schema, then read field by field"
+)]
 pub(crate) struct PoolPatch {
     /// Display name.
-    #[schema(nullable = false, min_length = 1, max_length = 200, example = "East coast")]
+    #[schema(
+        nullable = false,
+        min_length = 1,
+        max_length = 200,
+        example = "East coast"
+    )]
     name: Option<String>,
     /// Global id of the voice provider that the numbers belong to.
     #[schema(nullable = false, example = "VGVuYW50Vm9pY2VQcm92aWRlcjoxMjM=")]
@@ -67,7 +78,10 @@ impl RequestBody for PoolPatch {}
 /// A number of a pool.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "held against its schema, then read field by field")]
+#[expect(
+    dead_code,
+    reason = "held against its schema, then read field by field"
+)]
 pub(crate) struct PoolNumberBody {
     /// Vendor-native id.
     #[schema(min_length = 1, max_length = 200, example = "pn_abc123")]
@@ -93,14 +107,22 @@ pub(super) fn read_name(fields: &Map<String, Value>) -> Option<String> {
 }
 
 /// The strategy, if it is there; `sticky` is refused beside it.
-pub(super) fn read_strategy(fields: &Map<String, Value>, faults: &mut Faults) -> Option<PoolStrategy> {
+pub(super) fn read_strategy(
+    fields: &Map<String, Value>,
+    faults: &mut Faults,
+) -> Option<PoolStrategy> {
     if fields.get("sticky") == Some(&Value::Bool(true)) {
-        faults.add("sticky", code::NOT_SUPPORTED, "`sticky` is not supported yet; leave it out.");
+        faults.add(
+            "sticky",
+            code::NOT_SUPPORTED,
+            "`sticky` is not supported yet; leave it out.",
+        );
     }
     let text = fields.get("strategy")?.as_str()?;
     let strategy = PoolStrategy::parse(text);
     if text == "LOCAL_PRESENCE" {
-        let message = "LOCAL_PRESENCE is not supported yet; use LEAST_RECENTLY_USED or ROUND_ROBIN.";
+        let message =
+            "LOCAL_PRESENCE is not supported yet; use LEAST_RECENTLY_USED or ROUND_ROBIN.";
         faults.add("strategy", code::NOT_SUPPORTED, message);
     } else if strategy.is_none() {
         let message = "`strategy` must be one of LEAST_RECENTLY_USED, ROUND_ROBIN.";
@@ -110,16 +132,26 @@ pub(super) fn read_strategy(fields: &Map<String, Value>, faults: &mut Faults) ->
 }
 
 /// The numbers, if they are there.
-pub(super) fn read_numbers(fields: &Map<String, Value>, faults: &mut Faults) -> Option<Vec<PoolNumber>> {
+pub(super) fn read_numbers(
+    fields: &Map<String, Value>,
+    faults: &mut Faults,
+) -> Option<Vec<PoolNumber>> {
     let items = fields.get("phone_numbers")?.as_array()?;
     let mut seen = HashSet::new();
     let mut numbers = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let place = format!("phone_numbers[{index}]");
-        let id = item.get("phone_number_id").and_then(Value::as_str).unwrap_or_default();
+        let id = item
+            .get("phone_number_id")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         if !seen.insert(id) {
             let field = format!("{place}.phone_number_id");
-            faults.add(field, code::DUPLICATE, "A pool lists each `phone_number_id` once.");
+            faults.add(
+                field,
+                code::DUPLICATE,
+                "A pool lists each `phone_number_id` once.",
+            );
         }
         for name in ["daily_cap", "cooldown_seconds"] {
             if item.get(name).is_some_and(|value| !value.is_null()) {
@@ -147,12 +179,20 @@ pub(super) async fn read_line(
     fields: &Map<String, Value>,
     faults: &mut Faults,
 ) -> ApiResult<Option<LineRecord>> {
-    let Some(text) = fields.get(LINE).and_then(Value::as_str) else { return Ok(None) };
-    let Some(line_id) = faults.take(decode_field::<LineId>(LINE, text)) else { return Ok(None) };
+    let Some(text) = fields.get(LINE).and_then(Value::as_str) else {
+        return Ok(None);
+    };
+    let Some(line_id) = faults.take(decode_field::<LineId>(LINE, text)) else {
+        return Ok(None);
+    };
     match app.store.get_line(tenant_id, line_id).await {
         Ok(line) => Ok(Some(line)),
         Err(StoreError::NotFound(_)) => {
-            faults.add(LINE, code::NO_SUCH_OBJECT, "There is no voice provider with this id.");
+            faults.add(
+                LINE,
+                code::NO_SUCH_OBJECT,
+                "There is no voice provider with this id.",
+            );
             Ok(None)
         }
         Err(error) => Err(error.into()),

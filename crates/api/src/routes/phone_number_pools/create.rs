@@ -31,14 +31,26 @@ pub(crate) async fn create_pool(
     let strategy = read_strategy(&fields, &mut faults).unwrap_or(PoolStrategy::LeastRecentlyUsed);
     let mut numbers = read_numbers(&fields, &mut faults).unwrap_or_default();
     let line = read_line(&app, caller.tenant_id, &fields, &mut faults).await?;
-    if let Some(line) = line.as_ref().filter(|_| faults.is_empty() && !skip_provider_check) {
+    if let Some(line) = line
+        .as_ref()
+        .filter(|_| faults.is_empty() && !skip_provider_check)
+    {
         numbers::check(&app, line, &mut numbers, &mut faults).await?;
     }
     let (name, line) = faults.settle(name.zip(line))?;
-    let content = PoolContent { name, line_id: line.line_id, strategy, numbers };
+    let content = PoolContent {
+        name,
+        line_id: line.line_id,
+        strategy,
+        numbers,
+    };
     let render = |pool: &PoolRecord| {
         let view = PoolView::of(pool);
         Answer::created("Phone number pool created successfully", view).with_revision(pool.revision)
     };
-    post.once.write(&app, render, |key| app.store.create_pool(caller, content, key)).await
+    post.once
+        .write(&app, render, |key| {
+            app.store.create_pool(caller, content, key)
+        })
+        .await
 }

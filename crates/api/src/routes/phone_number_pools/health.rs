@@ -61,27 +61,47 @@ pub(crate) async fn get_pool_health(
     _: NoQuery,
 ) -> ApiResult<Answer> {
     let pool = app.store.get_pool(caller.tenant_id, pool_id).await?;
-    let health = app.store.pool_health(caller.tenant_id, pool_id, caller.now).await?;
+    let health = app
+        .store
+        .pool_health(caller.tenant_id, pool_id, caller.now)
+        .await?;
     let view = |number: &PoolNumber| {
-        let found = health.iter().find(|health| health.phone_number_id == number.phone_number_id);
+        let found = health
+            .iter()
+            .find(|health| health.phone_number_id == number.phone_number_id);
         NumberHealthView::of(number, found, caller.now)
     };
     let phone_numbers = pool.numbers.iter().map(view).collect();
-    let view = PoolHealthView { phone_number_pool_id: pool_id.global(), phone_numbers };
-    Ok(Answer::ok("Phone number pool health retrieved successfully", view))
+    let view = PoolHealthView {
+        phone_number_pool_id: pool_id.global(),
+        phone_numbers,
+    };
+    Ok(Answer::ok(
+        "Phone number pool health retrieved successfully",
+        view,
+    ))
 }
 
 impl NumberHealthView {
     /// A number that was added between the two reads has no health yet.
     fn of(number: &PoolNumber, health: Option<&NumberHealth>, now: jiff::Timestamp) -> Self {
-        let rests_until = health.and_then(|health| health.rests_until).filter(|until| *until > now);
+        let rests_until = health
+            .and_then(|health| health.rests_until)
+            .filter(|until| *until > now);
         let count = |read: fn(&NumberHealth) -> u32| health.map_or(0, read);
-        let (calls, answered) = (count(|health| health.calls), count(|health| health.answered));
+        let (calls, answered) = (
+            count(|health| health.calls),
+            count(|health| health.answered),
+        );
         Self {
             phone_number_id: number.phone_number_id.clone(),
             e164: number.e164.clone(),
             enabled: number.enabled,
-            status: if rests_until.is_some() { "RESTING" } else { "AVAILABLE" },
+            status: if rests_until.is_some() {
+                "RESTING"
+            } else {
+                "AVAILABLE"
+            },
             rests_until: rests_until.map(instant),
             live_calls: count(|health| health.live_calls),
             calls,

@@ -55,10 +55,15 @@ pub(crate) async fn update_pool(
         let current = app.store.get_pool(caller.tenant_id, pool_id).await?;
         if_match.check(current.revision)?;
         let content = change.merged_onto(&current, line.as_ref()).await?;
-        match app.store.update_pool(caller, pool_id, current.revision, content).await {
+        match app
+            .store
+            .update_pool(caller, pool_id, current.revision, content)
+            .await
+        {
             Ok(pool) => {
                 let view = PoolView::of(&pool);
-                return Ok(Answer::ok("Phone number pool updated successfully", view).with_revision(pool.revision));
+                return Ok(Answer::ok("Phone number pool updated successfully", view)
+                    .with_revision(pool.revision));
             }
             Err(StoreError::Stale { .. }) if !if_match.is_strict() => {}
             Err(error) => return Err(error.into()),
@@ -78,15 +83,27 @@ struct Change<'a> {
 
 impl Change<'_> {
     /// What the pool becomes, checked at the provider where numbers or the provider change.
-    async fn merged_onto(&self, current: &PoolRecord, line: Option<&store::LineRecord>) -> ApiResult<PoolContent> {
+    async fn merged_onto(
+        &self,
+        current: &PoolRecord,
+        line: Option<&store::LineRecord>,
+    ) -> ApiResult<PoolContent> {
         let line_id = line.map_or(current.line_id, |line| line.line_id);
-        let mut numbers = self.numbers.clone().unwrap_or_else(|| current.numbers.clone());
+        let mut numbers = self
+            .numbers
+            .clone()
+            .unwrap_or_else(|| current.numbers.clone());
         let ask = self.numbers.is_some() || line_id != current.line_id;
         if ask && !self.skip_provider_check {
             let mut faults = Faults::default();
             let line = match line {
                 Some(line) => line.clone(),
-                None => self.app.store.get_line(self.caller.tenant_id, line_id).await?,
+                None => {
+                    self.app
+                        .store
+                        .get_line(self.caller.tenant_id, line_id)
+                        .await?
+                }
             };
             numbers::check(self.app, &line, &mut numbers, &mut faults).await?;
             faults.check()?;

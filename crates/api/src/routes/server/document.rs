@@ -8,7 +8,13 @@ use crate::state::App;
 #[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "Server",
     responses((status = 200, description = "OpenAPI 3.1.", body = Object)))]
 pub(crate) async fn openapi(State(app): State<App>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-cache")], app.openapi.clone())
+    (
+        [
+            (CONTENT_TYPE, "application/json"),
+            (CACHE_CONTROL, "no-cache"),
+        ],
+        app.openapi.clone(),
+    )
 }
 
 /// The reference page.

@@ -19,5 +19,8 @@ pub(crate) struct Alive {
 #[utoipa::path(get, path = "/livez", operation_id = "livez", tag = "Server",
     responses((status = 200, description = "The process answers.", body = Alive)))]
 pub(crate) async fn livez(State(app): State<App>) -> Json<Alive> {
-    Json(Alive { status: "alive", version: app.options.version })
+    Json(Alive {
+        status: "alive",
+        version: app.options.version,
+    })
 }

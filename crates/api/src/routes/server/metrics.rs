@@ -11,5 +11,8 @@ use crate::state::App;
         (status = 404, description = "Metrics are switched off.")))]
 pub(crate) async fn metrics(State(app): State<App>) -> ApiResult<impl IntoResponse> {
     let render = app.options.metrics.as_ref().ok_or(ApiError::NoSuchRoute)?;
-    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render()))
+    Ok((
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        render(),
+    ))
 }

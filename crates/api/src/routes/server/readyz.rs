@@ -28,12 +28,24 @@ pub(crate) struct Readiness {
     responses((status = 200, description = "Every part is well.", body = Readiness),
         (status = 503, description = "A part is not well; which one is in the body.", body = Readiness)))]
 pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
-    let database = app.store.ping(app.now()).await.map_err(|error| error.to_string());
+    let database = app
+        .store
+        .ping(app.now())
+        .await
+        .map_err(|error| error.to_string());
     let dialer = app.health.dialer_alive();
-    let server = if app.is_draining() { Err("the server stops".to_owned()) } else { Ok(()) };
+    let server = if app.is_draining() {
+        Err("the server stops".to_owned())
+    } else {
+        Ok(())
+    };
     let ready = database.is_ok() && dialer.is_ok() && server.is_ok();
     let word = |part: Result<(), String>| part.err().unwrap_or_else(|| "ok".to_owned());
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let body = Readiness {
         status: if ready { "ready" } else { "not_ready" },
         database: word(database),

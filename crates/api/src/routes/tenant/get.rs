@@ -23,7 +23,11 @@ pub(crate) struct TenantView {
 /// The tenant of the token.
 #[utoipa::path(get, path = "/api/v2/tenant", operation_id = "getTenant", tag = "Tokens",
     responses((status = 200, description = "Tenant retrieved successfully", body = Success<TenantView>)))]
-pub(crate) async fn get_tenant(State(_): State<App>, Reader(caller): Reader, _: NoQuery) -> ApiResult<Answer> {
+pub(crate) async fn get_tenant(
+    State(_): State<App>,
+    Reader(caller): Reader,
+    _: NoQuery,
+) -> ApiResult<Answer> {
     let view = TenantView {
         tenant_id: caller.tenant_id.global(),
         token_id: caller.token_id.map(GlobalId::global),

@@ -26,7 +26,10 @@ pub(crate) struct TokenCreate {
     scopes: Vec<String>,
     /// From when on it does not authenticate; never, when left out.
     #[schema(format = DateTime, example = "2027-01-31T00:00:00Z")]
-    #[expect(dead_code, reason = "read before the rest, to tell its faults together with the schema's")]
+    #[expect(
+        dead_code,
+        reason = "read before the rest, to tell its faults together with the schema's"
+    )]
     expires_at: Option<String>,
 }
 
@@ -34,9 +37,16 @@ impl RequestBody for TokenCreate {}
 
 fn scopes_schema() -> utoipa::openapi::schema::Array {
     use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
-    let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["read", "write", "admin"]));
+    let word = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(["read", "write", "admin"]));
     let description = "What it may do; `admin` implies `write`, `write` implies `read`.";
-    ArrayBuilder::new().items(word).min_items(Some(1)).unique_items(true).description(Some(description)).build()
+    ArrayBuilder::new()
+        .items(word)
+        .min_items(Some(1))
+        .unique_items(true)
+        .description(Some(description))
+        .build()
 }
 
 /// Makes a token and shows its secret this once.
@@ -54,7 +64,11 @@ pub(crate) async fn create_token(
         Some(Value::String(text)) => match text.parse::<Timestamp>() {
             Ok(at) if at > caller.now => Some(at),
             Ok(_) => {
-                faults.add("expires_at", code::IN_THE_PAST, "`expires_at` must lie in the future.");
+                faults.add(
+                    "expires_at",
+                    code::IN_THE_PAST,
+                    "`expires_at` must lie in the future.",
+                );
                 None
             }
             Err(_) => {
@@ -65,6 +79,10 @@ pub(crate) async fn create_token(
         },
         _ => None,
     };
+    let name = fields.get("name").and_then(Value::as_str);
+    if name.is_some_and(|name| name.trim().is_empty()) {
+        faults.add("name", code::EMPTY, "`name` must not be blank.");
+    }
     faults.check()?;
     let body: TokenCreate = typed(fields)?;
     let scopes = Scopes::from_names(body.scopes.iter().map(String::as_str)).unwrap_or_default();
@@ -77,8 +95,13 @@ pub(crate) async fn create_token(
         expires_at,
     };
     let render = move |record: &TokenRecord| {
-        let view = NewTokenView { token: TokenView::of(record), token_secret: secret.clone() };
+        let view = NewTokenView {
+            token: TokenView::of(record),
+            token_secret: secret.clone(),
+        };
         Answer::created("Token created successfully", view)
     };
-    post.once.write(&app, render, |key| app.store.create_token(caller, new, key)).await
+    post.once
+        .write(&app, render, |key| app.store.create_token(caller, new, key))
+        .await
 }

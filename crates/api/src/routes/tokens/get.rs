@@ -20,5 +20,8 @@ pub(crate) async fn get_token(
     _: NoQuery,
 ) -> ApiResult<Answer> {
     let record = app.store.get_token(caller.tenant_id, token_id).await?;
-    Ok(Answer::ok("Token retrieved successfully", TokenView::of(&record)))
+    Ok(Answer::ok(
+        "Token retrieved successfully",
+        TokenView::of(&record),
+    ))
 }

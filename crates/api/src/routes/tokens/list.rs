@@ -20,6 +20,8 @@ pub(crate) async fn list_tokens(
     query.finish()?;
     let page = app.store.list_tokens(caller.tenant_id, page).await?;
     let views: Vec<_> = page.items.iter().map(TokenView::of).collect();
-    let next = page.next.map(|position| cursor::encode(ListKind::Tokens, position));
+    let next = page
+        .next
+        .map(|position| cursor::encode(ListKind::Tokens, position));
     Ok(Answer::list("Tokens retrieved successfully", views, next))
 }

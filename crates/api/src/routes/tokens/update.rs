@@ -36,8 +36,15 @@ pub(crate) async fn update_token(
     body: Body<TokenPatch>,
 ) -> ApiResult<Answer> {
     let record = match body.parse()?.enabled {
-        Some(enabled) => app.store.set_token_enabled(caller, token_id, enabled).await?,
+        Some(enabled) => {
+            app.store
+                .set_token_enabled(caller, token_id, enabled)
+                .await?
+        }
         None => app.store.get_token(caller.tenant_id, token_id).await?,
     };
-    Ok(Answer::ok("Token updated successfully", TokenView::of(&record)))
+    Ok(Answer::ok(
+        "Token updated successfully",
+        TokenView::of(&record),
+    ))
 }

@@ -48,14 +48,20 @@ pub(crate) async fn list_assistants(
         name: assistant.name,
     };
     let views: Vec<_> = assistants.into_iter().map(view).collect();
-    Ok(Answer::list("Assistants retrieved successfully", views, None))
+    Ok(Answer::list(
+        "Assistants retrieved successfully",
+        views,
+        None,
+    ))
 }
 
 fn check_entity(text: &str) -> Result<(), Fault> {
     match CallingEntity::parse(text) {
         Some(CallingEntity::Assistant) => Ok(()),
         Some(other) => {
-            let message = format!("Lists of {other} are not supported yet; their ids can be used all the same.");
+            let message = format!(
+                "Lists of {other} are not supported yet; their ids can be used all the same."
+            );
             Err(Fault::new("entity", code::NOT_SUPPORTED, message))
         }
         None => {

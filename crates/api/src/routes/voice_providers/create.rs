@@ -22,7 +22,10 @@ use crate::state::App;
 /// An account at a voice vendor.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "held against its schema, then read field by field")]
+#[expect(
+    dead_code,
+    reason = "held against its schema, then read field by field"
+)]
 pub(crate) struct VoiceProviderCreate {
     /// The vendor: `VAPI` or `SANDBOX`.
     #[schema(example = "VAPI")]
@@ -66,17 +69,22 @@ pub(crate) async fn create_voice_provider(
         let app = app.clone();
         move |line: &LineRecord| {
             let view = VoiceProviderView::of(&app, line);
-            Answer::created("Voice provider created successfully", view).with_revision(line.revision)
+            Answer::created("Voice provider created successfully", view)
+                .with_revision(line.revision)
         }
     };
-    post.once.write(&app, render, |key| app.store.create_line(caller, line, key)).await
+    post.once
+        .write(&app, render, |key| app.store.create_line(caller, line, key))
+        .await
 }
 
 fn read(app: &App, mut fields: Map<String, Value>, faults: &mut Faults) -> Option<NewLine> {
-    let webhook_secret = text(&fields, "webhook_secret").and_then(|secret| faults.take(check_webhook_secret(secret)));
+    let webhook_secret = text(&fields, "webhook_secret")
+        .and_then(|secret| faults.take(check_webhook_secret(secret)));
     let webhook_secret = webhook_secret.map(str::to_owned);
     let kind = kind(text(&fields, "provider")?, faults)?;
-    let base_url = text(&fields, "base_url").and_then(|text| faults.take(base_url::parse(app, kind, text)));
+    let base_url =
+        text(&fields, "base_url").and_then(|text| faults.take(base_url::parse(app, kind, text)));
     let has_address = kind.default_base_url().is_some() || app.options.sandbox_base_url.is_some();
     if base_url.is_none() && !has_address && !faults.has("base_url") {
         let message = "`base_url` is required: no sandbox runs inside this server.";
@@ -100,17 +108,27 @@ fn read(app: &App, mut fields: Map<String, Value>, faults: &mut Faults) -> Optio
         sealed_credentials: desk.seal_credentials(&line_key, &credentials),
         sealed_webhook_secret: desk.seal_webhook_secret(&line_key, &webhook_secret),
         line_key,
-        max_concurrent_calls: limit(&fields, "max_concurrent_calls").unwrap_or(usual.default_max_concurrent_calls),
-        max_calls_per_second: limit(&fields, "max_calls_per_second").unwrap_or(usual.default_max_calls_per_second),
+        max_concurrent_calls: limit(&fields, "max_concurrent_calls")
+            .unwrap_or(usual.default_max_concurrent_calls),
+        max_calls_per_second: limit(&fields, "max_calls_per_second")
+            .unwrap_or(usual.default_max_calls_per_second),
     })
 }
 
 fn kind(text: &str, faults: &mut Faults) -> Option<ProviderKind> {
     let kind = ProviderKind::parse(text);
     if kind.is_none() && ProviderKind::NOT_YET.contains(&text) {
-        faults.add("provider", code::NOT_SUPPORTED, format!("{text} is not supported yet; use VAPI or SANDBOX."));
+        faults.add(
+            "provider",
+            code::NOT_SUPPORTED,
+            format!("{text} is not supported yet; use VAPI or SANDBOX."),
+        );
     } else if kind.is_none() {
-        faults.add("provider", code::INVALID_CHOICE, "`provider` must be one of VAPI, SANDBOX.");
+        faults.add(
+            "provider",
+            code::INVALID_CHOICE,
+            "`provider` must be one of VAPI, SANDBOX.",
+        );
     }
     kind
 }

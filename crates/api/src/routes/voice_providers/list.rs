@@ -19,7 +19,17 @@ pub(crate) async fn list_voice_providers(
     let page = query.page(ListKind::Lines);
     query.finish()?;
     let page = app.store.list_lines(caller.tenant_id, page).await?;
-    let views: Vec<_> = page.items.iter().map(|line| VoiceProviderView::of(&app, line)).collect();
-    let next = page.next.map(|position| cursor::encode(ListKind::Lines, position));
-    Ok(Answer::list("Voice providers retrieved successfully", views, next))
+    let views: Vec<_> = page
+        .items
+        .iter()
+        .map(|line| VoiceProviderView::of(&app, line))
+        .collect();
+    let next = page
+        .next
+        .map(|position| cursor::encode(ListKind::Lines, position));
+    Ok(Answer::list(
+        "Voice providers retrieved successfully",
+        views,
+        next,
+    ))
 }

@@ -38,12 +38,19 @@ pub(crate) async fn list_phone_numbers(
 ) -> ApiResult<Answer> {
     let line = app.store.get_line(caller.tenant_id, line_id).await?;
     let desk = ProviderDesk::new(&app).open(&line)?;
-    let numbers = desk.phone_numbers().await.map_err(LookupFailure::into_error)?;
+    let numbers = desk
+        .phone_numbers()
+        .await
+        .map_err(LookupFailure::into_error)?;
     let view = |number: providers::ProviderNumber| ProviderNumberView {
         phone_number_id: number.phone_number_id,
         e164: number.e164,
         name: number.name,
     };
     let views: Vec<_> = numbers.into_iter().map(view).collect();
-    Ok(Answer::list("Phone numbers retrieved successfully", views, None))
+    Ok(Answer::list(
+        "Phone numbers retrieved successfully",
+        views,
+        None,
+    ))
 }

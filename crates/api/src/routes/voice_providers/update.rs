@@ -23,13 +23,21 @@ use crate::state::App;
 /// A change of a voice provider. What is left out stays.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "held against its schema, then read field by field")]
+#[expect(
+    dead_code,
+    reason = "held against its schema, then read field by field"
+)]
 pub(crate) struct VoiceProviderPatch {
     /// The vendor of an account never changes.
     #[schema(nullable = false, example = "VAPI")]
     provider: Option<String>,
     /// Display name.
-    #[schema(nullable = false, min_length = 1, max_length = 200, example = "Vapi production")]
+    #[schema(
+        nullable = false,
+        min_length = 1,
+        max_length = 200,
+        example = "Vapi production"
+    )]
     name: Option<String>,
     /// The vendor's secrets; they replace all that were kept.
     #[schema(value_type = Option<Object>, nullable = false, write_only, example = json!({ "api_key": "…" }))]
@@ -53,7 +61,8 @@ impl RequestBody for VoiceProviderPatch {}
 
 /// Changes a voice provider. New credentials or a new address end its rest.
 #[utoipa::path(patch, path = "/api/v2/voice-providers/{tenant_voice_provider_id}", operation_id = "updateVoiceProvider", tag = "Voice providers",
-    params(("tenant_voice_provider_id" = String, Path, description = "Global id of the voice provider.", example = "VGVuYW50Vm9pY2VQcm92aWRlcjoxMjM=")),
+    params(("tenant_voice_provider_id" = String, Path, description = "Global id of the voice provider.", example = "VGVuYW50Vm9pY2VQcm92aWRlcjoxMjM="),
+        ("If-Match" = Option<String>, Header, description = "Change only this revision.", example = "\"7\"")),
     request_body(content = VoiceProviderPatch, example = json!({ "max_concurrent_calls": 20 })),
     responses((status = 200, description = "Voice provider updated successfully", body = Success<VoiceProviderView>)))]
 pub(crate) async fn update_voice_provider(
@@ -70,25 +79,44 @@ pub(crate) async fn update_voice_provider(
     let change = read(&app, &line, fields, &mut faults)?;
     faults.check()?;
     let expected = if_match.is_strict().then_some(line.revision);
-    let line = app.store.update_line(caller, line_id, change, expected).await?;
+    let line = app
+        .store
+        .update_line(caller, line_id, change, expected)
+        .await?;
     let view = VoiceProviderView::of(&app, &line);
     Ok(Answer::ok("Voice provider updated successfully", view).with_revision(line.revision))
 }
 
-fn read(app: &App, line: &LineRecord, mut fields: Map<String, Value>, faults: &mut Faults) -> ApiResult<LineChange> {
+fn read(
+    app: &App,
+    line: &LineRecord,
+    mut fields: Map<String, Value>,
+    faults: &mut Faults,
+) -> ApiResult<LineChange> {
     let kind = kind_of(line)?;
     let desk = ProviderDesk::new(app);
     if text(&fields, "provider").is_some_and(|provider| provider != line.provider) {
-        faults.add("provider", code::IMMUTABLE, "`provider` cannot change; connect another account.");
+        faults.add(
+            "provider",
+            code::IMMUTABLE,
+            "`provider` cannot change; connect another account.",
+        );
     }
-    let secret = text(&fields, "webhook_secret").and_then(|secret| faults.take(check_webhook_secret(secret)));
-    let sealed_webhook_secret = secret.map(|secret| desk.seal_webhook_secret(&line.line_key, secret));
+    let secret = text(&fields, "webhook_secret")
+        .and_then(|secret| faults.take(check_webhook_secret(secret)));
+    let sealed_webhook_secret =
+        secret.map(|secret| desk.seal_webhook_secret(&line.line_key, secret));
     let base_url = match fields.get("base_url") {
         Some(Value::String(text)) => faults.take(base_url::parse(app, kind, text)).map(Some),
         Some(_) => Some(None),
         None => None,
     };
-    if base_url == Some(None) && kind.default_base_url().or(app.options.sandbox_base_url.as_deref()).is_none() {
+    if base_url == Some(None)
+        && kind
+            .default_base_url()
+            .or(app.options.sandbox_base_url.as_deref())
+            .is_none()
+    {
         let message = "`base_url` cannot be cleared: no sandbox runs inside this server.";
         faults.add("base_url", code::REQUIRED, message);
     }
@@ -102,7 +130,8 @@ fn read(app: &App, line: &LineRecord, mut fields: Map<String, Value>, faults: &m
     Ok(LineChange {
         name: text(&fields, "name").map(str::to_owned),
         base_url,
-        sealed_credentials: credentials.map(|credentials| desk.seal_credentials(&line.line_key, &credentials)),
+        sealed_credentials: credentials
+            .map(|credentials| desk.seal_credentials(&line.line_key, &credentials)),
         sealed_webhook_secret,
         max_concurrent_calls: limit(&fields, "max_concurrent_calls"),
         max_calls_per_second: limit(&fields, "max_calls_per_second"),

@@ -38,7 +38,9 @@ pub(crate) struct VoiceProviderView {
     /// Why it rests.
     rest_reason: Option<String>,
     /// Where the vendor reports its calls; `null` when the server has no address of its own.
-    #[schema(example = "https://campanile.example.com/hooks/vapi/n4bq7w2mzk8t5c3vxj9rp6hdaf/{attempt_key}")]
+    #[schema(
+        example = "https://campanile.example.com/hooks/vapi/n4bq7w2mzk8t5c3vxj9rp6hdaf/{attempt_key}"
+    )]
     callback_url: Option<String>,
     /// Counts changes.
     revision: i64,
@@ -63,7 +65,11 @@ impl VoiceProviderView {
             webhook_secret_set: true,
             max_concurrent_calls: line.max_concurrent_calls,
             max_calls_per_second: line.max_calls_per_second,
-            status: if rests_until.is_some() { "RESTING" } else { "AVAILABLE" },
+            status: if rests_until.is_some() {
+                "RESTING"
+            } else {
+                "AVAILABLE"
+            },
             rests_until: rests_until.map(instant),
             rest_reason: rests_until.and(line.rest_reason.clone()),
             callback_url: callback_url(app, line),
@@ -77,5 +83,8 @@ impl VoiceProviderView {
 fn callback_url(app: &App, line: &LineRecord) -> Option<String> {
     let public_url = app.options.public_url.as_deref()?.trim_end_matches('/');
     let segment = ProviderKind::parse(&line.provider)?.hook_segment();
-    Some(format!("{public_url}/hooks/{segment}/{}/{{attempt_key}}", line.line_key))
+    Some(format!(
+        "{public_url}/hooks/{segment}/{}/{{attempt_key}}",
+        line.line_key
+    ))
 }

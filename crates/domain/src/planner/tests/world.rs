@@ -491,7 +491,9 @@ impl World {
         );
         assert_eq!(closes_at, call.allowed_until);
         assert!(call.send_at >= self.now && call.send_at <= self.now + LOOKAHEAD);
-        let holds = outbound.policy.holds(&lead.history, &outbound.zone, self.now);
+        let holds = outbound
+            .policy
+            .holds(&lead.history, &outbound.zone, self.now);
         assert_eq!(holds, Vec::<Hold>::new());
     }
 

@@ -133,6 +133,7 @@ fn a_call_that_is_over_at_once_says_how() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_bad_request_is_classified_by_its_text() {
     let cases = [
         (
