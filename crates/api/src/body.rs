@@ -58,9 +58,10 @@ impl<T: RequestBody> Body<T> {
             Value::Object(fields) => fields,
             _ => Map::new(),
         };
-        let faults = self.faults;
-        fields.retain(|name, _| !faults.has(root(name)));
-        (fields, faults)
+        let faulty = self.faults.roots();
+        fields.retain(|name, _| !faulty.contains(root(name)));
+        drop(faulty);
+        (fields, self.faults)
     }
 
     /// What was sent, and the faults of its schema. For lists whose items are judged one by one.

@@ -1,5 +1,7 @@
 //! Collecting faults, and the nearest known name for an unknown one.
 
+use std::collections::HashSet;
+
 use domain::fault::Fault;
 
 use crate::error::{ApiError, ApiResult};
@@ -30,20 +32,22 @@ impl Faults {
     /// Adds what a later check found, except on fields that are known to be faulty already: the
     /// later check did not see what was given there.
     pub(crate) fn add_followups(&mut self, later: impl IntoIterator<Item = Fault>) {
-        let known: Vec<String> = self
-            .0
-            .iter()
-            .map(|fault| root(&fault.field).to_owned())
-            .collect();
+        let known = self.roots();
         let news = later
             .into_iter()
-            .filter(|fault| !known.iter().any(|field| field == root(&fault.field)));
+            .filter(|fault| !known.contains(root(&fault.field)));
+        let news: Vec<_> = news.collect();
         self.0.extend(news);
     }
 
     /// The value, or the fault it has.
     pub(crate) fn take<T>(&mut self, checked: Result<T, Fault>) -> Option<T> {
         checked.map_err(|fault| self.push(fault)).ok()
+    }
+
+    /// The top-level names that have a fault.
+    pub(crate) fn roots(&self) -> HashSet<&str> {
+        self.0.iter().map(|fault| root(&fault.field)).collect()
     }
 
     /// Whether `field` (a top-level name) has a fault.

@@ -17,10 +17,10 @@
 //!
 //! One file per endpoint under `routes/<object>/`, registered with `routes!` in that folder's
 //! `mod.rs`. `routes/tokens/create.rs` is the model for a POST, `update.rs` for a PATCH, `list.rs`
-//! for a list. A handler is `State<App>`, then **the permission** ([`auth::Reader`],
-//! [`auth::Writer`] or [`auth::Admin`]; it holds the `store::Caller`), then [`ids::PathId`] per
-//! path parameter, then the query ([`query::NoQuery`] or [`query::Query`]), then headers
-//! ([`etag::IfMatch`]), and the body last:
+//! for a list. A handler is `State<App>`, then **the permission** (`auth::Reader`,
+//! `auth::Writer` or `auth::Admin`; it holds the `store::Caller`), then `ids::PathId` per
+//! path parameter, then the query (`query::NoQuery` or `query::Query`), then headers
+//! (`etag::IfMatch`), and the body last:
 //!
 //! ```text
 //! #[utoipa::path(post, path = "/api/v2/things", operation_id = "createThing", tag = "Things",
@@ -40,23 +40,23 @@
 //! - **Bodies**: a struct with `Deserialize + ToSchema`, `#[serde(deny_unknown_fields)]`, bounds in
 //!   `#[schema(…)]`, and `impl RequestBody for …` (there: the size limit, and whether no body at
 //!   all stands for `{}`). A PATCH field is `Option<T>`; `#[schema(nullable = false)]` makes `null`
-//!   a fault; where `null` clears, read the map of `into_parts`. Bare lists: [`bulk`].
+//!   a fault; where `null` clears, read the map of `into_parts`. Bare lists: `bulk`.
 //! - **Faults** of further rules: `let (fields, mut faults) = body.into_parts();` gives the fields
-//!   that are sound so far; add with [`faults::Faults::add`] and end with `faults.check()?`, so that
-//!   *all* faults are told at once. Ids in bodies: [`ids::decode_field`].
-//! - **Codes** are constants of [`code`]; a new one needs a section in `docs/error-codes.md` (a
+//!   that are sound so far; add with `faults::Faults::add` and end with `faults.check()?`, so that
+//!   *all* faults are told at once. Ids in bodies: `ids::decode_field`.
+//! - **Codes** are constants of `code`; a new one needs a section in `docs/error-codes.md` (a
 //!   test says so). Store errors turn into answers by `?`.
-//! - **Lists**: `query.page(ListKind::…)`, then [`query::Query::finish`] *before* reading, and
+//! - **Lists**: `query.page(ListKind::…)`, then `query::Query::finish` *before* reading, and
 //!   `Answer::list(…, page.next.map(|at| cursor::encode(ListKind::…, at)))`.
 //! - **Revisions**: `IfMatch` as an argument, `if_match.check(record.revision)?`, and
 //!   `Answer::….with_revision(record.revision)`.
-//! - **Providers**: [`provider_desk::ProviderDesk`] seals and opens the secrets of a line and asks the
-//!   vendor; [`outside::check_url`] judges addresses that users give.
+//! - **Providers**: `provider_desk::ProviderDesk` seals and opens the secrets of a line and asks the
+//!   vendor; `outside::check_url` judges addresses that users give.
 //! - **Views** are structs with `Serialize + ToSchema` in the order of the contract; instants by
-//!   [`wire::instant`].
+//!   `wire::instant`.
 //! - Failures, security, `Idempotency-Key` and `x-request-id` are added to the document for every
-//!   operation by [`openapi::Common`]; document only what is special. Every tag is listed there.
-//! - Routes without a token (callbacks) go to `routes::open`; raw bodies by [`body::read_bytes`].
+//!   operation by `openapi::Common`; document only what is special. Every tag is listed there.
+//! - Routes without a token (callbacks) go to `routes::open`; raw bodies by `body::read_bytes`.
 
 mod answer;
 mod auth;

@@ -14,6 +14,9 @@ use crate::state::App;
 /// Objects on a page when the caller names no number, and at most.
 const PAGE_LIMITS: (u32, u32) = (50, 200);
 
+/// Most unknown parameters told.
+const MAX_UNKNOWN: usize = 50;
+
 /// Reads the query of one request. Ask for each parameter, then [`Query::finish`].
 #[derive(Debug, Default)]
 pub(crate) struct Query {
@@ -131,6 +134,9 @@ impl Query {
         for (name, _) in &self.given {
             if self.known.contains(&name.as_str()) || unknown.contains(&name.as_str()) {
                 continue;
+            }
+            if unknown.len() == MAX_UNKNOWN {
+                break;
             }
             unknown.push(name);
             let short: String = name.chars().take(100).collect();

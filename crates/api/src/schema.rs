@@ -21,6 +21,8 @@ use crate::faults::suggestion;
 
 /// Most faults collected from one body.
 const MAX_FAULTS: usize = 1_000;
+/// For how many unknown names of one object the nearest known one is looked for.
+const MAX_SUGGESTIONS: usize = 20;
 
 /// Schemas of bodies, compiled when first used.
 #[derive(Default)]
@@ -83,6 +85,7 @@ impl BodySchema {
                 break;
             }
         }
+        faults.truncate(MAX_FAULTS);
         one_word_each(&mut faults);
         control_characters(value, &mut String::new(), &mut faults);
         faults
@@ -167,11 +170,11 @@ impl BodySchema {
             .at(place)
             .and_then(|schema| schema.get("properties")?.as_object());
         let field = field_name(place);
-        for name in names {
-            let hint = suggestion(
-                name,
-                known.into_iter().flat_map(Map::keys).map(String::as_str),
-            );
+        for (index, name) in names.iter().take(MAX_FAULTS).enumerate() {
+            // Many unknown names must not each cost a comparison with all known ones.
+            let known = known.filter(|_| index < MAX_SUGGESTIONS);
+            let known = known.into_iter().flat_map(Map::keys);
+            let hint = suggestion(name, known.map(String::as_str));
             let name = join(&field, name);
             let message = format!("There is no field `{}`{hint}", shortened(&name));
             faults.push(Fault::new(name, code::UNKNOWN_FIELD, message));
@@ -370,6 +373,9 @@ fn shortened(field: &str) -> String {
 
 /// NUL cannot be stored by every back end and is never meant.
 fn control_characters(value: &Value, field: &mut String, faults: &mut Vec<Fault>) {
+    if faults.len() >= MAX_FAULTS {
+        return;
+    }
     let length = field.len();
     match value {
         Value::String(text) if text.contains('\0') => {

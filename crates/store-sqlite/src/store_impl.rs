@@ -337,11 +337,14 @@ impl Store for SqliteStore {
         change: LineChange,
         expected_revision: Option<i64>,
     ) -> StoreResult<LineRecord> {
-        self.writer
+        let line = self
+            .writer
             .write(move |work| {
                 ops::lines::update(work, caller, line_id, &change, expected_revision)
             })
-            .await
+            .await?;
+        self.settle(&[Scope::Line(line_id)]).await;
+        Ok(line)
     }
 
     async fn delete_line(&self, caller: Caller, line_id: LineId) -> StoreResult<()> {

@@ -123,3 +123,14 @@ fn nul_is_refused_anywhere() {
         [("name".to_owned(), "invalid_characters")]
     );
 }
+
+#[test]
+fn a_body_full_of_faults_is_judged_in_bounded_time() {
+    let many: Map<String, Value> = (0..100_000)
+        .map(|index| (format!("x{index}"), Value::Null))
+        .collect();
+    let schema = Schemas::default().of::<Sample>().unwrap();
+    assert!(schema.faults(&many.into()).len() <= MAX_FAULTS);
+    let parts: Vec<_> = (0..200_000).map(Value::from).collect();
+    assert!(schema.faults(&json!({ "name": "a", "parts": parts })).len() <= MAX_FAULTS);
+}

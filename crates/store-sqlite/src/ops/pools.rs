@@ -143,6 +143,10 @@ pub(crate) fn update(
         });
     }
     check(work, caller, content)?;
+    if content.line_id != before.line_id && is_used(work, pool_id)? {
+        // Its campaigns would dial with numbers that their own line does not have.
+        return Err(Conflict::InUse("the phone number pool is").into());
+    }
     let sql = "UPDATE pools SET name = ?2, line_id = ?3, strategy = ?4, revision = revision + 1, updated_at = ?5
                WHERE pool_id = ?1";
     let strategy = content.strategy.as_str();
@@ -218,11 +222,7 @@ pub(crate) fn delete(work: &mut Work<'_>, caller: Caller, pool_id: PoolId) -> St
     if !is_of(work.tx, caller.tenant_id, pool_id)? {
         return Err(NOT_FOUND);
     }
-    if query::exists(
-        work.tx,
-        "SELECT 1 FROM campaigns WHERE pool_id = ?1",
-        [pool_id.raw()],
-    )? {
+    if is_used(work, pool_id)? {
         return Err(Conflict::InUse("the phone number pool is").into());
     }
     query::execute(
@@ -231,6 +231,11 @@ pub(crate) fn delete(work: &mut Work<'_>, caller: Caller, pool_id: PoolId) -> St
         [pool_id.raw()],
     )?;
     Ok(())
+}
+
+fn is_used(work: &Work<'_>, pool_id: PoolId) -> StoreResult<bool> {
+    let sql = "SELECT 1 FROM campaigns WHERE pool_id = ?1";
+    query::exists(work.tx, sql, [pool_id.raw()])
 }
 
 /// Health of each number of the pool, in the pool's order.
