@@ -14,7 +14,7 @@ demo: ## Show a sample campaign ringing simulated phones (no account, no configu
 	$(CARGO) build --package campanile
 	@$(CARGO) run --quiet --package campanile -- demo $(ARGS)
 
-test: ## Run every test of the workspace
+test: deps ## Run every test, installing what it needs
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --workspace --no-fail-fast; \
 	else \
@@ -38,7 +38,7 @@ fmt: ## Format the code
 	$(CARGO) fmt --all
 
 bench: ## Measure what docs/performance.md promises (release build)
-	$(CARGO) bench --workspace
+	$(CARGO) bench --package campanile
 
 deps: ## Install the Debian packages the tests need, where that is possible
 	@missing=''; \

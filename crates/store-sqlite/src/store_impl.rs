@@ -134,11 +134,13 @@ impl SqliteStore {
                 Readers::Inline(Box::new(reader()?.into())),
             )
         } else {
-            let connections = (0..options.readers.clamp(1, 16))
-                .map(|_| reader())
-                .collect::<Result<_, _>>()?;
-            let started =
-                Writer::start(core).and_then(|writer| Ok((writer, Readers::start(connections)?)));
+            let some = |count: u32| (0..count).map(|_| reader()).collect::<Result<Vec<_>, _>>();
+            let (connections, for_rows) = (
+                some(options.readers.clamp(1, 16))?,
+                some(options.readers.clamp(1, 16))?,
+            );
+            let started = Writer::start(core)
+                .and_then(|writer| Ok((writer, Readers::start(connections, for_rows)?)));
             started.map_err(|error| unusable(error.to_string()))?
         };
         // In a simulation nothing else runs while an operation waits: waiting would be for ever.
@@ -216,13 +218,13 @@ impl Store for SqliteStore {
     }
 
     async fn has_tokens(&self) -> StoreResult<bool> {
-        self.readers.read(ops::tokens::any).await
+        self.readers.rows(ops::tokens::any).await
     }
 
     async fn find_token(&self, hash: &[u8; 32]) -> StoreResult<Option<TokenRecord>> {
         let hash = *hash;
         self.readers
-            .read(move |db| ops::tokens::find(db, &hash))
+            .rows(move |db| ops::tokens::find(db, &hash))
             .await
     }
 
@@ -243,7 +245,7 @@ impl Store for SqliteStore {
 
     async fn get_token(&self, tenant_id: TenantId, token_id: TokenId) -> StoreResult<TokenRecord> {
         self.readers
-            .read(move |db| ops::tokens::get(db, tenant_id, token_id))
+            .rows(move |db| ops::tokens::get(db, tenant_id, token_id))
             .await
     }
 
@@ -282,7 +284,7 @@ impl Store for SqliteStore {
     ) -> StoreResult<Option<StoredAnswer>> {
         let key = key.clone();
         self.readers
-            .read(move |db| ops::idempotency::find(db, tenant_id, &key, now))
+            .rows(move |db| ops::idempotency::find(db, tenant_id, &key, now))
             .await
     }
 
@@ -303,20 +305,20 @@ impl Store for SqliteStore {
 
     async fn get_line(&self, tenant_id: TenantId, line_id: LineId) -> StoreResult<LineRecord> {
         self.readers
-            .read(move |db| ops::lines::get(db, tenant_id, line_id))
+            .rows(move |db| ops::lines::get(db, tenant_id, line_id))
             .await
     }
 
     async fn line_for_dialing(&self, line_id: LineId) -> StoreResult<LineRecord> {
         self.readers
-            .read(move |db| ops::lines::for_dialing(db, line_id))
+            .rows(move |db| ops::lines::for_dialing(db, line_id))
             .await
     }
 
     async fn line_by_key(&self, line_key: &str) -> StoreResult<Option<LineRecord>> {
         let line_key = line_key.to_owned();
         self.readers
-            .read(move |db| ops::lines::by_key(db, &line_key))
+            .rows(move |db| ops::lines::by_key(db, &line_key))
             .await
     }
 
@@ -370,7 +372,7 @@ impl Store for SqliteStore {
 
     async fn get_pool(&self, tenant_id: TenantId, pool_id: PoolId) -> StoreResult<PoolRecord> {
         self.readers
-            .read(move |db| ops::pools::get(db, tenant_id, pool_id))
+            .rows(move |db| ops::pools::get(db, tenant_id, pool_id))
             .await
     }
 
@@ -437,7 +439,7 @@ impl Store for SqliteStore {
         campaign_id: CampaignId,
     ) -> StoreResult<CampaignRecord> {
         self.readers
-            .read(move |db| ops::campaigns::get(db, tenant_id, campaign_id))
+            .rows(move |db| ops::campaigns::get(db, tenant_id, campaign_id))
             .await
     }
 
@@ -549,7 +551,7 @@ impl Store for SqliteStore {
     }
 
     async fn run_imports(&self, now: Timestamp, max_leads: u32) -> StoreResult<bool> {
-        if !self.readers.read(ops::imports::any_unfinished).await? {
+        if !self.readers.rows(ops::imports::any_unfinished).await? {
             return Ok(false);
         }
         self.writer
@@ -563,7 +565,7 @@ impl Store for SqliteStore {
         import_id: ImportId,
     ) -> StoreResult<ImportRecord> {
         self.readers
-            .read(move |db| ops::imports::get(db, tenant_id, import_id))
+            .rows(move |db| ops::imports::get(db, tenant_id, import_id))
             .await
     }
 
@@ -603,7 +605,7 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> StoreResult<LeadRecord> {
         self.readers
-            .read(move |db| ops::leads::get(db, tenant_id, campaign_id, &key, now))
+            .rows(move |db| ops::leads::get(db, tenant_id, campaign_id, &key, now))
             .await
     }
 
@@ -626,7 +628,7 @@ impl Store for SqliteStore {
         attempt_id: AttemptId,
     ) -> StoreResult<CallRecord> {
         self.readers
-            .read(move |db| ops::calls::get(db, tenant_id, attempt_id))
+            .rows(move |db| ops::calls::get(db, tenant_id, attempt_id))
             .await
     }
 
@@ -649,7 +651,7 @@ impl Store for SqliteStore {
 
     async fn lead_payloads(&self, lead_ids: Vec<LeadId>) -> StoreResult<Vec<Option<LeadPayload>>> {
         self.readers
-            .read(move |db| ops::leads::payloads(db, &lead_ids))
+            .rows(move |db| ops::leads::payloads(db, &lead_ids))
             .await
     }
 
@@ -667,7 +669,7 @@ impl Store for SqliteStore {
     async fn claim_checks(&self, now: Timestamp, limit: u32) -> StoreResult<Vec<Check>> {
         let due = self
             .readers
-            .read(move |db| dial::checks::any_due(db, now))
+            .rows(move |db| dial::checks::any_due(db, now))
             .await?;
         if !due {
             return Ok(Vec::new());
@@ -678,7 +680,7 @@ impl Store for SqliteStore {
     }
 
     async fn next_check_at(&self) -> StoreResult<Option<Timestamp>> {
-        self.readers.read(dial::checks::next).await
+        self.readers.rows(dial::checks::next).await
     }
 
     async fn recover(&self, now: Timestamp) -> StoreResult<u64> {

@@ -81,7 +81,7 @@ pub(crate) async fn measure_starts() -> Vec<Figure> {
     });
     let sandbox = servers::sandbox(&scenario);
     let server = servers::server();
-    let campaign = servers::campaign(&server, Some(&sandbox), 2_000, 1_000).await;
+    let campaign = servers::campaign(&server, Some(&sandbox), 2_000, 10_000).await;
     let mut connection = server.connect().await;
     add_leads(&server, &campaign, LEADS).await;
     let (cpu_server, cpu_sandbox, began) =
@@ -99,7 +99,7 @@ pub(crate) async fn measure_starts() -> Vec<Figure> {
         .send(
             "PATCH",
             &format!("/api/v2/voice-providers/{line}"),
-            Some("{\"max_calls_per_second\":1000}"),
+            Some("{\"max_calls_per_second\":10000}"),
         )
         .await;
     post(

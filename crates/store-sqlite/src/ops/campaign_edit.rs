@@ -1,5 +1,7 @@
 //! Changing a campaign: its settings, and its way through life.
 
+use std::sync::Arc;
+
 use domain::CampaignId;
 use domain::TenantId;
 use domain::campaign::{CampaignCommand, CampaignStatus, StatusReason, Transition};
@@ -91,11 +93,19 @@ pub(crate) fn update(
             CampaignStatus::Running,
         )?;
         tell_reopened(work, caller, update.campaign_id, revision)?;
+        let campaign = campaigns::get(work.tx, caller.tenant_id, update.campaign_id)?;
+        return Ok((campaign, scopes));
     }
-    Ok((
-        campaigns::get(work.tx, caller.tenant_id, update.campaign_id)?,
-        scopes,
-    ))
+    // What was just written, without reading and parsing it again.
+    let campaign = CampaignRecord {
+        draft: update.draft.clone(),
+        settings: Arc::clone(&update.settings),
+        revision,
+        unverified,
+        updated_at: caller.now,
+        ..before
+    };
+    Ok((campaign, scopes))
 }
 
 /// What may change in which status, as the contract has it.

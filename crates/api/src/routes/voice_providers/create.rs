@@ -43,7 +43,7 @@ pub(crate) struct VoiceProviderCreate {
     #[schema(minimum = 1, maximum = 10_000)]
     max_concurrent_calls: Option<i64>,
     /// Most calls started per second; what the vendor takes when left out.
-    #[schema(minimum = 1, maximum = 1_000)]
+    #[schema(minimum = 1, maximum = 10_000)]
     max_calls_per_second: Option<i64>,
     /// Secret that the vendor sends back with each callback; made here when left out. Never shown.
     #[schema(min_length = 16, max_length = 200, write_only)]

@@ -49,7 +49,7 @@ pub(crate) struct VoiceProviderPatch {
     #[schema(nullable = false, minimum = 1, maximum = 10_000)]
     max_concurrent_calls: Option<i64>,
     /// Most calls started per second.
-    #[schema(nullable = false, minimum = 1, maximum = 1_000)]
+    #[schema(nullable = false, minimum = 1, maximum = 10_000)]
     max_calls_per_second: Option<i64>,
     /// Secret that the vendor sends back with each callback. Calls that are up still carry the old
     /// one; their callbacks are refused and their ends are looked up instead.
