@@ -67,6 +67,8 @@ type OpenLines = HashMap<LineId, (i64, Arc<OpenLine>)>;
 pub struct Core {
     parts: Parts,
     lines: Arc<Mutex<OpenLines>>,
+    /// Earliest next send of each line, on the monotonic clock.
+    paces: Arc<Mutex<HashMap<LineId, tokio::time::Instant>>>,
 }
 
 impl std::fmt::Debug for Core {
@@ -91,6 +93,7 @@ impl Core {
         Self {
             parts,
             lines: Arc::default(),
+            paces: Arc::default(),
         }
     }
 
@@ -167,6 +170,24 @@ impl Core {
         Ok(line)
     }
 
+    /// How long to wait so that the line's sends keep their distance.
+    ///
+    /// The planner spaces calls in time already; this holds when that spacing was lost on the way:
+    /// a process that was frozen for a moment would send all that became due meanwhile at once.
+    pub fn pace(&self, ready: &Ready) -> Duration {
+        let Ok(line) = &ready.line else {
+            return Duration::ZERO;
+        };
+        let second = Duration::from_secs(1).div_f64(self.parts.options.time_scale.max(1.0));
+        let spacing = second / line.max_calls_per_second.max(1);
+        let now = monotonic_now();
+        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = paces.entry(ready.dispatch.line_id).or_insert(now);
+        let slot = (*next).max(now);
+        *next = slot + spacing;
+        slot - now
+    }
+
     /// Sends one reserved call, once, and says what its answer proves. The permit in the answer
     /// must be held until the facts are stored.
     pub async fn send(&self, ready: &Ready) -> (Vec<AttemptFact>, Option<SendPermit>) {
@@ -231,12 +252,7 @@ impl Core {
         let left = Duration::try_from(left)
             .unwrap_or_default()
             .div_f64(self.parts.options.time_scale.max(1.0));
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a deadline that must hold when the wall clock is set"
-        )]
-        let now = tokio::time::Instant::now();
-        now + left
+        monotonic_now() + left
     }
 
     fn place_call(&self, dispatch: &Dispatch, line: &OpenLine, payload: &LeadPayload) -> PlaceCall {
@@ -416,12 +432,16 @@ fn about(dispatch: &Dispatch, fact: Fact) -> AttemptFact {
 }
 
 fn is_past(deadline: tokio::time::Instant) -> bool {
+    monotonic_now() >= deadline
+}
+
+/// Now, on the clock that nobody can set.
+fn monotonic_now() -> tokio::time::Instant {
     #[expect(
         clippy::disallowed_methods,
-        reason = "compared with the monotonic deadline only"
+        reason = "deadlines and distances that must hold when the wall clock is set"
     )]
-    let now = tokio::time::Instant::now();
-    now >= deadline
+    tokio::time::Instant::now()
 }
 
 /// Whether an address means this machine only: a vendor elsewhere cannot call back there, so its

@@ -216,6 +216,10 @@ async fn send_one(core: &Core, ready: &Ready, facts: &mpsc::UnboundedSender<Told
     if !early.is_zero() {
         tokio::time::sleep(early).await;
     }
+    let apart = core.pace(ready);
+    if !apart.is_zero() {
+        tokio::time::sleep(apart).await;
+    }
     // The receiver outlives every sender; if it is gone, so is the process.
     let _ = facts.send(core.send(ready).await);
 }

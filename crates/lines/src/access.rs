@@ -14,6 +14,8 @@ pub struct OpenLine {
     pub webhook_secret: String,
     /// Unguessable part of its callback address.
     pub line_key: String,
+    /// Most calls started per second.
+    pub max_calls_per_second: u32,
 }
 
 /// A line that cannot be used.
@@ -79,6 +81,7 @@ impl OpenLine {
             },
             webhook_secret: String::from_utf8(secret).map_err(|_| LineError::Damaged)?,
             line_key: line.line_key.clone(),
+            max_calls_per_second: line.max_calls_per_second,
         })
     }
 

@@ -78,7 +78,7 @@ async fn every_fault_of_an_account_is_told() {
     let server = Server::start().await;
     let body = json!({
         "provider": "VAPI", "name": "", "credentials": { "organization_id": "a b", "password": "x" },
-        "base_url": "http://user@example.com", "max_concurrent_calls": 0, "max_calls_per_second": 1_001,
+        "base_url": "http://user@example.com", "max_concurrent_calls": 0, "max_calls_per_second": 10_001,
         "webhook_secret": "short", "colour": 1,
     });
     assert_eq!(
