@@ -30,6 +30,8 @@ codes! {
     IN_USE = "in_use";
     ALREADY_EXISTS = "already_exists";
     CALL_OVER = "call_over";
+    TAKES_NO_TEST_CALL = "takes_no_test_call";
+    AT_CAPACITY = "at_capacity";
     TOO_LARGE = "too_large";
     TOO_MUCH_CONTENTION = "too_much_contention";
     STALE_REVISION = "stale_revision";
@@ -75,6 +77,7 @@ codes! {
     NEVER_OPENS = "never_opens";
     CREDENTIALS_REFUSED = "credentials_refused";
     CONTRADICTION = "contradiction";
+    NOT_ON_ALLOW_LIST = "not_on_allow_list";
     NOT_SUPPORTED = "not_supported";
     UNKNOWN_TIMEZONE = "unknown_timezone";
 }

@@ -8,15 +8,15 @@ use domain::ambient::{Clock, Entropy, random_key};
 use domain::attempt::{EndFault, Fact, Refusal, StateName};
 use domain::{LeadId, LineId, Outcome};
 use jiff::Timestamp;
-use lines::{OpenLine, callback_url, echo_fact, fact_about};
+use lines::{OpenLine, callback_url, echo_facts, facts_about};
 use providers::{
     CallSearch, CallbackTarget, LookupError, PLACE_TIMEOUT, PlaceAnswer, PlaceCall,
     ProviderRequest, Transport, TransportError,
 };
 use serde_json::{Map, Value};
 use store::{
-    AttemptFact, AttemptRef, Check, Dispatch, LeadPayload, SendPermit, Store, StoreResult, Tick,
-    Ticked, Vault,
+    AttemptFact, AttemptRef, Check, Dispatch, LeadPayload, NO_LEAD, SendPermit, Store, StoreResult,
+    Tick, Ticked, Vault,
 };
 
 /// Most lines and calls in one transaction: long enough to share an fsync, short enough that a
@@ -30,6 +30,9 @@ const MAX_CHECKS: u32 = 64;
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How far around the reservation a lost call is searched at the provider: its clock may differ.
 const SEARCH_MARGIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
+
+/// Beyond this difference of clocks the provider's list is no proof of absence.
+const MAX_CLOCK_SKEW: jiff::SignedDuration = jiff::SignedDuration::from_mins(2);
 
 /// What the dialer works with.
 #[derive(Clone)]
@@ -84,7 +87,10 @@ pub struct Ready {
     pub dispatch: Dispatch,
     /// The line, or why it cannot be used.
     line: Result<Arc<OpenLine>, String>,
-    payload: LeadPayload,
+    /// `None`: the lead is gone or cannot be read; nobody is called without their own words.
+    payload: Option<LeadPayload>,
+    /// The deadline on a clock that nobody can set, taken right after the reservation.
+    deadline: tokio::time::Instant,
 }
 
 impl Core {
@@ -117,19 +123,14 @@ impl Core {
 
     /// Reads, outside the writer, what the requests of these reservations need.
     pub async fn prepare(&self, dispatches: Vec<Dispatch>) -> Vec<Ready> {
-        let ids: Vec<LeadId> = dispatches.iter().map(|dispatch| dispatch.lead_id).collect();
-        // A lead that was removed meanwhile has been revoked from the board as well.
-        let payloads = self
-            .parts
-            .store
-            .lead_payloads(ids)
-            .await
-            .unwrap_or_default();
-        let mut payloads = payloads.into_iter().map(Option::unwrap_or_default);
+        let mut payloads = self.payloads(&dispatches).await.into_iter();
         let mut ready = Vec::with_capacity(dispatches.len());
         let mut lines: HashMap<LineId, Result<Arc<OpenLine>, String>> = HashMap::new();
         for dispatch in dispatches {
-            let payload = payloads.next().unwrap_or_default();
+            let payload = payloads.next().flatten();
+            let test_call = dispatch.lead_id == NO_LEAD;
+            let payload = payload.or_else(|| test_call.then(LeadPayload::default));
+            let deadline = self.monotonic_deadline(dispatch.send_not_after);
             let line = if let Some(line) = lines.get(&dispatch.line_id) {
                 line.clone()
             } else {
@@ -141,9 +142,30 @@ impl Core {
                 dispatch,
                 line,
                 payload,
+                deadline,
             });
         }
         ready
+    }
+
+    /// Variables of each lead. If they cannot be read together, one that is damaged must not keep
+    /// the others from being called.
+    async fn payloads(&self, dispatches: &[Dispatch]) -> Vec<Option<LeadPayload>> {
+        let ids: Vec<LeadId> = dispatches.iter().map(|dispatch| dispatch.lead_id).collect();
+        if let Ok(payloads) = self.parts.store.lead_payloads(ids.clone()).await {
+            return payloads;
+        }
+        let mut payloads = Vec::with_capacity(ids.len());
+        for id in ids {
+            let alone = self
+                .parts
+                .store
+                .lead_payloads(vec![id])
+                .await
+                .unwrap_or_default();
+            payloads.push(alone.into_iter().next().flatten());
+        }
+        payloads
     }
 
     /// The line as it is now; opened anew only when it changed.
@@ -192,22 +214,16 @@ impl Core {
     /// must be held until the facts are stored.
     pub async fn send(&self, ready: &Ready) -> (Vec<AttemptFact>, Option<SendPermit>) {
         let dispatch = &ready.dispatch;
-        let line = match &ready.line {
-            Ok(line) => Arc::clone(line),
-            Err(message) => {
-                self.parts.store.send_board().forget(dispatch.attempt_id);
-                let mut fact = about(dispatch, Fact::NeverSent);
-                fact.reason = Some(message.clone());
-                fact.line_fault = Some("line_unusable");
-                return (vec![fact], None);
-            }
+        let (line, payload) = match (&ready.line, &ready.payload) {
+            (Ok(line), Some(payload)) => (Arc::clone(line), payload),
+            (Err(message), _) => return self.withhold(dispatch, message, Some("line_unusable")),
+            (Ok(_), None) => return self.withhold(dispatch, "the lead cannot be read", None),
         };
-        let request = line.adapter().place_call(
-            &line.access,
-            &self.place_call(dispatch, &line, &ready.payload),
-        );
+        let request = line
+            .adapter()
+            .place_call(&line.access, &self.place_call(dispatch, &line, payload));
         let permit: Arc<Mutex<Option<SendPermit>>> = Arc::default();
-        let guard = self.guard(dispatch, Arc::clone(&permit));
+        let guard = self.guard(ready, Arc::clone(&permit));
         let result = self
             .parts
             .transport
@@ -224,16 +240,27 @@ impl Core {
         (facts, permit)
     }
 
-    /// The last question before the first byte: is it still allowed, and still in time?
-    fn guard(
+    /// Gives a reservation back without sending.
+    fn withhold(
         &self,
         dispatch: &Dispatch,
-        into: Arc<Mutex<Option<SendPermit>>>,
-    ) -> providers::SendGuard {
+        reason: &str,
+        line_fault: Option<&'static str>,
+    ) -> (Vec<AttemptFact>, Option<SendPermit>) {
+        self.parts.store.send_board().forget(dispatch.attempt_id);
+        let mut fact = about(dispatch, Fact::NeverSent);
+        fact.reason = Some(reason.to_owned());
+        fact.line_fault = line_fault;
+        (vec![fact], None)
+    }
+
+    /// The last question before the first byte: is it still allowed, and still in time?
+    fn guard(&self, ready: &Ready, into: Arc<Mutex<Option<SendPermit>>>) -> providers::SendGuard {
         let board = self.parts.store.send_board();
         let clock = Arc::clone(&self.parts.clock);
-        let (attempt_id, send_not_after) = (dispatch.attempt_id, dispatch.send_not_after);
-        let deadline = self.monotonic_deadline(send_not_after);
+        let deadline = ready.deadline;
+        let (attempt_id, send_not_after) =
+            (ready.dispatch.attempt_id, ready.dispatch.send_not_after);
         Box::new(move || {
             let Some(permit) = board.begin(attempt_id) else {
                 return false;
@@ -290,7 +317,7 @@ impl Core {
                 fact.control_url = control_url;
                 let later = events
                     .into_iter()
-                    .map(|event| fact_about(dispatch.attempt_id, event));
+                    .flat_map(|event| facts_about(dispatch.attempt_id, event));
                 std::iter::once(fact).chain(later).collect()
             }
             PlaceAnswer::Refused { refusal, message } => {
@@ -353,8 +380,8 @@ impl Core {
             return vec![fact];
         }
         let found = match self.open_line(check.line_id).await {
-            Ok(line) => self.ask(check, &line).await,
-            Err(_) => None,
+            Ok(line) if check.same_account => self.ask(check, &line).await,
+            _ => None,
         };
         let attempt = AttemptRef::Id(check.attempt_id);
         match found {
@@ -382,7 +409,7 @@ impl Core {
                     Ok(events) => Some(
                         events
                             .into_iter()
-                            .map(|event| fact_about(check.attempt_id, event))
+                            .flat_map(|event| facts_about(check.attempt_id, event))
                             .collect(),
                     ),
                     Err(LookupError::NotFound) => Some(Vec::new()),
@@ -410,12 +437,26 @@ impl Core {
         let ours = events
             .into_iter()
             .filter(|event| event.attempt_key.as_deref() == Some(&check.attempt_key));
-        let facts: Vec<_> = ours.map(|event| echo_fact(check.line_id, event)).collect();
-        if facts.is_empty() && cut {
-            // A list that was cut proves no absence.
+        let facts: Vec<_> = ours
+            .flat_map(|event| echo_facts(check.line_id, event))
+            .collect();
+        if facts.is_empty() && (cut || self.clocks_differ(&answer)) {
+            // A list that was cut, or searched by another clock, proves no absence.
             return None;
         }
         Some(facts)
+    }
+
+    /// Whether the provider's clock is so far from ours that a window of its list may be the wrong
+    /// one. An answer without a date says nothing about that.
+    fn clocks_differ(&self, answer: &providers::ProviderAnswer) -> bool {
+        let date = answer.headers.get(http::header::DATE);
+        let date = date.and_then(|date| date.to_str().ok());
+        let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+        date.is_some_and(|date| {
+            let apart = date.timestamp().duration_since(self.parts.clock.now());
+            self.parts.options.time_scale <= 1.0 && apart.abs() > MAX_CLOCK_SKEW
+        })
     }
 
     async fn exchange(&self, request: ProviderRequest) -> Option<providers::ProviderAnswer> {

@@ -26,22 +26,29 @@ pub(crate) async fn run(core: Core, mut incoming: mpsc::UnboundedReceiver<Told>)
 }
 
 async fn store_all(core: &Core, facts: Vec<AttemptFact>) {
+    if store_group(core, &facts).await {
+        return;
+    }
+    // One bad fact must not hold the others: each goes alone.
+    for fact in facts {
+        if !store_group(core, &[fact]).await {
+            tracing::error!("a fact cannot be stored; its call will be looked up");
+        }
+    }
+}
+
+/// Offers the facts until the store takes them; false when it never will.
+async fn store_group(core: &Core, facts: &[AttemptFact]) -> bool {
     loop {
-        match core.record(facts.clone()).await {
-            Ok(()) => return,
+        match core.record(facts.to_vec()).await {
+            Ok(()) => return true,
             Err(error) if error.is_retryable() => {
                 tracing::warn!(error = %error, facts = facts.len(), "facts wait for the database");
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
             Err(error) => {
-                // One bad fact must not hold the others: each goes alone, the bad one is told.
-                tracing::error!(error = %error, facts = facts.len(), "facts cannot be stored together");
-                for fact in facts {
-                    if let Err(error) = core.record(vec![fact]).await {
-                        tracing::error!(error = %error, "a fact cannot be stored; its call will be looked up");
-                    }
-                }
-                return;
+                tracing::error!(error = %error, facts = facts.len(), "facts cannot be stored");
+                return false;
             }
         }
     }

@@ -18,13 +18,17 @@ const SCAN_PERIOD: Duration = Duration::from_secs(1);
 /// Pause after a tick that the store refused.
 const REFUSED_PAUSE: Duration = Duration::from_millis(500);
 /// Requests to place calls at the same time.
-const MAX_SENDING: usize = 2_048;
+const MAX_SENDING: usize = 8_192;
+/// Pause while that many are under way.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
 /// Look-ups at the same time.
 const MAX_LOOKING_UP: usize = 32;
 /// Leads of bulk additions in one transaction.
 const IMPORT_STEP: u32 = 500;
 /// How often what is kept for a time only is swept.
 const SWEEP_PERIOD: Duration = Duration::from_secs(60);
+/// Steps of one sweep: at a thousand rows each, far more than can expire in a period.
+const MAX_SWEEP_STEPS: u32 = 200;
 /// How long a stop waits for requests that are under way.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(8);
 /// Beyond this silence the loop counts as dead.
@@ -123,8 +127,8 @@ impl Dialer {
         let chores = tasks.spawn(chore_loop(core.clone(), helpers.clone()));
         let sending = TaskTracker::new();
         let ended = tokio::select! {
-            () = shutdown.cancelled() => Ok(()),
-            () = tick_loop(&core, &facts, &sending, &self.heartbeat) => Err(RunError::LoopEnded("tick")),
+            // Ends only between ticks, so that every reservation finds its way back.
+            () = tick_loop(&core, &facts, &sending, &self.heartbeat, &shutdown) => Ok(()),
             _ = lookups => Err(RunError::LoopEnded("look-up")),
             _ = chores => Err(RunError::LoopEnded("chore")),
             _ = recorder => Err(RunError::LoopEnded("fact")),
@@ -155,27 +159,38 @@ async fn tick_loop(
     facts: &mpsc::UnboundedSender<Told>,
     sending: &TaskTracker,
     heartbeat: &Heartbeat,
+    shutdown: &CancellationToken,
 ) {
     let wake = core.parts().store.wake_signal();
-    let permits = Arc::new(Semaphore::new(MAX_SENDING));
-    loop {
+    while !shutdown.is_cancelled() {
         heartbeat.beat();
         // Registered before the tick, so that a wake-up during it is not lost.
         let woken = wake.notified();
-        let wait = match core.tick().await {
-            Ok(ticked) => {
-                let wait = wait_until(core, ticked.next_wake_at);
-                send_all(core, ticked.dispatches, facts, sending, &permits).await;
-                wait
-            }
-            Err(error) => {
-                tracing::error!(error = %error, "planning failed; no call is placed until it works again");
-                REFUSED_PAUSE
-            }
+        let wait = if sending.len() >= MAX_SENDING {
+            // Requests that hang must not pile up; the loop itself goes on beating.
+            BUSY_PAUSE
+        } else {
+            tick(core, facts, sending).await
         };
         tokio::select! {
+            () = shutdown.cancelled() => {}
             () = woken => {}
             () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// One tick and the start of its sends. Answers how long there is nothing to do.
+async fn tick(core: &Core, facts: &mpsc::UnboundedSender<Told>, sending: &TaskTracker) -> Duration {
+    match core.tick().await {
+        Ok(ticked) => {
+            let next_wake_at = ticked.next_wake_at;
+            send_all(core, ticked.dispatches, facts, sending).await;
+            wait_until(core, next_wake_at)
+        }
+        Err(error) => {
+            tracing::error!(error = %error, "planning failed; no call is placed until it works again");
+            REFUSED_PAUSE
         }
     }
 }
@@ -194,20 +209,13 @@ async fn send_all(
     dispatches: Vec<store::Dispatch>,
     facts: &mpsc::UnboundedSender<Told>,
     sending: &TaskTracker,
-    permits: &Arc<Semaphore>,
 ) {
     if dispatches.is_empty() {
         return;
     }
     for ready in core.prepare(dispatches).await {
-        let Ok(permit) = Arc::clone(permits).acquire_owned().await else {
-            return;
-        };
         let (core, facts) = (core.clone(), facts.clone());
-        sending.spawn(async move {
-            send_one(&core, &ready, &facts).await;
-            drop(permit);
-        });
+        sending.spawn(async move { send_one(&core, &ready, &facts).await });
     }
 }
 
@@ -263,16 +271,15 @@ async fn chore_loop(core: Core, stop: CancellationToken) {
     let mut until_sweep = Duration::ZERO;
     while !stop.is_cancelled() {
         let now = core.parts().clock.now();
-        let more = core
-            .parts()
-            .store
-            .run_imports(now, IMPORT_STEP)
-            .await
-            .unwrap_or(false);
-        if until_sweep.is_zero() {
-            if let Err(error) = core.parts().store.sweep(now).await {
-                tracing::warn!(error = %error, "sweeping failed");
+        let more = match core.parts().store.run_imports(now, IMPORT_STEP).await {
+            Ok(more) => more,
+            Err(error) => {
+                tracing::warn!(error = %error, "queued leads could not be added; they are tried again");
+                false
             }
+        };
+        if until_sweep.is_zero() {
+            sweep(&core, now).await;
             until_sweep = SWEEP_PERIOD;
         }
         if more {
@@ -283,6 +290,20 @@ async fn chore_loop(core: Core, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Deletes what has expired, in steps, until a step finds nothing or the bound is reached.
+async fn sweep(core: &Core, now: Timestamp) {
+    for _ in 0..MAX_SWEEP_STEPS {
+        match core.parts().store.sweep(now).await {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(error = %error, "sweeping failed");
+                return;
+            }
         }
     }
 }

@@ -18,6 +18,8 @@ use crate::resolver::GuardedResolver;
 
 /// Time to connect, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may take to be ready for its next request.
+const READY_TIMEOUT: Duration = Duration::from_millis(100);
 /// Largest answer that is read.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
@@ -103,7 +105,9 @@ impl HttpTransport {
         let answer = answered
             .await
             .unwrap_or_else(|_| Err(lost("no answer in time")))?;
-        if sender.ready().await.is_ok() {
+        // A server that has answered without reading the request to its end may never be ready.
+        let ready = tokio::time::timeout(READY_TIMEOUT, sender.ready()).await;
+        if matches!(ready, Ok(Ok(()))) {
             self.pool.give_back(&address, sender);
         }
         Ok(answer)

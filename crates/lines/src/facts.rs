@@ -19,23 +19,23 @@ pub fn patience_of(provider: &str) -> Patience {
     }
 }
 
-/// A fact from a callback or a list: the attempt is found by what the vendor echoes.
-pub fn echo_fact(line_id: LineId, event: CallEvent) -> AttemptFact {
+/// Facts from a callback or a list, in order: the attempt is found by what the vendor echoes.
+pub fn echo_facts(line_id: LineId, event: CallEvent) -> Vec<AttemptFact> {
     let attempt = AttemptRef::Echo {
         line_id,
         attempt_key: event.attempt_key.clone(),
         provider_call_id: event.provider_call_id.clone(),
     };
-    told(attempt, event)
+    told(&attempt, event)
 }
 
-/// A fact about an attempt that is known already.
-pub fn fact_about(attempt_id: AttemptId, event: CallEvent) -> AttemptFact {
-    told(AttemptRef::Id(attempt_id), event)
+/// Facts about an attempt that is known already, in order.
+pub fn facts_about(attempt_id: AttemptId, event: CallEvent) -> Vec<AttemptFact> {
+    told(&AttemptRef::Id(attempt_id), event)
 }
 
-fn told(attempt: AttemptRef, event: CallEvent) -> AttemptFact {
-    let mut fact = AttemptFact::new(attempt, Fact::Placed);
+fn told(attempt: &AttemptRef, event: CallEvent) -> Vec<AttemptFact> {
+    let mut fact = AttemptFact::new(attempt.clone(), Fact::Placed);
     fact.at = event.at;
     fact.provider_call_id = Some(event.provider_call_id);
     fact.control_url = event.control_url;
@@ -43,13 +43,23 @@ fn told(attempt: AttemptRef, event: CallEvent) -> AttemptFact {
         CallStatus::Queued => {}
         CallStatus::Ringing => fact.fact = Fact::Ringing,
         CallStatus::InProgress => fact.fact = Fact::Connected,
-        CallStatus::Ended(end) => ended(&mut fact, *end),
+        CallStatus::Ended(end) => return ended(fact, *end),
     }
-    fact
+    vec![fact]
 }
 
 /// A report without an outcome only proves that the call exists; its end is then looked up.
-fn ended(fact: &mut AttemptFact, end: CallEnd) {
+///
+/// A report that says when the conversation began proves that somebody or something picked up, even
+/// if nobody told us then and a fault of ours ended it: that is told first, so that the call counts.
+fn ended(mut fact: AttemptFact, end: CallEnd) -> Vec<AttemptFact> {
+    let mut facts = Vec::new();
+    if let Some(started_at) = end.started_at {
+        let mut connected = fact.clone();
+        connected.fact = Fact::Connected;
+        connected.at = Some(started_at);
+        facts.push(connected);
+    }
     if let Some(outcome) = end.outcome {
         fact.fact = Fact::Ended {
             outcome: outcome.outcome,
@@ -67,4 +77,6 @@ fn ended(fact: &mut AttemptFact, end: CallEnd) {
         recording_url: end.recording_url,
         structured_data: end.structured_data,
     });
+    facts.push(fact);
+    facts
 }

@@ -7,4 +7,4 @@ mod access;
 mod facts;
 
 pub use access::{LineError, OpenLine, callback_url, credentials_context, webhook_secret_context};
-pub use facts::{echo_fact, fact_about, patience_of};
+pub use facts::{echo_facts, facts_about, patience_of};

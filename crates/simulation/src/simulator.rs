@@ -632,7 +632,7 @@ impl Simulator {
         let events = adapter.read_callback(&verified).ok()?;
         let facts: Vec<_> = events
             .into_iter()
-            .map(|event| lines::echo_fact(line.line_id, event))
+            .flat_map(|event| lines::echo_facts(line.line_id, event))
             .collect();
         self.process.store.apply_facts(now, facts).await.ok()?;
         Some(())

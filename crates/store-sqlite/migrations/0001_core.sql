@@ -11,7 +11,9 @@ CREATE TABLE tenants (
     name          TEXT NOT NULL UNIQUE,
     -- Greatest sequence of the tenant's event feed.
     last_sequence INTEGER NOT NULL DEFAULT 0,
-    created_at    INTEGER NOT NULL
+    created_at    INTEGER NOT NULL,
+    -- Numbers that test calls may go to, as JSON.
+    test_call_numbers TEXT NOT NULL DEFAULT '[]'
 ) STRICT;
 
 CREATE TABLE tokens (
@@ -51,6 +53,8 @@ CREATE TABLE lines (
     max_concurrent_calls  INTEGER NOT NULL,
     max_calls_per_second  INTEGER NOT NULL,
     revision              INTEGER NOT NULL,
+    -- Counts changes of address and credentials: which account at the vendor is meant.
+    account               INTEGER NOT NULL DEFAULT 0,
     -- Earliest instant of the next start: the line's calls per second (GCRA).
     next_start_at         INTEGER,
     virtual_time          INTEGER NOT NULL DEFAULT 0,
@@ -211,8 +215,11 @@ CREATE TABLE attempts (
     attempt_id       INTEGER PRIMARY KEY,
     tenant_id        INTEGER NOT NULL,
     campaign_id      INTEGER NOT NULL,
+    -- 0 for a test call, which has no lead.
     lead_id          INTEGER NOT NULL,
     line_id          INTEGER NOT NULL,
+    -- The account of the line that was asked to place it.
+    account          INTEGER NOT NULL,
     attempt_number   INTEGER NOT NULL,
     phone            TEXT NOT NULL,
     phone_number_id  TEXT NOT NULL,

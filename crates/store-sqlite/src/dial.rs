@@ -9,4 +9,5 @@ pub(crate) mod recover;
 mod reserve;
 mod row;
 mod snapshot;
+pub(crate) mod test_call;
 pub(crate) mod tick;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::campaign::CampaignCommand;
 use domain::{
-    AttemptId, CampaignId, IdSource, ImportId, LeadId, LineId, PoolId, TenantId, TokenId,
+    AttemptId, CampaignId, IdSource, ImportId, LeadId, LineId, PhoneNumber, PoolId, TenantId,
+    TokenId,
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
@@ -17,7 +18,7 @@ use store::{
     LeadAdded, LeadChange, LeadFilter, LeadKey, LeadPayload, LeadRecord, LineChange, LineRecord,
     NewCampaign, NewLead, NewLine, NewToken, NumberHealth, OnDuplicate, OrderDone, Page,
     PageRequest, PatienceOf, PoolContent, PoolRecord, RevisionRecord, Scope, SendBoard, Store,
-    StoreResult, StoredAnswer, TenantRecord, Tick, Ticked, TokenRecord, Written,
+    StoreResult, StoredAnswer, TenantRecord, TestCall, Tick, Ticked, TokenRecord, Written,
 };
 use tokio::sync::Notify;
 
@@ -160,10 +161,15 @@ impl SqliteStore {
         })
     }
 
+    /// Waits for the requests of all scopes together, not for each in turn.
     async fn settle(&self, scopes: &[Scope]) {
-        for scope in scopes {
-            self.board.settle(scope, self.settle_patience).await;
-        }
+        let all = async {
+            for scope in scopes {
+                self.board.settle(scope, self.settle_patience).await;
+            }
+        };
+        // What hangs longer than this has long left, and is listed as live.
+        let _ = tokio::time::timeout(self.settle_patience, all).await;
     }
 }
 
@@ -214,6 +220,24 @@ impl Store for SqliteStore {
     async fn list_tenants(&self, page: PageRequest) -> StoreResult<Page<TenantRecord>> {
         self.readers
             .read(move |db| ops::tenants::list(db, page))
+            .await
+    }
+
+    async fn get_tenant(&self, tenant_id: TenantId) -> StoreResult<TenantRecord> {
+        self.readers
+            .rows(move |db| ops::tenants::get(db, tenant_id))
+            .await
+    }
+
+    async fn set_test_call_numbers(
+        &self,
+        caller: Caller,
+        numbers: Vec<PhoneNumber>,
+    ) -> StoreResult<TenantRecord> {
+        self.writer
+            .write(move |work| {
+                ops::tenants::set_test_call_numbers(work, caller.tenant_id, &numbers)
+            })
             .await
     }
 
@@ -524,13 +548,22 @@ impl Store for SqliteStore {
         on_duplicate: OnDuplicate,
         idempotency: Option<Idempotent<LeadAdded>>,
     ) -> StoreResult<Written<LeadAdded>> {
-        self.writer
+        let added = self
+            .writer
             .write(move |work| {
                 ops::idempotency::once(work, caller, idempotency, |work| {
                     ops::leads::add(work, caller, campaign_id, &lead, on_duplicate)
                 })
             })
-            .await
+            .await?;
+        if let Written::Fresh(LeadAdded {
+            lead,
+            created: false,
+        }) = &added
+        {
+            self.settle(&[Scope::Lead(lead.lead_id)]).await;
+        }
+        Ok(added)
     }
 
     async fn queue_leads(
@@ -643,6 +676,21 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn reserve_test_call(
+        &self,
+        caller: Caller,
+        call: TestCall,
+        idempotency: Option<Idempotent<CallRecord>>,
+    ) -> StoreResult<Written<CallRecord>> {
+        self.writer
+            .write(move |work| {
+                ops::idempotency::once(work, caller, idempotency, |work| {
+                    dial::test_call::reserve(work, caller, call)
+                })
+            })
+            .await
+    }
+
     async fn tick(&self, tick: Tick) -> StoreResult<Ticked> {
         self.writer
             .write(move |work| dial::tick::run(work, tick))
@@ -651,7 +699,7 @@ impl Store for SqliteStore {
 
     async fn lead_payloads(&self, lead_ids: Vec<LeadId>) -> StoreResult<Vec<Option<LeadPayload>>> {
         self.readers
-            .rows(move |db| ops::leads::payloads(db, &lead_ids))
+            .read(move |db| ops::leads::payloads(db, &lead_ids))
             .await
     }
 

@@ -23,6 +23,9 @@ pub(crate) struct Work<'a> {
     /// Parsed settings by campaign and revision.
     pub(crate) settings: &'a mut SettingsCache,
     ids: &'a mut IdSource,
+    /// Reserved test calls that no tick has handed out yet. In memory only: those that a crash
+    /// or a failed tick loses are never sent, and are looked up.
+    test_calls: &'a mut Vec<Dispatch>,
     sequences: HashMap<TenantId, i64>,
     after: AfterCommit,
 }
@@ -36,6 +39,7 @@ struct AfterCommit {
 
 enum Step {
     Reserve(Vec<Dispatch>),
+    HandOver(Dispatch),
     Revoke(Scope),
 }
 
@@ -69,6 +73,18 @@ impl Work<'_> {
         self.after.steps.push(Step::Reserve(dispatches.to_vec()));
     }
 
+    /// The same for a test call, which the next tick hands out.
+    pub(crate) fn reserve_test_call(&mut self, dispatch: Dispatch) {
+        self.reserve(std::slice::from_ref(&dispatch));
+        self.after.steps.push(Step::HandOver(dispatch));
+        self.wake();
+    }
+
+    /// The test calls that wait, once.
+    pub(crate) fn take_test_calls(&mut self) -> Vec<Dispatch> {
+        std::mem::take(self.test_calls)
+    }
+
     /// Takes back what was not begun once the narrowing is durable.
     pub(crate) fn revoke(&mut self, scope: Scope) {
         self.after.steps.push(Step::Revoke(scope));
@@ -79,20 +95,57 @@ impl Work<'_> {
         self.after.wakes = true;
     }
 
+    /// Runs a part of a command in a savepoint of its own: it happens whole or leaves no trace,
+    /// and the command goes on. What the database cannot take now fails the whole command.
+    pub(crate) fn isolated<T>(
+        &mut self,
+        body: impl FnOnce(&mut Self) -> StoreResult<T>,
+    ) -> StoreResult<StoreResult<T>> {
+        let before = self.mark();
+        self.tx.execute_batch("SAVEPOINT part").map_err(translate)?;
+        let result = body(self);
+        if let Err(error) = &result {
+            if error.is_retryable() {
+                return Err(error.clone());
+            }
+            self.tx
+                .execute_batch("ROLLBACK TO part")
+                .map_err(translate)?;
+            self.back_to(before);
+        }
+        self.tx.execute_batch("RELEASE part").map_err(translate)?;
+        Ok(result)
+    }
+
+    fn mark(&self) -> Mark {
+        Mark {
+            sequences: self.sequences.clone(),
+            steps: self.after.steps.len(),
+            wakes: self.after.wakes,
+        }
+    }
+
+    fn back_to(&mut self, mark: Mark) {
+        self.settings.undo();
+        self.sequences = mark.sequences;
+        self.after.steps.truncate(mark.steps);
+        self.after.wakes = mark.wakes;
+    }
+
     /// Runs one command in its own savepoint: it happens whole or leaves no trace.
     fn run(&mut self, job: &mut dyn Job) -> rusqlite::Result<()> {
-        let sequences_before = self.sequences.clone();
-        let steps_before = self.after.steps.len();
-        let wakes_before = self.after.wakes;
+        let before = self.mark();
         self.tx.execute_batch("SAVEPOINT command")?;
         if job.run(self) {
             self.settings.keep();
         } else {
+            if self.tx.is_autocommit() {
+                // A full disk or an I/O error makes SQLite end the whole transaction by itself:
+                // nothing of the group stands, and its callers must hear that.
+                return Err(transaction_ended());
+            }
             self.tx.execute_batch("ROLLBACK TO command")?;
-            self.settings.undo();
-            self.sequences = sequences_before;
-            self.after.steps.truncate(steps_before);
-            self.after.wakes = wakes_before;
+            self.back_to(before);
         }
         self.tx.execute_batch("RELEASE command")
     }
@@ -106,6 +159,19 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// What a command can be taken back to.
+struct Mark {
+    sequences: HashMap<TenantId, i64>,
+    steps: usize,
+    wakes: bool,
+}
+
+/// The error of a group whose transaction SQLite ended by itself: the disk was full, most likely.
+fn transaction_ended() -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+    rusqlite::Error::SqliteFailure(code, Some("the database ended the transaction".to_owned()))
 }
 
 /// A waiting command: run once, then told whether it is durable.
@@ -156,6 +222,7 @@ where
 pub(crate) struct Core {
     connection: Connection,
     ids: IdSource,
+    test_calls: Vec<Dispatch>,
     settings: SettingsCache,
     board: Arc<SendBoard>,
     wake: Arc<Notify>,
@@ -173,6 +240,7 @@ impl Core {
         Self {
             connection,
             ids,
+            test_calls: Vec::new(),
             settings: SettingsCache::default(),
             board,
             wake,
@@ -211,6 +279,7 @@ impl Core {
             tx: &tx,
             settings: &mut self.settings,
             ids: &mut self.ids,
+            test_calls: &mut self.test_calls,
             sequences: HashMap::new(),
             after: AfterCommit::default(),
         };
@@ -224,10 +293,11 @@ impl Core {
     }
 
     /// Memory follows the commit before anybody hears of it.
-    fn follow_up(&self, after: &AfterCommit) {
+    fn follow_up(&mut self, after: &AfterCommit) {
         for step in &after.steps {
             match step {
                 Step::Reserve(dispatches) => self.board.reserve(dispatches),
+                Step::HandOver(dispatch) => self.test_calls.push(dispatch.clone()),
                 Step::Revoke(scope) => self.board.revoke(scope),
             }
         }

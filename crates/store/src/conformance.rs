@@ -25,6 +25,7 @@ pub mod leads;
 pub mod lines;
 pub mod pools;
 pub mod server;
+pub mod test_calls;
 pub mod tokens;
 
 use crate::trait_::Store;
@@ -169,6 +170,16 @@ macro_rules! conformance_suite {
                 calls_are_listed_newest_first,
                 calls_stay_when_their_campaign_is_deleted,
                 calls_of_another_tenant_are_not_found,
+            }
+            test_calls {
+                numbers_for_test_calls_are_replaced_as_a_whole,
+                a_test_call_is_handed_out_once_and_followed_like_any_other,
+                a_test_call_counts_in_no_cap,
+                a_test_call_keeps_to_the_limits_of_its_line,
+                a_test_call_needs_a_campaign_that_may_dial_and_a_number_that_may_ring,
+                pausing_takes_a_waiting_test_call_back,
+                a_test_call_that_a_restart_gave_up_is_not_handed_out,
+                test_calls_of_another_tenant_are_not_found,
             }
             server {
                 a_healthy_store_answers,

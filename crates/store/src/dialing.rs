@@ -32,6 +32,9 @@ pub struct Ticked {
     pub next_wake_at: Option<Timestamp>,
 }
 
+/// Stands for the lead of a call that has none: a test call.
+pub const NO_LEAD: LeadId = LeadId::from_raw(0);
+
 /// A reserved call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dispatch {
@@ -45,7 +48,7 @@ pub struct Dispatch {
     pub line_id: LineId,
     /// Its campaign.
     pub campaign_id: CampaignId,
-    /// Its lead.
+    /// Its lead, or [`NO_LEAD`].
     pub lead_id: LeadId,
     /// Whom to call.
     pub phone: PhoneNumber,
@@ -164,6 +167,9 @@ pub struct Check {
     pub planned_at: Timestamp,
     /// Latest instant at which it can have been sent.
     pub send_not_after: Timestamp,
+    /// Whether the line still means the account that was asked to place it; the list of another
+    /// account proves no absence.
+    pub same_account: bool,
 }
 
 /// Constants of each vendor that the reducer needs, by the vendor's spelling.

@@ -60,6 +60,12 @@ pub enum Conflict {
     /// The object would grow beyond its limit.
     #[error("{0}")]
     TooLarge(&'static str),
+    /// The campaign or the number takes no test call now; why.
+    #[error("{0}")]
+    TakesNoTestCall(&'static str),
+    /// The line, the campaign or the caller numbers have no slot for a test call now.
+    #[error("nothing is free to place the call now; try again in a few seconds")]
+    AtCapacity,
     /// The call is over or cannot be hung up.
     #[error("{0}")]
     CallOver(&'static str),

@@ -5,8 +5,8 @@
 //! get a connection. Every back end passes the same [`conformance`] suite.
 //!
 //! Invariants:
-//! - An attempt is durable, with the gate's verdict, before [`Store::tick`] answers; nobody else
-//!   creates attempts.
+//! - An attempt is durable, with the gate's verdict, before [`Store::tick`] hands it out; only it
+//!   and [`Store::reserve_test_call`] create attempts.
 //! - At most one live attempt exists per (tenant, phone number).
 //! - A state change and the event that tells it are one transaction; sequences have no gaps.
 //! - When an operation that narrows (pause, stop, narrower settings, removal, do-not-call) has

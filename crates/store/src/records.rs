@@ -20,6 +20,8 @@ pub struct TenantRecord {
     pub tenant_id: TenantId,
     /// Its unique name.
     pub name: String,
+    /// Numbers that test calls may go to.
+    pub test_call_numbers: Vec<PhoneNumber>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -287,8 +289,8 @@ pub struct CallRecord {
     pub tenant_id: TenantId,
     /// Its campaign.
     pub campaign_id: CampaignId,
-    /// Its lead.
-    pub lead_id: LeadId,
+    /// Its lead; `None`: a test call.
+    pub lead_id: Option<LeadId>,
     /// The line that placed it.
     pub line_id: LineId,
     /// Number of the attempt for the lead, from 1.

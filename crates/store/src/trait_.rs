@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{AttemptId, CampaignId, ImportId, LeadId, LineId, PoolId, TenantId, TokenId};
+use domain::{
+    AttemptId, CampaignId, ImportId, LeadId, LineId, PhoneNumber, PoolId, TenantId, TokenId,
+};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
@@ -17,7 +19,7 @@ use crate::send_board::SendBoard;
 use crate::writes::{
     CallFilter, Caller, CampaignFilter, CampaignOrder, CampaignUpdate, IdempotencyKey, Idempotent,
     LeadAdded, LeadChange, LeadFilter, LeadKey, LineChange, NewCampaign, NewLead, NewLine,
-    NewToken, NumberHealth, OnDuplicate, OrderDone, PoolContent, StoredAnswer, Written,
+    NewToken, NumberHealth, OnDuplicate, OrderDone, PoolContent, StoredAnswer, TestCall, Written,
 };
 
 /// Everything Campanile does with its data. Each method is one transaction, or one consistent
@@ -30,6 +32,14 @@ pub trait Store: Send + Sync {
     async fn ensure_tenant(&self, name: &str, now: Timestamp) -> StoreResult<TenantRecord>;
     /// All tenants, newest first.
     async fn list_tenants(&self, page: PageRequest) -> StoreResult<Page<TenantRecord>>;
+    /// One tenant.
+    async fn get_tenant(&self, tenant_id: TenantId) -> StoreResult<TenantRecord>;
+    /// Replaces the numbers that test calls may go to.
+    async fn set_test_call_numbers(
+        &self,
+        caller: Caller,
+        numbers: Vec<PhoneNumber>,
+    ) -> StoreResult<TenantRecord>;
     /// Whether there is any token at all.
     async fn has_tokens(&self) -> StoreResult<bool>;
     /// The token whose secret has this SHA-256, enabled or not, expired or not.
@@ -259,9 +269,20 @@ pub trait Store: Send + Sync {
         page: PageRequest,
     ) -> StoreResult<Page<CallRecord>>;
 
+    /// Reserves one call without a lead, within the limits of line, campaign and numbers but at
+    /// any hour. It counts in no cap; the next [`Store::tick`] hands it to the dialer. Whether the
+    /// number may be called so is the caller's question.
+    async fn reserve_test_call(
+        &self,
+        caller: Caller,
+        call: TestCall,
+        idempotency: Option<Idempotent<CallRecord>>,
+    ) -> StoreResult<Written<CallRecord>>;
+
     // Dialing.
 
-    /// Plans and reserves, in one transaction that is durable before it answers.
+    /// Plans and reserves, in one transaction that is durable before it answers; hands over the
+    /// test calls that were reserved since the last tick.
     async fn tick(&self, tick: Tick) -> StoreResult<Ticked>;
     /// What the assistants shall know of these leads; a lead removed meanwhile has `None`.
     async fn lead_payloads(&self, lead_ids: Vec<LeadId>) -> StoreResult<Vec<Option<LeadPayload>>>;

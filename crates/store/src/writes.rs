@@ -262,6 +262,17 @@ pub struct LeadFilter {
     pub text: Option<String>,
 }
 
+/// One call without a lead, to try a campaign out.
+#[derive(Debug, Clone)]
+pub struct TestCall {
+    /// The campaign to try.
+    pub campaign_id: CampaignId,
+    /// Whom to call.
+    pub phone: PhoneNumber,
+    /// Its key: see [`crate::KeySource`].
+    pub attempt_key: String,
+}
+
 /// Which calls to list.
 #[derive(Debug, Clone, Default)]
 pub struct CallFilter {

@@ -185,6 +185,8 @@ const fn conflict_code(conflict: &Conflict) -> &'static str {
         Conflict::Duplicate(_) => code::ALREADY_EXISTS,
         Conflict::TooLarge(_) => code::TOO_LARGE,
         Conflict::CallOver(_) => code::CALL_OVER,
+        Conflict::TakesNoTestCall(_) => code::TAKES_NO_TEST_CALL,
+        Conflict::AtCapacity => code::AT_CAPACITY,
     }
 }
 

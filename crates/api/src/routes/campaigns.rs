@@ -2,7 +2,7 @@
 
 mod archive;
 mod body;
-mod check;
+pub(crate) mod check;
 mod create;
 mod delete;
 mod draft;

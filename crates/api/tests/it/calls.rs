@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::scene::{
     dial, end_report, hidden_from_strangers, hook, lead, line_id, only_call, report,
@@ -276,28 +276,4 @@ async fn a_call_is_hung_up_by_the_vendor() {
             .status,
         403
     );
-}
-
-#[tokio::test]
-async fn test_calls_are_refused_as_not_supported() {
-    let server = Server::start().await;
-    let (_, campaign) = running_campaign(&server).await;
-    let path = format!("{campaign}/test-call");
-    assert_eq!(
-        server
-            .post(&path, &json!({ "phone_number": PHONE }))
-            .await
-            .faults(),
-        ["phone_number: not_supported"]
-    );
-    assert_eq!(
-        server
-            .post(&path, &json!({ "phone_number": "x" }))
-            .await
-            .faults(),
-        ["phone_number: invalid_format"]
-    );
-    let body: Value = json!({ "phone_number": PHONE });
-    let missing = "/api/v2/voice-campaigns/VoiceCampaign:1/test-call";
-    hidden_from_strangers(&server, Method::POST, &path, missing, Some(&body)).await;
 }

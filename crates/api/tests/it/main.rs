@@ -18,5 +18,6 @@ mod phone_number_pools;
 mod scene;
 mod server;
 mod support;
+mod test_calls;
 mod tokens;
 mod voice_providers;

@@ -14,4 +14,5 @@ mod program;
 mod readme;
 mod serve;
 mod sigkill;
+mod test_call;
 mod token;

@@ -125,7 +125,7 @@ fn progress(
     if !corrects && from.rank() >= to.name().rank() {
         return no_news(state, planned_at, patience, now);
     }
-    let mut effects = vec![Effect::LineWorks];
+    let mut effects = proves_the_line(from);
     if corrects {
         // A call exists that we had written off: it holds its lead and its number again.
         effects.extend([Effect::LeadInCall, Effect::Corrected]);
@@ -136,6 +136,15 @@ fn progress(
         state: to,
         effects,
         check_at: next_check(&to, planned_at, patience, now),
+    }
+}
+
+/// Only news of a request whose fate was open says that the line takes requests: a call placed
+/// long ago goes on whatever has become of the account since.
+fn proves_the_line(from: StateName) -> Vec<Effect> {
+    match from {
+        StateName::Dispatching | StateName::Unknown => vec![Effect::LineWorks],
+        _ => Vec::new(),
     }
 }
 
@@ -162,8 +171,9 @@ fn keep(state: AttemptState, check_at: Option<Timestamp>) -> Change {
 }
 
 fn ended(state: AttemptState, outcome: Outcome, fault: EndFault) -> Change {
-    // A fault of ours that strikes when somebody has picked up has still disturbed them.
-    let counts = fault == EndFault::None || matches!(state, AttemptState::InProgress);
+    // A fault of ours that strikes when the phone has rung has still disturbed somebody.
+    let counts = fault == EndFault::None
+        || matches!(state, AttemptState::Ringing | AttemptState::InProgress);
     let corrects = match state {
         AttemptState::Ended {
             outcome: Outcome::PresumedPlaced,
@@ -182,7 +192,7 @@ fn ended(state: AttemptState, outcome: Outcome, fault: EndFault) -> Change {
         return keep(state, None);
     }
     let mut effects = match fault {
-        EndFault::None => vec![Effect::LineWorks],
+        EndFault::None => proves_the_line(state.name()),
         EndFault::Capacity => {
             vec![Effect::LineRests {
                 pause: Some(SignedDuration::from_secs(1)),

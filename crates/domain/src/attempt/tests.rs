@@ -84,7 +84,10 @@ fn a_call_is_followed_from_its_place_to_its_end() {
             (change.state, change.check_at),
             (*expected, check_at.map(second))
         );
-        let mut effects = vec![Effect::LineWorks];
+        let mut effects = Vec::new();
+        if *fact == Fact::Placed {
+            effects.push(Effect::LineWorks);
+        }
         if matches!(fact, Fact::Ended { .. }) {
             effects.push(freed(Some(Outcome::Answered), 2));
         }
@@ -384,13 +387,13 @@ fn proof_of_a_call_that_was_given_up_is_a_correction() {
         for fact in [Fact::Placed, Fact::Ringing, Fact::Connected] {
             let change = apply_at(given_up, &fact, 9);
             assert!(change.state.name().is_live());
-            let effects = [Effect::LineWorks, Effect::LeadInCall, Effect::Corrected];
+            let effects = [Effect::LeadInCall, Effect::Corrected];
             assert_eq!(change.effects, effects);
         }
         let over = apply_at(given_up, &ended_with(Outcome::Answered), 9);
         assert_eq!(over.state, ANSWERED);
         let freed = freed(Some(Outcome::Answered), 2);
-        assert_eq!(over.effects, [Effect::LineWorks, Effect::Corrected, freed]);
+        assert_eq!(over.effects, [Effect::Corrected, freed]);
         // Nothing rang, as we thought.
         let failed = ended_by(Outcome::FailedPermanent, EndFault::Configuration);
         assert_unchanged(given_up, &failed);

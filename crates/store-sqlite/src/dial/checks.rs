@@ -36,9 +36,9 @@ pub(crate) fn next(db: &Connection) -> StoreResult<Option<Timestamp>> {
 
 /// Claims due look-ups, the most overdue first.
 pub(crate) fn claim(work: &mut Work<'_>, now: Timestamp, limit: u32) -> StoreResult<Vec<Check>> {
-    let sql = "SELECT attempt_id, attempt_key, line_id, state, provider_call_id, phone_number_id, assistant_id, entity,
-                      planned_at, send_not_after
-               FROM attempts WHERE check_at <= ?1 ORDER BY check_at LIMIT ?2";
+    let sql = "SELECT attempt_id, attempt_key, attempts.line_id, state, provider_call_id, phone_number_id, assistant_id, entity,
+                      planned_at, send_not_after, attempts.account = lines.account AS same_account
+               FROM attempts JOIN lines USING (line_id) WHERE check_at <= ?1 ORDER BY check_at LIMIT ?2";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
     let mut rows = statement
         .query(params![micros(now), limit])
@@ -71,5 +71,6 @@ fn read(cells: &Cells<'_, '_>) -> StoreResult<Check> {
         entity: cells.choice("entity", CallingEntity::parse)?,
         planned_at: cells.instant("planned_at")?,
         send_not_after: cells.instant("send_not_after")?,
+        same_account: cells.get("same_account")?,
     })
 }

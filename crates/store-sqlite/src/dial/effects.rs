@@ -1,5 +1,6 @@
 //! What a reduced fact does beyond the attempt itself.
 
+use domain::Outcome;
 use domain::attempt::{Change, Effect};
 use jiff::Timestamp;
 use store::StoreResult;
@@ -23,6 +24,9 @@ pub(crate) fn carry_out(
                 retry_after,
             } => {
                 lead_verdict::freed(work, now, row, *outcome, *retry_after)?;
+                if outcome.is_some_and(ended_by_itself) {
+                    line_health::close_circuit(work, row)?;
+                }
                 // A slot, a number and a lead are free again.
                 wake::campaign(work, row.campaign_id, now)?;
                 wake::line_only(work, row.line_id, now)?;
@@ -44,4 +48,12 @@ pub(crate) fn carry_out(
         }
     }
     Ok(())
+}
+
+/// Whether such an end shows that the campaign's assistant, number and settings work.
+const fn ended_by_itself(outcome: Outcome) -> bool {
+    !matches!(
+        outcome,
+        Outcome::FailedPermanent | Outcome::PresumedPlaced | Outcome::InvalidNumber
+    )
 }

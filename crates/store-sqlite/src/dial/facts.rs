@@ -6,7 +6,7 @@ use domain::attempt::{self, AttemptState, Change, Fact, StateName};
 use jiff::Timestamp;
 use rusqlite::params;
 use serde_json::json;
-use store::{Applied, AttemptFact, CallDetails, PatienceOf, StoreResult};
+use store::{Applied, AttemptFact, CallDetails, NO_LEAD, PatienceOf, StoreResult};
 
 use crate::code::{micros, to_json};
 use crate::dial::row::{self, AttemptRow};
@@ -91,8 +91,7 @@ fn store_state(
     let over = !state.name().is_live();
     // A call that we had written off may have a successor to the same number by now; the number
     // can be held once only, and the correction is told all the same.
-    let was_live = row.state.name().is_live();
-    let live = !over && (was_live || !is_in_call(work, row.tenant_id, &row.phone)?);
+    let live = !over && (row.live || !is_in_call(work, row.tenant_id, &row.phone)?);
     let (outcome, presumed) = match state {
         AttemptState::Ended { outcome, .. } => (
             Some(outcome.as_str()),
@@ -121,7 +120,8 @@ fn store_state(
         row.attempt_id.raw(),
         state.name().as_str(),
         live,
-        state.counts(),
+        // A test call is nobody's attempt.
+        state.counts() && row.lead_id != NO_LEAD,
         outcome,
         told.reason,
         told.provider_call_id,
@@ -182,7 +182,8 @@ fn tell(
 pub(crate) fn subject(row: &AttemptRow) -> Subject {
     Subject {
         attempt_id: Some(row.attempt_id),
-        ..Subject::lead(row.tenant_id, row.campaign_id, row.lead_id)
+        lead_id: Some(row.lead_id).filter(|lead_id| *lead_id != NO_LEAD),
+        ..Subject::campaign(row.tenant_id, row.campaign_id)
     }
 }
 

@@ -9,7 +9,7 @@ use domain::settings::Outbound;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 use serde_json::json;
-use store::StoreResult;
+use store::{Scope, StoreResult};
 
 use crate::code::{Cells, micros};
 use crate::dial::row::AttemptRow;
@@ -50,10 +50,17 @@ pub(crate) fn freed(
     retry_after: SignedDuration,
 ) -> StoreResult<()> {
     let Some(lead) = latest(work, row)? else {
-        return Ok(());
+        return reached_earlier(work, now, row, outcome);
     };
-    let requeued_since = lead.requeued_at.is_some_and(|at| at > row.planned_at);
-    if lead.status == LeadStatus::OptedOut || requeued_since {
+    if lead.status == LeadStatus::OptedOut {
+        return Ok(());
+    }
+    if lead.requeued_at.is_some_and(|at| at > row.planned_at) {
+        // The user has put it back since; this attempt only held it.
+        if matches!(lead.status, LeadStatus::InCall | LeadStatus::Unresolved) {
+            set_status(work, now, row, LeadStatus::Ready, None)?;
+            due::put(work, row.campaign_id, row.lead_id, now)?;
+        }
         return Ok(());
     }
     let (status, due_at) = verdict(work, now, row, &lead, outcome, retry_after)?;
@@ -69,6 +76,61 @@ pub(crate) fn freed(
     };
     let data = json!({ "status": status.as_str(), "outcome": outcome.map(Outcome::as_str) });
     events::append(work, now, kind, subject(row), &data)
+}
+
+/// An older attempt turns out to have reached the person: a lead that waits for its next attempt
+/// is done. One that is in a call gets that verdict when the call ends.
+fn reached_earlier(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    outcome: Option<Outcome>,
+) -> StoreResult<()> {
+    let Some(outbound) = outbound(work, row)? else {
+        return Ok(());
+    };
+    let reached = |outcome| outbound.policy.lead_after(outcome, 0) == LeadStatus::Answered;
+    if !outcome.is_some_and(reached) {
+        return Ok(());
+    }
+    let sql = "UPDATE leads SET status = 'ANSWERED', last_outcome = ?3, updated_at = ?4
+               WHERE lead_id = ?1 AND status = 'READY' AND coalesce(requeued_at, ?2) <= ?2";
+    let bound = params![
+        row.lead_id.raw(),
+        micros(row.planned_at),
+        outcome.map(Outcome::as_str),
+        micros(now)
+    ];
+    let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
+    let changed = statement.execute(bound).map_err(translate)?;
+    drop(statement);
+    if changed == 0 {
+        return Ok(());
+    }
+    due::remove(work, row.lead_id)?;
+    work.revoke(Scope::Lead(row.lead_id));
+    let data = json!({ "status": "ANSWERED", "outcome": outcome.map(Outcome::as_str) });
+    events::append(work, now, "lead.completed", subject(row), &data)
+}
+
+/// Whether any attempt on record reached the person.
+fn was_reached(
+    work: &Work<'_>,
+    row: &AttemptRow,
+    lead: &Lead,
+    voicemail_too: bool,
+) -> StoreResult<bool> {
+    let sql = "SELECT 1 FROM attempts WHERE campaign_id = ?1 AND phone = ?2 AND planned_at >= ?3 AND counts = 1
+               AND (outcome = 'ANSWERED' OR (?4 AND outcome = 'VOICEMAIL'))";
+    let since = lead.requeued_at.map_or(i64::MIN, micros);
+    let bound = params![
+        row.campaign_id.raw(),
+        row.phone.as_str(),
+        since,
+        voicemail_too
+    ];
+    let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
+    statement.exists(bound).map_err(translate)
 }
 
 fn verdict(
@@ -91,7 +153,11 @@ fn verdict(
     };
     let attempts = history(work, row.campaign_id, &row.phone, lead.requeued_at, now)?;
     let counted = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
-    let status = outbound.policy.lead_after(outcome, counted);
+    let mut status = outbound.policy.lead_after(outcome, counted);
+    let voicemail_too = outbound.policy.voicemail_is_answered;
+    if status == LeadStatus::Ready && was_reached(work, row, lead, voicemail_too)? {
+        status = LeadStatus::Answered;
+    }
     let last_end = attempts
         .iter()
         .map(|attempt| attempt.ended_at)

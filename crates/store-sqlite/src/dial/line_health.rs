@@ -57,8 +57,25 @@ pub(crate) fn fault(
             growing(LINE_PAUSE, MAX_LINE_PAUSE, grown),
             reason,
         )?;
+        tell_unavailable(work, now, row, reason, grown == 1)?;
     }
     Ok(())
+}
+
+/// Tells that the line rests, when it begins to.
+fn tell_unavailable(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    reason: &str,
+    begins: bool,
+) -> StoreResult<()> {
+    if !begins {
+        return Ok(());
+    }
+    let data = json!({ "line": row.line_id.raw(), "reason": reason });
+    let subject = Subject::tenant(row.tenant_id);
+    events::append(work, now, "line.unavailable", subject, &data)
 }
 
 /// The line must rest; without a pause, growing with each failure in a row.
@@ -80,12 +97,7 @@ pub(crate) fn rest(
         growing(LINE_PAUSE, MAX_LINE_PAUSE, failures),
         reason,
     )?;
-    if failures == 1 {
-        let subject = Subject::tenant(row.tenant_id);
-        let data = json!({ "line": row.line_id.raw(), "reason": reason });
-        events::append(work, now, "line.unavailable", subject, &data)?;
-    }
-    Ok(())
+    tell_unavailable(work, now, row, reason, failures == 1)
 }
 
 fn count_failure(work: &Work<'_>, row: &AttemptRow) -> StoreResult<i64> {
@@ -114,26 +126,35 @@ fn set_rest(
     wake::line_only(work, row.line_id, until)
 }
 
-/// A call went through: failures in a row are forgotten.
+/// A request was answered by a call: failures in a row are forgotten.
 pub(crate) fn works(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow) -> StoreResult<()> {
-    let sql = "UPDATE lines SET failures = 0, rests_until = NULL, rest_reason = NULL
-               WHERE line_id = ?1 AND failures > 0 RETURNING failures";
-    let recovered = {
+    let sql = "SELECT rests_until IS NOT NULL FROM lines WHERE line_id = ?1 AND failures > 0";
+    let rested: Option<bool> = {
         let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
         let mut rows = statement.query([row.line_id.raw()]).map_err(translate)?;
-        rows.next().map_err(translate)?.is_some()
+        match rows.next().map_err(translate)? {
+            Some(found) => Some(found.get(0).map_err(translate)?),
+            None => None,
+        }
     };
-    if recovered {
+    let Some(rested) = rested else { return Ok(()) };
+    let sql =
+        "UPDATE lines SET failures = 0, rests_until = NULL, rest_reason = NULL WHERE line_id = ?1";
+    work.tx
+        .prepare_cached(sql)
+        .map_err(translate)?
+        .execute([row.line_id.raw()])
+        .map_err(translate)?;
+    if rested {
         let data = json!({ "line": row.line_id.raw() });
-        events::append(
-            work,
-            now,
-            "line.recovered",
-            Subject::tenant(row.tenant_id),
-            &data,
-        )?;
-        wake::line_only(work, row.line_id, now)?;
+        let subject = Subject::tenant(row.tenant_id);
+        events::append(work, now, "line.recovered", subject, &data)?;
     }
+    wake::line_only(work, row.line_id, now)
+}
+
+/// A call of the campaign came to an end of its own: its settings work.
+pub(crate) fn close_circuit(work: &Work<'_>, row: &AttemptRow) -> StoreResult<()> {
     let sql = "UPDATE campaigns SET circuit_failures = 0, circuit_open_until = NULL
                WHERE campaign_id = ?1 AND circuit_failures > 0";
     work.tx

@@ -6,7 +6,7 @@ use domain::planner::PlannedCall;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 use serde_json::json;
-use store::{Dispatch, KeySource, StoreResult};
+use store::{Dispatch, KeySource, NO_LEAD, StoreResult};
 
 use crate::code::{corrupt, micros, to_json};
 use crate::dial::snapshot::Line;
@@ -58,6 +58,9 @@ pub(crate) fn insert(
 }
 
 fn take_lead(work: &Work<'_>, now: Timestamp, call: &PlannedCall) -> StoreResult<u32> {
+    if call.lead_id == NO_LEAD {
+        return Ok(1);
+    }
     let sql = "UPDATE leads SET status = 'IN_CALL', attempts_made = attempts_made + 1, last_attempt_at = ?2, updated_at = ?2
                WHERE lead_id = ?1 AND status = 'READY' RETURNING attempts_made";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
@@ -74,12 +77,13 @@ fn insert_attempt(
     attempt_number: u32,
     revision: i64,
 ) -> StoreResult<()> {
-    let sql = "INSERT INTO attempts (attempt_id, tenant_id, campaign_id, lead_id, line_id, attempt_number, phone,
+    let sql = "INSERT INTO attempts (attempt_id, tenant_id, campaign_id, lead_id, line_id, account, attempt_number, phone,
                    phone_number_id, assistant_id, entity, attempt_key, state, live, counts, revision, verdict,
                    planned_at, send_not_after, check_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 1, 1, ?13, ?14, ?15, ?16, ?17)";
+               VALUES (?1, ?2, ?3, ?4, ?5, (SELECT account FROM lines WHERE line_id = ?5), ?6, ?7, ?8, ?9, ?10, ?11, ?12, 1, ?18, ?13, ?14, ?15, ?16, ?17)";
     let verdict = json!({
         "decision": "ALLOW",
+        "test": call.lead_id == NO_LEAD,
         "allowed_until": call.allowed_until.map(|until| until.to_string()),
         "zone": call.zone,
         "time_zone_data": domain::calendar::time_zone_data_version(),
@@ -107,6 +111,7 @@ fn insert_attempt(
         micros(now),
         micros(dispatch.send_not_after),
         micros(check_at),
+        call.lead_id != NO_LEAD,
     ];
     work.tx
         .prepare_cached(sql)

@@ -25,6 +25,8 @@ pub(crate) struct AttemptRow {
     pub(crate) provider_call_id: Option<String>,
     pub(crate) planned_at: Timestamp,
     pub(crate) state: AttemptState,
+    /// Whether it holds its slot and its number: a corrected one may have lost both to another.
+    pub(crate) live: bool,
 }
 
 macro_rules! select {
@@ -32,7 +34,7 @@ macro_rules! select {
         concat!(
             "SELECT attempt_id, attempts.tenant_id, campaign_id, lead_id, attempts.line_id, attempt_number,
                     phone, phone_number_id, provider, provider_call_id, planned_at, send_not_after, state,
-                    counts, outcome, unknown_at, probes, absent_at
+                    counts, live, outcome, unknown_at, probes, absent_at
              FROM attempts JOIN lines USING (line_id) WHERE ",
             $condition
         )
@@ -86,6 +88,7 @@ fn read(cells: &Cells<'_, '_>) -> StoreResult<AttemptRow> {
         provider_call_id: cells.get("provider_call_id")?,
         planned_at: cells.instant("planned_at")?,
         state: state(cells)?,
+        live: cells.get("live")?,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::calendar::CalendarStatus;
+use domain::calendar::{CalendarStatus, DAY_SECONDS, DailyRange, Hours, Weekdays};
 use domain::campaign::{CampaignStatus, CampaignType, LeadStatus};
 use domain::planner::{
     CampaignSnapshot, CohortSnapshot, LOOKAHEAD, LeadSnapshot, LineSnapshot, MAX_CALLS_PER_PLAN,
@@ -19,6 +19,7 @@ use store::{PoolStrategy, StoreResult};
 
 use crate::code::{Cells, corrupt, instant, micros};
 use crate::error::translate;
+use crate::ops::query;
 use crate::writer::Work;
 
 /// Awake campaigns of one line in one plan; those furthest behind come first.
@@ -71,6 +72,72 @@ pub(crate) fn load(
         snapshot,
         revisions,
     }))
+}
+
+/// A line with nothing on it but the one call that a user asks for, at any hour: the limits of
+/// line, campaign and numbers hold all the same.
+pub(crate) fn load_for_test_call(
+    work: &mut Work<'_>,
+    tenant_id: TenantId,
+    campaign_id: CampaignId,
+    lead: LeadSnapshot,
+    now: Timestamp,
+) -> StoreResult<Option<Line>> {
+    let sql = "SELECT line_id, campaign_id, revision, kind, pool_id, settings, next_start_at, circuit_open_until, pass
+               FROM campaigns WHERE tenant_id = ?1 AND campaign_id = ?2";
+    let tx = work.tx;
+    let found = query::one(tx, sql, [tenant_id.raw(), campaign_id.raw()], |cells| {
+        let line_id = LineId::from_raw(cells.get("line_id")?);
+        Ok((line_id, campaign_row(work, cells)?))
+    })?;
+    let Some((line_id, row)) = found else {
+        return Ok(None);
+    };
+    let Some(mut snapshot) = line_row(work, line_id)? else {
+        return Ok(None);
+    };
+    let live = live_calls(work, line_id)?;
+    snapshot.live_calls = live.total;
+    let rests = number_rests(work, line_id, now)?;
+    let own_calls = live.by_campaign.get(&campaign_id.raw());
+    snapshot.campaigns.push(CampaignSnapshot {
+        campaign_id,
+        status: CampaignStatus::Running,
+        settings: Arc::new(at_any_hour(&row.settings)),
+        live_calls: own_calls.copied().unwrap_or_default(),
+        next_start_at: row.next_start_at,
+        // A test shall show whether the campaign works again.
+        circuit_open_until: None,
+        pass: row.pass,
+        numbers: numbers(work, &row, &live, &rests)?,
+        cohorts: vec![CohortSnapshot {
+            zone: None,
+            leads: vec![lead],
+            next_due_at: None,
+        }],
+        has_open_leads: true,
+        has_leads: true,
+    });
+    Ok(Some(Line {
+        tenant_id,
+        snapshot,
+        revisions: HashMap::from([(campaign_id, row.revision)]),
+    }))
+}
+
+fn at_any_hour(settings: &CampaignSettings) -> CampaignSettings {
+    let mut settings = settings.clone();
+    if let Some(outbound) = &mut settings.outbound {
+        outbound.hours = Hours {
+            ranges: vec![DailyRange {
+                days: Weekdays::ALL,
+                start_second: 0,
+                end_second: DAY_SECONDS,
+            }],
+            ..Hours::default()
+        };
+    }
+    settings
 }
 
 fn line_row(work: &Work<'_>, line_id: LineId) -> StoreResult<Option<LineSnapshot>> {
@@ -167,22 +234,25 @@ fn campaign_rows(
         .map_err(translate)?;
     let mut campaigns = Vec::new();
     while let Some(row) = rows.next().map_err(translate)? {
-        let cells = Cells(row);
-        let campaign_id = CampaignId::from_raw(cells.get("campaign_id")?);
-        let revision = cells.get("revision")?;
-        let kind = cells.choice("kind", CampaignType::parse)?;
-        let text: String = cells.get("settings")?;
-        campaigns.push(CampaignRow {
-            campaign_id,
-            revision,
-            pool_id: cells.get::<Option<i64>>("pool_id")?.map(PoolId::from_raw),
-            settings: work.settings.get(campaign_id, revision, kind, &text)?,
-            next_start_at: cells.maybe_instant("next_start_at")?,
-            circuit_open_until: cells.maybe_instant("circuit_open_until")?,
-            pass: cells.get("pass")?,
-        });
+        campaigns.push(campaign_row(work, &Cells(row))?);
     }
     Ok(campaigns)
+}
+
+fn campaign_row(work: &mut Work<'_>, cells: &Cells<'_, '_>) -> StoreResult<CampaignRow> {
+    let campaign_id = CampaignId::from_raw(cells.get("campaign_id")?);
+    let revision = cells.get("revision")?;
+    let kind = cells.choice("kind", CampaignType::parse)?;
+    let text: String = cells.get("settings")?;
+    Ok(CampaignRow {
+        campaign_id,
+        revision,
+        pool_id: cells.get::<Option<i64>>("pool_id")?.map(PoolId::from_raw),
+        settings: work.settings.get(campaign_id, revision, kind, &text)?,
+        next_start_at: cells.maybe_instant("next_start_at")?,
+        circuit_open_until: cells.maybe_instant("circuit_open_until")?,
+        pass: cells.get("pass")?,
+    })
 }
 
 fn number_rests(

@@ -2,36 +2,31 @@
 
 use domain::planner::{self, CampaignPlan, Deferral, LinePlan};
 use domain::{LineId, TenantId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 use serde_json::json;
-use store::{StoreResult, Tick, Ticked};
+use store::{Dispatch, KeySource, StoreError, StoreResult, Tick, Ticked};
 
 use crate::code::{instant, micros};
-use crate::dial::{reserve, snapshot};
+use crate::dial::{reserve, snapshot, test_call};
 use crate::error::translate;
 use crate::events::{self, Subject};
 use crate::ops::{campaign_edit, due};
 use crate::writer::Work;
 
+/// How long a line that cannot be planned is left alone.
+const SET_ASIDE: SignedDuration = SignedDuration::from_secs(60);
+
 /// Runs one tick.
 pub(crate) fn run(work: &mut Work<'_>, mut tick: Tick) -> StoreResult<Ticked> {
+    let test_calls = test_call::hand_out(work)?;
     let mut dispatches = Vec::new();
     for (line_id, tenant_id) in due_lines(work, tick.now, tick.max_lines)? {
-        let Some(line) = snapshot::load(work, line_id, tenant_id, tick.now)? else {
-            continue;
-        };
-        let plan = planner::plan(tick.now, &line.snapshot);
-        for call in &plan.calls {
-            dispatches.push(reserve::insert(
-                work,
-                tick.now,
-                &line,
-                call,
-                &mut tick.keys,
-            )?);
+        let line = (line_id, tenant_id);
+        match work.isolated(|work| plan_line(work, tick.now, line, &mut tick.keys))? {
+            Ok(reserved) => dispatches.extend(reserved),
+            Err(error) => set_aside(work, tick.now, line_id, &error)?,
         }
-        apply(work, tick.now, tenant_id, &plan)?;
         if dispatches.len() >= usize::try_from(tick.max_calls).unwrap_or(usize::MAX) {
             break;
         }
@@ -39,10 +34,47 @@ pub(crate) fn run(work: &mut Work<'_>, mut tick: Tick) -> StoreResult<Ticked> {
     if !dispatches.is_empty() {
         work.reserve(&dispatches);
     }
+    // They are on the board since they were reserved.
+    dispatches.extend(test_calls);
     Ok(Ticked {
         dispatches,
         next_wake_at: next_wake(work)?,
     })
+}
+
+fn plan_line(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    (line_id, tenant_id): (LineId, TenantId),
+    keys: &mut KeySource,
+) -> StoreResult<Vec<Dispatch>> {
+    let Some(line) = snapshot::load(work, line_id, tenant_id, now)? else {
+        return Ok(Vec::new());
+    };
+    let plan = planner::plan(now, &line.snapshot);
+    let mut dispatches = Vec::with_capacity(plan.calls.len());
+    for call in &plan.calls {
+        dispatches.push(reserve::insert(work, now, &line, call, keys)?);
+    }
+    apply(work, now, tenant_id, &plan)?;
+    Ok(dispatches)
+}
+
+/// One line whose rows cannot be planned must not keep all others from dialing.
+fn set_aside(
+    work: &Work<'_>,
+    now: Timestamp,
+    line_id: LineId,
+    error: &StoreError,
+) -> StoreResult<()> {
+    tracing::error!(line.id = line_id.raw(), error = %error, "a line cannot be planned; it is tried again later");
+    let again = now.saturating_add(SET_ASIDE).unwrap_or(now);
+    let sql = "UPDATE lines SET wake_at = ?2 WHERE line_id = ?1";
+    let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
+    statement
+        .execute([line_id.raw(), micros(again)])
+        .map_err(translate)?;
+    Ok(())
 }
 
 fn due_lines(work: &Work<'_>, now: Timestamp, limit: u32) -> StoreResult<Vec<(LineId, TenantId)>> {

@@ -5,7 +5,8 @@ use domain::{AttemptId, CampaignId, IdSource, LeadId, LineId, Outcome, PhoneNumb
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use store::{
-    CallDetails, CallFilter, CallRecord, CallTimes, Page, PageRequest, StoreError, StoreResult,
+    CallDetails, CallFilter, CallRecord, CallTimes, NO_LEAD, Page, PageRequest, StoreError,
+    StoreResult,
 };
 
 use crate::code::{Cells, micros};
@@ -124,7 +125,7 @@ fn read(cells: &Cells<'_, '_>) -> StoreResult<CallRecord> {
         attempt_id: AttemptId::from_raw(cells.get("attempt_id")?),
         tenant_id: TenantId::from_raw(cells.get("tenant_id")?),
         campaign_id: CampaignId::from_raw(cells.get("campaign_id")?),
-        lead_id: LeadId::from_raw(cells.get("lead_id")?),
+        lead_id: Some(LeadId::from_raw(cells.get("lead_id")?)).filter(|id| *id != NO_LEAD),
         line_id: LineId::from_raw(cells.get("line_id")?),
         attempt_number: cells.u32("attempt_number")?,
         phone: cells.phone("phone")?,

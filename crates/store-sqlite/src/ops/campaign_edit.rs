@@ -21,20 +21,13 @@ use crate::writer::Work;
 
 /// Settings that no call depends on: always free.
 const FREE: &[&str] = &["name", "metadata", "webhook_url"];
-/// Settings that can make a waiting lead due earlier than its hint says.
+/// Settings that can make a waiting lead due earlier than its hint says. Hours and dates are not
+/// among them: leads are judged, and hints written, only while the calendar is open.
 const HINTED: &[&str] = &[
     "timezone",
-    "windows",
-    "daily_start_time",
-    "daily_end_time",
-    "days_of_week",
     "max_daily_attempts",
     "min_gap_between_attempts",
     "retry_gaps_minutes",
-    "lead_timezone",
-    "start_date",
-    "end_date",
-    "blackout_dates",
 ];
 /// The setting that opens a COMPLETED campaign again.
 const REOPENING: &str = "end_date";

@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 use serde_json::{Map, Value};
 use store::{
     Caller, CampaignFilter, CampaignRecord, Conflict, LeadCounts, NewCampaign, Page, PageRequest,
-    RevisionRecord, StoreError, StoreResult,
+    RevisionRecord, Scope, StoreError, StoreResult,
 };
 
 use crate::code::{Cells, micros, to_json};
@@ -243,6 +243,8 @@ pub(crate) fn delete(
     ] {
         query::execute(work.tx, sql, [campaign_id.raw()])?;
     }
+    // A test call of a draft may be waiting.
+    work.revoke(Scope::Campaign(campaign_id));
     Ok(())
 }
 

@@ -93,6 +93,12 @@ fn update_one(
     if !changed.is_empty() {
         lead_write::write_fields(work, caller, &lead, &fields, &changed)?;
     }
+    if changed
+        .iter()
+        .any(|field| lead_write::NARROWING.contains(field))
+    {
+        scopes.push(Scope::Lead(lead.lead_id));
+    }
     let id = LeadKey::Id(lead.lead_id);
     let record = leads::get(
         work.tx,

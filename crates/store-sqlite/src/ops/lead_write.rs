@@ -6,7 +6,9 @@ use domain::{CampaignId, LeadId, Outcome, PhoneNumber};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serde_json::{Map, Value, json};
-use store::{Caller, Conflict, LeadChange, LeadFields, LeadKey, NewLead, OnDuplicate, StoreResult};
+use store::{
+    Caller, Conflict, LeadChange, LeadFields, LeadKey, NewLead, OnDuplicate, Scope, StoreResult,
+};
 
 use crate::code::{Cells, micros, to_json};
 use crate::events::{self, Subject};
@@ -305,6 +307,9 @@ pub(crate) fn changed_fields(old: &LeadFields, new: &LeadFields) -> Vec<&'static
         .collect()
 }
 
+/// Fields that can forbid a call that was allowed before: what was reserved is taken back.
+pub(crate) const NARROWING: &[&str] = &["not_before", "timezone"];
+
 /// Writes changed fields and tells of everything that changed with them.
 pub(crate) fn write_fields(
     work: &mut Work<'_>,
@@ -313,6 +318,9 @@ pub(crate) fn write_fields(
     fields: &LeadFields,
     changed: &[&'static str],
 ) -> StoreResult<()> {
+    if changed.iter().any(|field| NARROWING.contains(field)) {
+        work.revoke(Scope::Lead(lead.lead_id));
+    }
     let sql = "UPDATE leads SET first_name = ?2, last_name = ?3, email = ?4, custom_fields = ?5, timezone = ?6,
                    rank = ?7, not_before = ?8, revision = revision + 1, updated_at = ?9
                WHERE lead_id = ?1";

@@ -114,9 +114,12 @@ pub(crate) fn update(
         || after.max_calls_per_second < before.max_calls_per_second;
     write(work, caller.now, &after)?;
     if mended {
+        // Calls placed until now are not in the new account's list; see `Check::same_account`.
+        let sql = "UPDATE lines SET account = account + 1 WHERE line_id = ?1";
+        query::execute(work.tx, sql, [line_id.raw()])?;
         end_rest(work, caller.now, line_id)?;
     }
-    if narrower {
+    if narrower || mended {
         work.revoke(Scope::Line(line_id));
     }
     wake::line_only(work, line_id, caller.now)?;

@@ -57,7 +57,7 @@ pub async fn a_call_keeps_who_called_whom_and_why(store: &dyn Store) {
     assert_eq!((call.tenant_id, call.campaign_id), (caller.tenant_id, id));
     assert_eq!(
         (call.lead_id, call.line_id),
-        (lead.lead_id, dispatch.line_id)
+        (Some(lead.lead_id), dispatch.line_id)
     );
     assert_eq!((call.attempt_number, call.phone), (1, phone(1)));
     assert_eq!(call.phone_number_id, "pn_1");

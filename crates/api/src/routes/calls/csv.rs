@@ -90,7 +90,7 @@ fn text(head: &str, calls: &[CallRecord]) -> String {
 fn row(text: &mut String, call: &CallView) {
     plain(text, &call.call_id);
     plain(text, &call.campaign_id);
-    plain(text, &call.campaign_lead_id);
+    plain(text, call.campaign_lead_id.as_deref().unwrap_or_default());
     plain(text, &call.attempt.to_string());
     // A `+` and digits: no spreadsheet makes more of it than a number.
     plain(text, &call.phone_number);

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::ids::GlobalId;
 use crate::wire::instant;
 
-/// A call: one attempt to reach a lead.
+/// A call: one attempt to reach a lead, or a test call.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CallView {
     /// Global id of the call.
@@ -17,9 +17,11 @@ pub(crate) struct CallView {
     /// Global id of its campaign.
     #[schema(example = "Vm9pY2VDYW1wYWlnbjoxMjM=")]
     pub(super) campaign_id: String,
-    /// Global id of its lead.
+    /// Global id of its lead; `null` for a test call.
     #[schema(example = "Vm9pY2VDYW1wYWlnbkxlYWQ6MTIzNA==")]
-    pub(super) campaign_lead_id: String,
+    pub(super) campaign_lead_id: Option<String>,
+    /// Whether it is a test call, which counts in no cap.
+    pub(super) test: bool,
     /// Number of the attempt for the lead, from 1.
     pub(super) attempt: u32,
     /// Where it is: `DISPATCHING`, `UNKNOWN`, `PLACED`, `RINGING`, `IN_PROGRESS`, `ENDED`,
@@ -102,7 +104,8 @@ impl CallView {
         Self {
             call_id: call.attempt_id.global(),
             campaign_id: call.campaign_id.global(),
-            campaign_lead_id: call.lead_id.global(),
+            campaign_lead_id: call.lead_id.map(GlobalId::global),
+            test: call.lead_id.is_none(),
             attempt: call.attempt_number,
             state: call.state.as_str(),
             outcome: call.outcome.map(domain::Outcome::as_str),

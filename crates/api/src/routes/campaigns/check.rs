@@ -183,42 +183,11 @@ pub(crate) fn hindrances(
     pool: Option<&PoolRecord>,
     now: Timestamp,
 ) -> Vec<Fault> {
-    let mut found = Vec::new();
-    let mut add = |field: &str, code, message: &str| found.push(Fault::new(field, code, message));
     if kind == CampaignType::Inbound {
-        add(
-            "type",
-            code::NOT_SUPPORTED,
-            "An INBOUND campaign cannot be started yet.",
-        );
-        return found;
+        let message = "An INBOUND campaign cannot be started yet.";
+        return vec![Fault::new("type", code::NOT_SUPPORTED, message)];
     }
-    match &settings.numbers {
-        Numbers::Single(None) => {
-            add(
-                "phone_number_id",
-                code::NO_NUMBER,
-                "A SINGLE campaign needs a `phone_number_id` to call from.",
-            );
-        }
-        Numbers::Pool(None) => {
-            add(
-                POOL,
-                code::NO_NUMBER,
-                "A POOL campaign needs a `phone_number_pool_id` to call from.",
-            );
-        }
-        Numbers::Pool(Some(_))
-            if !pool.is_some_and(|pool| pool.numbers.iter().any(|number| number.enabled)) =>
-        {
-            add(
-                POOL,
-                code::NO_NUMBER,
-                "The pool has no enabled number to call from.",
-            );
-        }
-        Numbers::Single(Some(_)) | Numbers::Pool(Some(_)) => {}
-    }
+    let mut found: Vec<_> = no_number(settings, pool).into_iter().collect();
     let opens = settings.outbound.as_ref().is_some_and(|outbound| {
         Calendar::new(&outbound.hours, &outbound.zone)
             .next_open(now)
@@ -226,9 +195,30 @@ pub(crate) fn hindrances(
     });
     if !opens {
         let message = "The calendar never opens from now on; look at `end_date`, `days_of_week` and `blackout_dates`.";
-        add("end_date", code::NEVER_OPENS, message);
+        found.push(Fault::new("end_date", code::NEVER_OPENS, message));
     }
     found
+}
+
+/// That there is nothing to call from, if there is nothing.
+pub(crate) fn no_number(settings: &CampaignSettings, pool: Option<&PoolRecord>) -> Option<Fault> {
+    let fault = |field: &str, message: &str| Some(Fault::new(field, code::NO_NUMBER, message));
+    match &settings.numbers {
+        Numbers::Single(None) => fault(
+            "phone_number_id",
+            "A SINGLE campaign needs a `phone_number_id` to call from.",
+        ),
+        Numbers::Pool(None) => fault(
+            POOL,
+            "A POOL campaign needs a `phone_number_pool_id` to call from.",
+        ),
+        Numbers::Pool(Some(_))
+            if !pool.is_some_and(|pool| pool.numbers.iter().any(|number| number.enabled)) =>
+        {
+            fault(POOL, "The pool has no enabled number to call from.")
+        }
+        Numbers::Single(Some(_)) | Numbers::Pool(Some(_)) => None,
+    }
 }
 
 /// The pool that parsed settings dial from.

@@ -42,9 +42,9 @@ pub(crate) struct LiveCallView {
     /// Global id of the call.
     #[schema(example = "Vm9pY2VDYWxsOjEyMw==")]
     call_id: String,
-    /// Global id of its lead.
+    /// Global id of its lead; `null` for a test call.
     #[schema(example = "Vm9pY2VDYW1wYWlnbkxlYWQ6MTIzNA==")]
-    campaign_lead_id: String,
+    campaign_lead_id: Option<String>,
     /// Whom it calls.
     #[schema(example = "+14155552671")]
     phone_number: String,
@@ -69,7 +69,7 @@ impl LiveCallView {
     fn of(call: &CallRecord) -> Self {
         Self {
             call_id: call.attempt_id.global(),
-            campaign_lead_id: call.lead_id.global(),
+            campaign_lead_id: call.lead_id.map(GlobalId::global),
             phone_number: call.phone.to_string(),
             state: call.state.as_str(),
             provider_call_id: call.provider_call_id.clone(),

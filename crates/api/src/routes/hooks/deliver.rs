@@ -2,7 +2,7 @@
 
 use axum::extract::Request;
 use http::StatusCode;
-use lines::echo_fact;
+use lines::echo_facts;
 use providers::{CallEvent, CallbackError, RawCallback};
 use serde::Serialize;
 use store::{Applied, AttemptFact};
@@ -66,7 +66,9 @@ pub(super) async fn deliver(app: &App, address: Address, request: Request) -> Ap
     let events = events
         .into_iter()
         .filter_map(|event| attributed(event, address.attempt_key.as_deref()));
-    let facts: Vec<AttemptFact> = events.map(|event| echo_fact(line.line_id, event)).collect();
+    let facts: Vec<AttemptFact> = events
+        .flat_map(|event| echo_facts(line.line_id, event))
+        .collect();
     if !facts.is_empty() {
         let applied = app.store.apply_facts(app.now(), facts).await?;
         let unmatched = applied
