@@ -398,8 +398,10 @@ fn control_characters(value: &Value, field: &mut String, faults: &mut Vec<Fault>
                 if key.contains('\0') {
                     let message = "A key must not contain the character U+0000.";
                     faults.push(Fault::new(field.clone(), code::INVALID_CHARACTERS, message));
+                } else {
+                    // Under such a key nothing can be named, and mending the key comes first.
+                    control_characters(item, field, faults);
                 }
-                control_characters(item, field, faults);
                 field.truncate(length);
             }
         }

@@ -66,6 +66,11 @@ fn cohort_zone<'a>(outbound: &'a Outbound, zone: Option<&'a TimeZone>) -> &'a Ti
     }
 }
 
+/// Time between two starts at `rate` per minute.
+pub fn minute_spacing(rate: u32) -> SignedDuration {
+    spacing(rate, SignedDuration::from_mins(1))
+}
+
 /// Time between two starts at `rate` per `period`.
 fn spacing(rate: u32, period: SignedDuration) -> SignedDuration {
     let micros = i64::try_from(period.as_micros()).unwrap_or(i64::MAX) / 100;

@@ -248,11 +248,15 @@ CREATE TABLE attempts (
     gap_from         INTEGER,
     probes           INTEGER NOT NULL DEFAULT 0,
     absent_at        INTEGER,
+    -- 1 when a complete look-up did not find an UNKNOWN attempt: it still holds its lead and its
+    -- phone number, but no longer a slot of the line.
+    missed           INTEGER NOT NULL DEFAULT 0,
     check_at         INTEGER
 ) STRICT;
 -- At most one live attempt per tenant and phone number, enforced by the database.
 CREATE UNIQUE INDEX attempts_live_phone ON attempts (tenant_id, phone) WHERE live = 1;
-CREATE INDEX attempts_live_line ON attempts (line_id, campaign_id, phone_number_id) WHERE live = 1;
+CREATE INDEX attempts_live_line ON attempts (line_id, campaign_id, phone_number_id)
+    WHERE live = 1 AND missed = 0;
 CREATE INDEX attempts_live_campaign ON attempts (campaign_id) WHERE live = 1;
 CREATE INDEX attempts_by_check ON attempts (check_at) WHERE check_at IS NOT NULL;
 CREATE INDEX attempts_by_provider_call ON attempts (line_id, provider_call_id)

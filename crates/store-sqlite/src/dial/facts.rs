@@ -3,7 +3,7 @@
 //! Idempotent: a fact that says nothing new changes nothing but the time of the next look-up.
 
 use domain::attempt::{self, AttemptState, Change, Fact, StateName};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 use serde_json::json;
 use store::{Applied, AttemptFact, CallDetails, NO_LEAD, PatienceOf, StoreResult};
@@ -14,7 +14,11 @@ use crate::dial::snapshot::is_in_call;
 use crate::dial::{effects, line_health};
 use crate::error::translate;
 use crate::events::{self, Subject};
+use crate::ops::wake;
 use crate::writer::Work;
+
+/// After this long, a call that the provider does not list holds no slot there.
+const MISSED_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 /// Applies facts in order.
 pub(crate) fn apply_all(
@@ -58,6 +62,11 @@ pub(crate) fn apply(
         tell(work, now, &row, told, &change)?;
     }
     effects::carry_out(work, now, &row, &change)?;
+    if is_missed(now, &row, told, &change) && !row.missed {
+        // A slot is free again.
+        wake::campaign(work, row.campaign_id, now)?;
+        wake::line_only(work, row.line_id, now)?;
+    }
     if let Some(reason) = told.line_fault {
         line_health::fault(work, now, &row, reason, told.fact == Fact::NeverSent)?;
     }
@@ -108,13 +117,15 @@ fn store_state(
     let ended_by_vendor = told.details.as_ref().and_then(|details| details.ended_at);
     let ended_at = ended_by_vendor.map_or(at, |ended| ended.clamp(row.planned_at, now));
     let gap_from = if presumed { overdue_at } else { ended_at };
+    let missed = is_missed(now, row, told, change);
     let sql = "UPDATE attempts SET state = ?2, live = ?3, counts = ?4, outcome = ?5,
                    ended_reason = coalesce(?6, ended_reason), provider_call_id = coalesce(provider_call_id, ?7),
                    control_url = coalesce(?8, control_url), probes = ?9, absent_at = ?10, check_at = ?11,
                    unknown_at = coalesce(unknown_at, ?12), placed_at = coalesce(placed_at, ?13),
                    ringing_at = coalesce(ringing_at, ?14), in_progress_at = coalesce(in_progress_at, ?15),
                    ended_at = CASE WHEN ?19 THEN ?17 WHEN ?16 THEN coalesce(ended_at, ?17) END,
-                   gap_from = CASE WHEN ?19 THEN ?18 WHEN ?16 THEN coalesce(gap_from, ?18) END
+                   gap_from = CASE WHEN ?19 THEN ?18 WHEN ?16 THEN coalesce(gap_from, ?18) END,
+                   missed = ?20
                WHERE attempt_id = ?1";
     let bound = params![
         row.attempt_id.raw(),
@@ -138,6 +149,7 @@ fn store_state(
         micros(gap_from),
         // The end is as it was told first, unless the state itself is new.
         over && change.state != row.state,
+        missed,
     ];
     work.tx
         .prepare_cached(sql)
@@ -145,6 +157,18 @@ fn store_state(
         .execute(bound)
         .map_err(translate)?;
     Ok(())
+}
+
+/// Whether an UNKNOWN attempt was looked for and not found, long enough after it can have left that
+/// its slot may be used again. Its lead waits for better proof than that.
+fn is_missed(now: Timestamp, row: &AttemptRow, told: &AttemptFact, change: &Change) -> bool {
+    match change.state {
+        AttemptState::Unknown { sent_by, .. } => {
+            let looked_late = now.duration_since(sent_by) >= MISSED_AFTER;
+            row.missed || (told.fact == Fact::NotFound && looked_late)
+        }
+        _ => false,
+    }
 }
 
 fn tell(

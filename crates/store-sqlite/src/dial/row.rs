@@ -27,6 +27,8 @@ pub(crate) struct AttemptRow {
     pub(crate) state: AttemptState,
     /// Whether it holds its slot and its number: a corrected one may have lost both to another.
     pub(crate) live: bool,
+    /// Whether a complete look-up has missed it.
+    pub(crate) missed: bool,
 }
 
 macro_rules! select {
@@ -34,7 +36,7 @@ macro_rules! select {
         concat!(
             "SELECT attempt_id, attempts.tenant_id, campaign_id, lead_id, attempts.line_id, attempt_number,
                     phone, phone_number_id, provider, provider_call_id, planned_at, send_not_after, state,
-                    counts, live, outcome, unknown_at, probes, absent_at
+                    counts, live, missed, outcome, unknown_at, probes, absent_at
              FROM attempts JOIN lines USING (line_id) WHERE ",
             $condition
         )
@@ -89,6 +91,7 @@ fn read(cells: &Cells<'_, '_>) -> StoreResult<AttemptRow> {
         planned_at: cells.instant("planned_at")?,
         state: state(cells)?,
         live: cells.get("live")?,
+        missed: cells.get("missed")?,
     })
 }
 

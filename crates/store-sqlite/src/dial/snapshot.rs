@@ -12,8 +12,8 @@ use domain::planner::{
 use domain::policy::CountedAttempt;
 use domain::settings::{CampaignSettings, Numbers};
 use domain::{CampaignId, LeadId, LineId, PhoneNumber, PoolId, TenantId};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 use store::{PoolStrategy, StoreResult};
 
@@ -164,7 +164,7 @@ fn line_row(work: &Work<'_>, line_id: LineId) -> StoreResult<Option<LineSnapshot
 
 fn live_calls(work: &Work<'_>, line_id: LineId) -> StoreResult<Live> {
     let sql = "SELECT campaign_id, phone_number_id, count(*) AS calls FROM attempts
-               WHERE line_id = ?1 AND live = 1 GROUP BY campaign_id, phone_number_id";
+               WHERE line_id = ?1 AND live = 1 AND missed = 0 GROUP BY campaign_id, phone_number_id";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
     let mut rows = statement.query([line_id.raw()]).map_err(translate)?;
     let mut live = Live::default();
@@ -411,6 +411,7 @@ fn cohorts(
         };
         let group = Group {
             campaign_id: row.campaign_id,
+            least_gap: SignedDuration::from_mins(i64::from(outbound.policy.min_gap_minutes)),
             rank,
             zone: &zone_name,
         };
@@ -456,6 +457,8 @@ fn next_cohort(
 
 struct Group<'a> {
     campaign_id: CampaignId,
+    /// Least pause of the campaign between attempts.
+    least_gap: SignedDuration,
     rank: i64,
     zone: &'a str,
 }
@@ -506,26 +509,42 @@ fn due_leads(
     }
     let leads = found
         .into_iter()
-        .map(|row| lead(work, tenant_id, group.campaign_id, row, now));
+        .map(|row| lead(work, tenant_id, group, row, now));
     Ok((leads.collect::<StoreResult<_>>()?, next_due_at))
 }
 
 fn lead(
     work: &Work<'_>,
     tenant_id: TenantId,
-    campaign_id: CampaignId,
+    group: &Group<'_>,
     row: DueRow,
     now: Timestamp,
 ) -> StoreResult<LeadSnapshot> {
     Ok(LeadSnapshot {
-        history: history(work, campaign_id, &row.phone, row.requeued_at, now)?,
+        history: history(work, group.campaign_id, &row.phone, row.requeued_at, now)?,
         suppressed: is_suppressed(work, tenant_id, &row.phone, now)?,
         phone_in_call: is_in_call(work, tenant_id, &row.phone)?,
+        not_before: row.not_before.max(rested_at(work, group, &row, now)?),
         lead_id: row.lead_id,
         phone: row.phone,
         status: row.status,
-        not_before: row.not_before,
     })
+}
+
+/// A re-queue gives fresh caps, not a call on the heels of the last one: the least pause holds
+/// across it.
+fn rested_at(
+    work: &Work<'_>,
+    group: &Group<'_>,
+    row: &DueRow,
+    now: Timestamp,
+) -> StoreResult<Option<Timestamp>> {
+    if row.requeued_at.is_none() {
+        return Ok(None);
+    }
+    let attempts = history(work, group.campaign_id, &row.phone, None, now)?;
+    let last_end = attempts.iter().map(|attempt| attempt.ended_at).max();
+    Ok(last_end.map(|end| end.saturating_add(group.least_gap).unwrap_or(end)))
 }
 
 /// Attempts that count, by number and not by lead: removing and adding a lead forgets nothing.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::CampaignId;
 use domain::TenantId;
 use domain::campaign::{CampaignCommand, CampaignStatus, StatusReason, Transition};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 use serde_json::{Map, Value, json};
 use store::{
@@ -77,7 +77,13 @@ pub(crate) fn update(
         subject,
         &json!({ "changed": names, "revision": revision }),
     )?;
-    let scopes = take_effect(work, caller.now, update.campaign_id, &changed)?;
+    let scopes = take_effect(
+        work,
+        caller.now,
+        update.campaign_id,
+        &changed,
+        update.settings.max_calls_per_minute,
+    )?;
     if reopens {
         enter(
             work,
@@ -151,10 +157,12 @@ fn take_effect(
     now: Timestamp,
     campaign_id: CampaignId,
     changed: &[&'static str],
+    rate: Option<u32>,
 ) -> StoreResult<Vec<Scope>> {
     if changed.iter().all(|field| FREE.contains(field)) {
         return Ok(Vec::new());
     }
+    let new_rate = rate.filter(|_| changed.contains(&"max_calls_per_minute"));
     // What failed by configuration may work now.
     let sql = "UPDATE campaigns SET circuit_failures = 0, circuit_open_until = NULL WHERE campaign_id = ?1";
     query::execute(work.tx, sql, [campaign_id.raw()])?;
@@ -164,9 +172,27 @@ fn take_effect(
                    WHERE campaign_id = ?1 AND due_at > ?2";
         query::execute(work.tx, sql, [campaign_id.raw(), micros(now)])?;
     }
+    if let Some(rate) = new_rate {
+        pace_from_last_start(work, campaign_id, rate)?;
+    }
     wake::campaign(work, campaign_id, now)?;
     work.revoke(Scope::Campaign(campaign_id));
     Ok(vec![Scope::Campaign(campaign_id)])
+}
+
+/// The first call under a new rate keeps its distance from the last one under the old.
+fn pace_from_last_start(work: &Work<'_>, campaign_id: CampaignId, rate: u32) -> StoreResult<()> {
+    let spacing = micros_of(domain::planner::minute_spacing(rate));
+    let sql = "UPDATE campaigns SET next_start_at = max(coalesce(next_start_at, 0), coalesce(
+                   (SELECT planned_at FROM attempts WHERE campaign_id = ?1
+                    ORDER BY attempt_id DESC LIMIT 1), 0) + ?2)
+               WHERE campaign_id = ?1";
+    query::execute(work.tx, sql, [campaign_id.raw(), spacing])?;
+    Ok(())
+}
+
+fn micros_of(pause: SignedDuration) -> i64 {
+    i64::try_from(pause.as_micros()).unwrap_or(i64::MAX / 4)
 }
 
 /// Carries out a life-cycle command.

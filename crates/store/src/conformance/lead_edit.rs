@@ -151,7 +151,9 @@ pub async fn a_requeued_lead_has_fresh_caps(store: &dyn Store) {
         (back.due_at, back.revision, back.last_outcome),
         (Some(later(660)), 2, Some(Outcome::Answered))
     );
-    let again = call_and_end(store, later(661), Outcome::NoAnswer).await;
+    // The caps are fresh; the least pause after the last call still holds.
+    assert!(tick(store, later(661)).await.is_empty());
+    let again = call_and_end(store, later(960), Outcome::NoAnswer).await;
     assert_eq!(again.phone, phone(1));
     assert_eq!(lead(store, caller, id, 1).await.attempts, 1);
     let calls = crate::CallFilter {
@@ -188,12 +190,12 @@ pub async fn only_reached_or_exhausted_leads_are_requeued(store: &dyn Store) {
         assert_eq!(changed.status, becomes, "{outcome}");
     }
     // A number on the do-not-call list does not come back.
-    call_and_end(store, later(61), Outcome::Answered).await;
+    call_and_end(store, later(660), Outcome::Answered).await;
     let both = LeadChange {
         do_not_call: Some(true),
         ..mark_as_unanswered()
     };
-    let changed = change(store, at(caller, later(120)), id, 2, both)
+    let changed = change(store, at(caller, later(720)), id, 2, both)
         .await
         .unwrap();
     assert_eq!(
@@ -204,7 +206,7 @@ pub async fn only_reached_or_exhausted_leads_are_requeued(store: &dyn Store) {
         do_not_call: Some(false),
         ..mark_as_unanswered()
     };
-    let changed = change(store, at(caller, later(180)), id, 2, both)
+    let changed = change(store, at(caller, later(780)), id, 2, both)
         .await
         .unwrap();
     assert_eq!(changed.status, LeadStatus::Ready);
@@ -222,7 +224,7 @@ pub async fn a_requeued_lead_reopens_a_completed_campaign(store: &dyn Store) {
         .unwrap();
     let reopened = store.get_campaign(caller.tenant_id, id).await.unwrap();
     assert_eq!(reopened.status, CampaignStatus::Running);
-    call_and_end(store, later(61), Outcome::NoAnswer).await;
+    call_and_end(store, later(660), Outcome::NoAnswer).await;
 }
 
 pub async fn removed_leads_are_gone(store: &dyn Store) {
