@@ -15,6 +15,7 @@ pub mod campaign_edit;
 pub mod campaign_life;
 pub mod campaign_replan;
 pub mod campaigns;
+pub mod dialing;
 pub mod do_not_call;
 pub mod fixture;
 pub mod idempotency;
@@ -52,6 +53,12 @@ macro_rules! conformance_suite {
                 tokens_are_listed_newest_first,
                 a_deleted_token_is_gone,
                 tokens_of_another_tenant_are_not_found,
+            }
+            dialing {
+                a_lost_call_that_is_not_listed_frees_its_slot_but_not_its_lead,
+                a_call_found_again_beside_its_successor_harms_neither,
+                a_late_answer_of_an_older_call_stops_the_lead,
+                doubled_facts_change_nothing,
             }
             idempotency {
                 a_repeated_request_has_one_effect_and_one_answer,
