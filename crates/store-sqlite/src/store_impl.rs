@@ -115,6 +115,7 @@ impl SqliteStore {
             Access::Beside => None,
             Access::Owner | Access::Simulated => Some(take_lock(path)?),
         };
+        make_private(path).map_err(|error| unusable(error.to_string()))?;
         let mut connection = connect(path, true).map_err(|error| unusable(error.to_string()))?;
         migrate::migrate(&mut connection)?;
         let greatest =
@@ -170,6 +171,19 @@ impl SqliteStore {
         };
         // What hangs longer than this has long left, and is listed as live.
         let _ = tokio::time::timeout(self.settle_patience, all).await;
+    }
+}
+
+/// Makes a new file readable by its owner only, since it holds people's numbers; SQLite gives its
+/// journals the same mode. An existing file keeps the mode its administrator chose.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 

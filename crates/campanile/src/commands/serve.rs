@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dialer::{SystemClock, SystemEntropy};
-use store::{PageRequest, Scopes, Store, Vault};
+use store::{LineRecord, PageRequest, Scopes, Store, Vault};
 use store_sqlite::Access;
 
 use crate::commands::{sandbox, token};
@@ -82,10 +82,15 @@ async fn bootstrap(settings: &Settings, store: &dyn Store) -> Outcome {
 /// has lost its key is refused: a fresh key would hide the loss until the first dial.
 async fn open_vault(settings: &Settings, store: &dyn Store) -> Outcome<Vault> {
     let path = &settings.secret_key_file;
+    let sealed = some_line(store).await?;
     if let Some(key) = key_file::read(path).map_err(Failure::failed)? {
-        return Ok(Vault::new(&key));
+        let vault = Vault::new(&key);
+        if let Some(line) = sealed {
+            check_key(settings, &vault, &line)?;
+        }
+        return Ok(vault);
     }
-    if has_credentials(store).await? {
+    if sealed.is_some() {
         let (path, database) = (path.display(), settings.database.display());
         return Err(Failure::failed(format!(
             "the key file {path} is missing, but {database} holds credentials sealed with it: restore it from your backup, or name it with --secret-key-file"
@@ -96,7 +101,21 @@ async fn open_vault(settings: &Settings, store: &dyn Store) -> Outcome<Vault> {
     Ok(Vault::new(&key))
 }
 
-async fn has_credentials(store: &dyn Store) -> Outcome<bool> {
+/// A key that is not the database's own would be noticed at the first dial only.
+fn check_key(settings: &Settings, vault: &Vault, line: &LineRecord) -> Outcome {
+    let context = lines::credentials_context(&line.line_key);
+    match vault.open(&line.sealed_credentials, &context) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Failure::failed(format!(
+            "the key file {} is not the one that {} was made with: restore that one from your backup, or name it with --secret-key-file",
+            settings.secret_key_file.display(),
+            settings.database.display()
+        ))),
+    }
+}
+
+/// A voice provider of any tenant, if there is one: its credentials are sealed.
+async fn some_line(store: &dyn Store) -> Outcome<Option<LineRecord>> {
     let mut before = None;
     loop {
         let page = store
@@ -112,13 +131,13 @@ async fn has_credentials(store: &dyn Store) -> Outcome<bool> {
                 .list_lines(tenant.tenant_id, one)
                 .await
                 .map_err(Failure::failed)?;
-            if !lines.items.is_empty() {
-                return Ok(true);
+            if let Some(line) = lines.items.into_iter().next() {
+                return Ok(Some(line));
             }
         }
         match page.next {
             Some(next) => before = Some(next),
-            None => return Ok(false),
+            None => return Ok(None),
         }
     }
 }

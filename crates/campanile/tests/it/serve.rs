@@ -99,10 +99,22 @@ fn a_database_with_credentials_does_not_get_a_new_key() {
     let line = serde_json::json!({ "provider": "SANDBOX", "name": "phones", "credentials": { "api_key": "k" } });
     assert_eq!(server.post("/api/v2/voice-providers", &token, &line).0, 201);
     server.stop();
-    std::fs::remove_file(home.file("campanile.db.key")).unwrap();
+    let database = std::fs::metadata(home.file("campanile.db")).unwrap();
+    assert_eq!(database.permissions().mode() & 0o7777, 0o600);
+    let key = home.file("campanile.db.key");
+    let own = std::fs::read(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
     home.run(&["serve", "--listen", "127.0.0.1:0"])
         .refused(1, &["key file campanile.db.key is missing", "backup"]);
-    assert!(!home.file("campanile.db.key").exists());
+    assert!(!key.exists());
+    // A key of another installation is no better than none.
+    let other = Home::new();
+    other.serve(&[]).stop();
+    std::fs::copy(other.file("campanile.db.key"), &key).unwrap();
+    home.run(&["serve", "--listen", "127.0.0.1:0"])
+        .refused(1, &["is not the one", "backup"]);
+    std::fs::write(&key, own).unwrap();
+    home.serve(&[]).stop();
 }
 
 #[test]
