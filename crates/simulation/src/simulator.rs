@@ -1,5 +1,8 @@
 //! The event loop: virtual time jumps from event to event.
 
+mod actions;
+mod set_up;
+
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
@@ -7,22 +10,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dialer::{Core, Options, Parts, Ready};
 use domain::ambient::Clock;
-use domain::campaign::{CampaignCommand, CampaignType, LeadStatus};
-use domain::{CampaignId, LineId, PoolId, TenantId};
+use domain::campaign::LeadStatus;
+use domain::{CampaignId, TenantId};
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use sandbox::{Scenario, SecondsRange, World};
-use store::{
-    AttemptFact, Caller, CampaignOrder, CampaignUpdate, Check, LeadChange, LeadFilter, LeadKey,
-    NewCampaign, NewLead, NewLine, OnDuplicate, PageRequest, PoolContent, PoolNumber, PoolStrategy,
-    SendPermit, Store, Vault, Written,
-};
+use store::{AttemptFact, Caller, Check, LeadFilter, PageRequest, SendPermit, Store, Vault};
 use store_sqlite::{Access, SqliteStore};
 
 use crate::ambient::{SeededEntropy, VirtualClock};
-use crate::judge::{self, Told, UserLog, Violation};
+use crate::judge::{self, UserLog, Violation};
 use crate::transport::SimulatedTransport;
 use crate::workload::{self, Action, Planned};
 
@@ -322,138 +321,6 @@ impl Simulator {
         }
     }
 
-    async fn set_up(&mut self, now: Timestamp) -> Result<(), String> {
-        let line_id = self.make_line(now).await?;
-        let pool_id = self.make_pool(line_id).await?;
-        let leads = self.rng.random_range(3..25);
-        let count = self.rng.random_range(1..=4);
-        for number in 0..count {
-            let pool = self.rng.random_bool(0.4).then_some(pool_id);
-            let draft = workload::draft(&mut self.rng, number, now, line_id, pool);
-            let phones = workload::phones(&mut self.rng, number, leads);
-            self.make_campaign(now, draft, phones).await?;
-        }
-        let actions = workload::actions(&mut self.rng, count, leads, now, BUSY_HOURS);
-        for (at, action) in actions {
-            self.push(at, Event::Act(action));
-        }
-        Ok(())
-    }
-
-    async fn make_line(&mut self, now: Timestamp) -> Result<LineId, String> {
-        let limit = self.rng.random_range(1..=8);
-        let rate = self.rng.random_range(1..=20);
-        self.log.line_limit = limit;
-        self.log.line_rate = rate;
-        let vault = Vault::new(&[7; 32]);
-        let line_key = "simulated".to_owned();
-        let line = NewLine {
-            provider: "SANDBOX".to_owned(),
-            name: "simulated".to_owned(),
-            base_url: Some("http://127.0.0.1:9/vapi".to_owned()),
-            sealed_credentials: vault.seal(
-                b"{\"api_key\":\"simulated\"}",
-                &lines::credentials_context(&line_key),
-                [1; 24],
-            ),
-            sealed_webhook_secret: vault.seal(
-                b"whsec",
-                &lines::webhook_secret_context(&line_key),
-                [2; 24],
-            ),
-            line_key,
-            max_concurrent_calls: limit,
-            max_calls_per_second: rate,
-        };
-        self.caller.now = now;
-        match self
-            .process
-            .store
-            .create_line(self.caller, line, None)
-            .await
-        {
-            Ok(Written::Fresh(line)) => Ok(line.line_id),
-            other => Err(format!("{other:?}")),
-        }
-    }
-
-    async fn make_pool(&mut self, line_id: LineId) -> Result<PoolId, String> {
-        let numbers = (1..=4).map(|index| PoolNumber {
-            phone_number_id: format!("pn_{index:03}"),
-            e164: None,
-            max_concurrent_calls: Some(2),
-            enabled: index != 4,
-        });
-        let strategy = if self.rng.random_bool(0.5) {
-            PoolStrategy::RoundRobin
-        } else {
-            PoolStrategy::LeastRecentlyUsed
-        };
-        let pool = PoolContent {
-            name: "pool".to_owned(),
-            line_id,
-            strategy,
-            numbers: numbers.collect(),
-        };
-        match self
-            .process
-            .store
-            .create_pool(self.caller, pool, None)
-            .await
-        {
-            Ok(Written::Fresh(pool)) => Ok(pool.pool_id),
-            other => Err(format!("{other:?}")),
-        }
-    }
-
-    async fn make_campaign(
-        &mut self,
-        now: Timestamp,
-        draft: domain::settings::SettingsDraft,
-        phones: Vec<domain::PhoneNumber>,
-    ) -> Result<(), String> {
-        let settings = workload::parse(&draft).ok_or("the drawn settings are not valid")?;
-        let campaign = NewCampaign {
-            kind: CampaignType::Outbound,
-            draft: draft.clone(),
-            settings: Arc::new(settings),
-            unverified: false,
-            leads_of: None,
-        };
-        let made = self
-            .process
-            .store
-            .create_campaign(self.caller, campaign, None)
-            .await;
-        let Ok(Written::Fresh(made)) = made else {
-            return Err(format!("{made:?}"));
-        };
-        let campaign_id = made.campaign_id;
-        for phone in &phones {
-            let lead = NewLead {
-                phone: phone.clone(),
-                fields: store::LeadFields::default(),
-            };
-            let added = self
-                .process
-                .store
-                .add_lead(self.caller, campaign_id, lead, OnDuplicate::Update, None)
-                .await;
-            added.map_err(|error| error.to_string())?;
-            self.log.told(now, campaign_id, Told::Added(phone.clone()));
-        }
-        self.log
-            .told(now, campaign_id, Told::Settings(Box::new(draft.clone())));
-        self.campaigns.push(Planned {
-            campaign_id,
-            draft,
-            phones,
-        });
-        self.order(now, self.campaigns.len() - 1, CampaignCommand::Start)
-            .await;
-        Ok(())
-    }
-
     async fn handle(&mut self, event: Event) {
         let now = self.clock.now();
         match event {
@@ -636,162 +503,6 @@ impl Simulator {
             .collect();
         self.process.store.apply_facts(now, facts).await.ok()?;
         Some(())
-    }
-
-    async fn act(&mut self, now: Timestamp, action: Action) {
-        self.caller.now = now;
-        match action {
-            Action::Order(campaign, command) => self.order(now, campaign, command).await,
-            Action::Edit(campaign) => self.edit(now, campaign).await,
-            Action::OptOut(campaign, lead) => {
-                let change = LeadChange {
-                    do_not_call: Some(true),
-                    ..LeadChange::default()
-                };
-                self.change_lead(now, campaign, lead, change, Told::OptedOut)
-                    .await;
-            }
-            Action::Requeue(campaign, lead) => {
-                let change = LeadChange {
-                    mark_as_unanswered: Some(true),
-                    ..LeadChange::default()
-                };
-                self.change_lead(now, campaign, lead, change, Told::Requeued)
-                    .await;
-            }
-            Action::Remove(campaign, lead) => self.remove_lead(now, campaign, lead).await,
-            Action::AddAgain(campaign, lead) => self.add_again(now, campaign, lead).await,
-        }
-    }
-
-    async fn order(&mut self, now: Timestamp, campaign: usize, command: CampaignCommand) {
-        let campaign_id = self.campaigns[campaign].campaign_id;
-        self.caller.now = now;
-        let order = CampaignOrder {
-            campaign_id,
-            command,
-        };
-        if self
-            .process
-            .store
-            .order_campaign(self.caller, order, None)
-            .await
-            .is_ok()
-        {
-            self.note(command.as_str());
-            let running = matches!(command, CampaignCommand::Start | CampaignCommand::Resume);
-            self.log.told(now, campaign_id, Told::Running(running));
-        }
-    }
-
-    async fn edit(&mut self, now: Timestamp, campaign: usize) {
-        let planned = self.campaigns[campaign].clone();
-        let draft = workload::edit(&mut self.rng, &planned.draft);
-        let Some(settings) = workload::parse(&draft) else {
-            return;
-        };
-        let Ok(current) = self
-            .process
-            .store
-            .get_campaign(self.caller.tenant_id, planned.campaign_id)
-            .await
-        else {
-            return;
-        };
-        let update = CampaignUpdate {
-            campaign_id: planned.campaign_id,
-            base_revision: current.revision,
-            draft: draft.clone(),
-            settings: Arc::new(settings),
-            unverified: None,
-        };
-        if self
-            .process
-            .store
-            .update_campaign(self.caller, update)
-            .await
-            .is_ok()
-        {
-            self.note("edit");
-            self.log.told(
-                now,
-                planned.campaign_id,
-                Told::Settings(Box::new(draft.clone())),
-            );
-            self.campaigns[campaign].draft = draft;
-        }
-    }
-
-    async fn change_lead(
-        &mut self,
-        now: Timestamp,
-        campaign: usize,
-        lead: usize,
-        change: LeadChange,
-        told: fn(domain::PhoneNumber) -> Told,
-    ) {
-        let planned = &self.campaigns[campaign];
-        let Some(phone) = planned.phones.get(lead).cloned() else {
-            return;
-        };
-        let (campaign_id, key) = (planned.campaign_id, LeadKey::Phone(phone.clone()));
-        let before = self
-            .process
-            .store
-            .get_lead(self.caller.tenant_id, campaign_id, key.clone(), now)
-            .await;
-        let results = self
-            .process
-            .store
-            .update_leads(self.caller, campaign_id, vec![(key, change)])
-            .await;
-        let changed = results.is_ok_and(|results| results.iter().all(Result::is_ok));
-        // A re-queue counts only for a lead that was answered or exhausted.
-        let told = told(phone);
-        let requeued = before
-            .is_ok_and(|lead| matches!(lead.status, LeadStatus::Answered | LeadStatus::Exhausted));
-        if changed && (requeued || !matches!(told, Told::Requeued(_))) {
-            self.note("lead_change");
-            self.log.told(now, campaign_id, told);
-        }
-    }
-
-    async fn remove_lead(&mut self, now: Timestamp, campaign: usize, lead: usize) {
-        let planned = &self.campaigns[campaign];
-        let Some(phone) = planned.phones.get(lead).cloned() else {
-            return;
-        };
-        let campaign_id = planned.campaign_id;
-        let keys = vec![LeadKey::Phone(phone.clone())];
-        let removed = self
-            .process
-            .store
-            .remove_leads(self.caller, campaign_id, keys)
-            .await;
-        if removed.is_ok_and(|results| results.iter().all(Result::is_ok)) {
-            self.note("removed");
-            self.log.told(now, campaign_id, Told::Removed(phone));
-        }
-    }
-
-    async fn add_again(&mut self, now: Timestamp, campaign: usize, lead: usize) {
-        let planned = &self.campaigns[campaign];
-        let Some(phone) = planned.phones.get(lead).cloned() else {
-            return;
-        };
-        let campaign_id = planned.campaign_id;
-        let lead = NewLead {
-            phone: phone.clone(),
-            fields: store::LeadFields::default(),
-        };
-        let added = self
-            .process
-            .store
-            .add_lead(self.caller, campaign_id, lead, OnDuplicate::Update, None)
-            .await;
-        if added.is_ok() {
-            self.log.told(now, campaign_id, Told::Added(phone));
-        }
     }
 
     /// The process dies: its memory is gone, the file and the world stay.
