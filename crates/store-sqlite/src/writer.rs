@@ -360,3 +360,6 @@ fn run_loop(mut core: Core, receiver: &Receiver<Box<dyn Job>>) {
         core.run(jobs);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,9 +103,13 @@ impl SendBoard {
     pub fn begin(self: &Arc<Self>, attempt_id: AttemptId) -> Option<SendPermit> {
         let mut entries = self.lock();
         let entry = entries.get_mut(&attempt_id)?;
-        if entry.stage != Stage::Reserved {
-            entries.remove(&attempt_id);
-            return None;
+        match entry.stage {
+            Stage::Reserved => {}
+            Stage::Revoked => {
+                entries.remove(&attempt_id);
+                return None;
+            }
+            Stage::Sending => return None,
         }
         entry.stage = Stage::Sending;
         Some(SendPermit {
@@ -164,5 +168,90 @@ pub struct SendPermit {
 impl Drop for SendPermit {
     fn drop(&mut self) {
         self.board.forget(self.attempt_id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::settings::CallingEntity;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    const AT_ONCE: Duration = Duration::ZERO;
+
+    fn dispatch(number: i64, campaign: i64) -> Dispatch {
+        Dispatch {
+            attempt_id: AttemptId::from_raw(number),
+            attempt_key: format!("att_{number}"),
+            tenant_id: TenantId::from_raw(1),
+            line_id: LineId::from_raw(1),
+            campaign_id: CampaignId::from_raw(campaign),
+            lead_id: LeadId::from_raw(number),
+            phone: PhoneNumber::parse("+14155550100").unwrap(),
+            phone_number_id: "pn_001".to_owned(),
+            assistant_id: "asst_001".to_owned(),
+            entity: CallingEntity::Assistant,
+            send_at: Timestamp::UNIX_EPOCH,
+            send_not_after: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_revoked_call_cannot_begin_and_others_can() {
+        let board = Arc::new(SendBoard::default());
+        board.reserve(&[dispatch(1, 1), dispatch(2, 2)]);
+        board.revoke(&Scope::Campaign(CampaignId::from_raw(1)));
+        assert!(board.begin(AttemptId::from_raw(1)).is_none());
+        assert!(board.begin(AttemptId::from_raw(2)).is_some());
+        assert!(
+            board.begin(AttemptId::from_raw(3)).is_none(),
+            "never reserved"
+        );
+    }
+
+    #[test]
+    fn a_call_begins_once() {
+        let board = Arc::new(SendBoard::default());
+        board.reserve(&[dispatch(1, 1)]);
+        let permit = board.begin(AttemptId::from_raw(1));
+        assert!(permit.is_some());
+        assert!(board.begin(AttemptId::from_raw(1)).is_none());
+        assert_eq!(board.len(), 1, "the first one still stands on the board");
+    }
+
+    #[tokio::test]
+    async fn settling_waits_for_what_is_being_sent_in_its_scope_only() {
+        let board = Arc::new(SendBoard::default());
+        board.reserve(&[dispatch(1, 1), dispatch(2, 2)]);
+        let permit = board.begin(AttemptId::from_raw(1)).unwrap();
+        let mine = Scope::Campaign(CampaignId::from_raw(1));
+        let phone = PhoneNumber::parse("+14155550100").unwrap();
+        assert!(!board.settle(&mine, AT_ONCE).await);
+        assert!(
+            !board
+                .settle(&Scope::Phone(TenantId::from_raw(1), phone), AT_ONCE)
+                .await
+        );
+        // Reserved is not sent: its revocation needs no waiting.
+        assert!(
+            board
+                .settle(&Scope::Campaign(CampaignId::from_raw(2)), AT_ONCE)
+                .await
+        );
+        let settled = board.settle(&mine, Duration::from_secs(10));
+        tokio::pin!(settled);
+        assert!(is_pending(settled.as_mut()).await);
+        drop(permit);
+        assert!(settled.await);
+        assert_eq!(board.len(), 1);
+    }
+
+    /// Polls once; whether it is still pending.
+    async fn is_pending<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(future.as_mut().poll(context).is_pending())
+        })
+        .await
     }
 }
