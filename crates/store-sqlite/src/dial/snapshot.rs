@@ -19,6 +19,7 @@ use store::{PoolStrategy, StoreResult};
 
 use crate::code::{Cells, corrupt, instant, micros};
 use crate::error::translate;
+use crate::ops::do_not_call;
 use crate::ops::query;
 use crate::writer::Work;
 
@@ -585,12 +586,7 @@ pub(crate) fn is_suppressed(
     phone: &PhoneNumber,
     now: Timestamp,
 ) -> StoreResult<bool> {
-    let sql = "SELECT 1 FROM suppressions WHERE tenant_id = ?1 AND phone = ?2
-               AND (expires_at IS NULL OR expires_at > ?3)";
-    let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    statement
-        .exists(params![tenant_id.raw(), phone.as_str(), micros(now)])
-        .map_err(translate)
+    do_not_call::has(work.tx, tenant_id, phone, now)
 }
 
 /// Whether the tenant has a live attempt to the number.
