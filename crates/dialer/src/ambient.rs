@@ -1,6 +1,7 @@
 //! The real clock and the real randomness: the only place that reads either.
 
-use std::time::Instant;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use domain::ambient::{Clock, Entropy};
 use jiff::{SignedDuration, Timestamp};
@@ -29,9 +30,20 @@ fn monotonic_now() -> Instant {
     Instant::now()
 }
 
+/// Since the first question of this process.
+fn monotonic_since_start() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let now = monotonic_now();
+    now.saturating_duration_since(*START.get_or_init(|| now))
+}
+
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         system_now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        monotonic_since_start()
     }
 }
 
@@ -62,6 +74,10 @@ impl Clock for ScaledClock {
         self.started_at
             .saturating_add(elapsed)
             .unwrap_or(self.started_at)
+    }
+
+    fn monotonic(&self) -> Duration {
+        monotonic_since_start()
     }
 }
 

@@ -71,7 +71,7 @@ pub struct Core {
     parts: Parts,
     lines: Arc<Mutex<OpenLines>>,
     /// Earliest next send of each line, on the monotonic clock.
-    paces: Arc<Mutex<HashMap<LineId, tokio::time::Instant>>>,
+    paces: Arc<Mutex<HashMap<LineId, Duration>>>,
 }
 
 impl std::fmt::Debug for Core {
@@ -90,7 +90,7 @@ pub struct Ready {
     /// `None`: the lead is gone or cannot be read; nobody is called without their own words.
     payload: Option<LeadPayload>,
     /// The deadline on a clock that nobody can set, taken right after the reservation.
-    deadline: tokio::time::Instant,
+    deadline: Duration,
 }
 
 impl Core {
@@ -202,12 +202,12 @@ impl Core {
         };
         let second = Duration::from_secs(1).div_f64(self.parts.options.time_scale.max(1.0));
         let spacing = second / line.max_calls_per_second.max(1);
-        let now = monotonic_now();
+        let now = self.parts.clock.monotonic();
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
         let next = paces.entry(ready.dispatch.line_id).or_insert(now);
         let slot = (*next).max(now);
         *next = slot + spacing;
-        slot - now
+        slot.saturating_sub(now)
     }
 
     /// Sends one reserved call, once, and says what its answer proves. The permit in the answer
@@ -265,7 +265,7 @@ impl Core {
             let Some(permit) = board.begin(attempt_id) else {
                 return false;
             };
-            if clock.now() >= send_not_after || is_past(deadline) {
+            if clock.now() >= send_not_after || clock.monotonic() >= deadline {
                 return false;
             }
             *into.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
@@ -274,12 +274,12 @@ impl Core {
     }
 
     /// The deadline on a clock that nobody can set.
-    fn monotonic_deadline(&self, send_not_after: Timestamp) -> tokio::time::Instant {
+    fn monotonic_deadline(&self, send_not_after: Timestamp) -> Duration {
         let left = send_not_after.duration_since(self.parts.clock.now());
         let left = Duration::try_from(left)
             .unwrap_or_default()
             .div_f64(self.parts.options.time_scale.max(1.0));
-        monotonic_now() + left
+        self.parts.clock.monotonic() + left
     }
 
     fn place_call(&self, dispatch: &Dispatch, line: &OpenLine, payload: &LeadPayload) -> PlaceCall {
@@ -470,19 +470,6 @@ impl Core {
 
 fn about(dispatch: &Dispatch, fact: Fact) -> AttemptFact {
     AttemptFact::new(AttemptRef::Id(dispatch.attempt_id), fact)
-}
-
-fn is_past(deadline: tokio::time::Instant) -> bool {
-    monotonic_now() >= deadline
-}
-
-/// Now, on the clock that nobody can set.
-fn monotonic_now() -> tokio::time::Instant {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "deadlines and distances that must hold when the wall clock is set"
-    )]
-    tokio::time::Instant::now()
 }
 
 /// Whether an address means this machine only: a vendor elsewhere cannot call back there, so its

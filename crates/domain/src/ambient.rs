@@ -3,12 +3,18 @@
 //! Only traits: the one place that reads the real clock and the system's entropy implements them,
 //! tests and the simulation bring their own.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
     /// Now, truncated to microseconds, the precision of everything stored.
     fn now(&self) -> Timestamp;
+
+    /// Real time since a fixed instant of the past, on a clock that nobody can set. For deadlines
+    /// and distances that must hold when the wall clock is stepped; never scaled.
+    fn monotonic(&self) -> Duration;
 }
 
 /// Gives randomness.
