@@ -21,6 +21,7 @@ pub mod id;
 pub mod outcome;
 pub mod phone;
 pub mod planner;
+pub mod planted;
 pub mod policy;
 pub mod settings;
 mod text_enum;

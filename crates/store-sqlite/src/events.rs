@@ -1,13 +1,14 @@
-//! Writing the tenant's feed: each event in the transaction of the change that it tells.
+//! The tenant's feed: each event is written in the transaction of the change that it tells.
 
 use domain::{AttemptId, CampaignId, LeadId, TenantId};
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use serde_json::Value;
-use store::StoreResult;
+use store::{EventRecord, StoreResult};
 
-use crate::code::{micros, to_json};
+use crate::code::{Cells, corrupt, micros, to_json};
 use crate::error::translate;
+use crate::ops::query;
 use crate::writer::Work;
 
 /// What an event is about.
@@ -74,4 +75,38 @@ pub(crate) fn append(
     ];
     statement.execute(row).map_err(translate)?;
     Ok(())
+}
+
+/// Most events read at once.
+const MAX_EVENTS: u32 = 1_000;
+
+/// Events after a sequence, oldest first.
+pub(crate) fn list(
+    db: &Connection,
+    tenant_id: TenantId,
+    after: i64,
+    limit: u32,
+) -> StoreResult<Vec<EventRecord>> {
+    let sql =
+        "SELECT sequence, type, campaign_id, lead_id, attempt_id, data, created_at FROM events
+               WHERE tenant_id = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
+    let bound = params![tenant_id.raw(), after, limit.clamp(1, MAX_EVENTS)];
+    query::many(db, sql, bound, read)
+}
+
+fn read(cells: &Cells<'_, '_>) -> StoreResult<EventRecord> {
+    let data: String = cells.get("data")?;
+    Ok(EventRecord {
+        sequence: cells.get("sequence")?,
+        kind: cells.get("type")?,
+        campaign_id: cells
+            .get::<Option<i64>>("campaign_id")?
+            .map(CampaignId::from_raw),
+        lead_id: cells.get::<Option<i64>>("lead_id")?.map(LeadId::from_raw),
+        attempt_id: cells
+            .get::<Option<i64>>("attempt_id")?
+            .map(AttemptId::from_raw),
+        data: serde_json::from_str(&data).map_err(|error| corrupt(error.to_string()))?,
+        created_at: cells.instant("created_at")?,
+    })
 }

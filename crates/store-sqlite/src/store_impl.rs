@@ -14,11 +14,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use store::{
     Applied, AttemptFact, CallFilter, CallRecord, Caller, CampaignFilter, CampaignOrder,
-    CampaignRecord, CampaignUpdate, Check, Gauges, IdempotencyKey, Idempotent, ImportRecord,
-    LeadAdded, LeadChange, LeadFilter, LeadKey, LeadPayload, LeadRecord, LineChange, LineRecord,
-    NewCampaign, NewLead, NewLine, NewToken, NumberHealth, OnDuplicate, OrderDone, Page,
-    PageRequest, PatienceOf, PoolContent, PoolRecord, RevisionRecord, Scope, SendBoard, Store,
-    StoreResult, StoredAnswer, TenantRecord, TestCall, Tick, Ticked, TokenRecord, Written,
+    CampaignRecord, CampaignUpdate, Check, EventRecord, Gauges, IdempotencyKey, Idempotent,
+    ImportRecord, LeadAdded, LeadChange, LeadFilter, LeadKey, LeadPayload, LeadRecord, LineChange,
+    LineRecord, NewCampaign, NewLead, NewLine, NewToken, NumberHealth, OnDuplicate, OrderDone,
+    Page, PageRequest, PatienceOf, PoolContent, PoolRecord, RevisionRecord, Scope, SendBoard,
+    Store, StoreResult, StoredAnswer, TenantRecord, TestCall, Tick, Ticked, TokenRecord, Written,
 };
 use tokio::sync::Notify;
 
@@ -26,7 +26,7 @@ use crate::lock::{FileLock, LockError};
 use crate::migrate::MigrateError;
 use crate::readers::Readers;
 use crate::writer::{Core, Writer};
-use crate::{dial, lock, migrate, ops};
+use crate::{dial, events, lock, migrate, ops};
 
 /// How long a narrowing operation waits for requests that are being sent. Longer than the send
 /// deadline, so that what was reserved before is either decided or has long left.
@@ -160,6 +160,12 @@ impl SqliteStore {
             settle_patience,
             _lock: lock,
         })
+    }
+
+    /// Lets `disturb` decide, before each commit, whether that commit fails as a full disk would
+    /// make it: for the deterministic simulation, and of no effect elsewhere.
+    pub fn disturb_commits(&self, disturb: Box<dyn FnMut() -> bool + Send>) {
+        self.writer.disturb(disturb);
     }
 
     /// Waits for the requests of all scopes together, not for each in turn.
@@ -687,6 +693,17 @@ impl Store for SqliteStore {
     ) -> StoreResult<Page<CallRecord>> {
         self.readers
             .read(move |db| ops::calls::list(db, tenant_id, &filter, page))
+            .await
+    }
+
+    async fn list_events(
+        &self,
+        tenant_id: TenantId,
+        after: i64,
+        limit: u32,
+    ) -> StoreResult<Vec<EventRecord>> {
+        self.readers
+            .read(move |db| events::list(db, tenant_id, after, limit))
             .await
     }
 

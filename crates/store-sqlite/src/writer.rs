@@ -227,7 +227,12 @@ pub(crate) struct Core {
     board: Arc<SendBoard>,
     wake: Arc<Notify>,
     on_failed_sync: fn(&str),
+    /// See [`Writer::disturb`].
+    disturb: Option<Disturb>,
 }
+
+/// Decides whether the next commit fails.
+pub(crate) type Disturb = Box<dyn FnMut() -> bool + Send>;
 
 impl Core {
     pub(crate) fn new(
@@ -245,6 +250,7 @@ impl Core {
             board,
             wake,
             on_failed_sync,
+            disturb: None,
         }
     }
 
@@ -288,6 +294,9 @@ impl Core {
         }
         work.flush_sequences()?;
         let after = work.after;
+        if self.disturb.as_mut().is_some_and(|disturb| disturb()) {
+            return Err(transaction_ended());
+        }
         tx.commit()?;
         Ok(after)
     }
@@ -320,6 +329,13 @@ impl Writer {
             .name("sqlite-writer".to_owned())
             .spawn(move || run_loop(core, &receiver))?;
         Ok(Self::Thread(sender))
+    }
+
+    /// Lets commits of the simulation fail; a writer with a thread of its own takes no notice.
+    pub(crate) fn disturb(&self, disturb: Disturb) {
+        if let Self::Inline(core) = self {
+            core.lock().unwrap_or_else(PoisonError::into_inner).disturb = Some(disturb);
+        }
     }
 
     /// Runs `body` in the writer; its answer means that it is durable.

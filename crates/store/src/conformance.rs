@@ -189,6 +189,7 @@ macro_rules! conformance_suite {
                 test_calls_of_another_tenant_are_not_found,
             }
             server {
+                the_feed_is_read_in_order_and_without_gaps,
                 a_healthy_store_answers,
                 gauges_count_what_there_is,
                 sweeping_deletes_only_expired_keys,

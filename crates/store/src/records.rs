@@ -391,6 +391,25 @@ pub struct ImportRecord {
     pub finished_at: Option<Timestamp>,
 }
 
+/// A fact in a tenant's ordered feed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventRecord {
+    /// Its place in the feed: from 1, without gaps.
+    pub sequence: i64,
+    /// Its type in the contract, like `call.placed`.
+    pub kind: String,
+    /// The campaign it is about.
+    pub campaign_id: Option<CampaignId>,
+    /// The lead it is about.
+    pub lead_id: Option<LeadId>,
+    /// The attempt it is about.
+    pub attempt_id: Option<AttemptId>,
+    /// What the objects themselves do not keep: from where, to where.
+    pub data: Value,
+    /// When it was written, by the server's clock.
+    pub created_at: Timestamp,
+}
+
 /// One page of a list, newest first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<T> {

@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use crate::dialing::{Applied, AttemptFact, Check, Gauges, LeadPayload, Tick, Ticked};
 use crate::error::StoreResult;
 use crate::records::{
-    CallRecord, CampaignRecord, ImportRecord, LeadRecord, LineRecord, Page, PageRequest,
-    PoolRecord, RevisionRecord, TenantRecord, TokenRecord,
+    CallRecord, CampaignRecord, EventRecord, ImportRecord, LeadRecord, LineRecord, Page,
+    PageRequest, PoolRecord, RevisionRecord, TenantRecord, TokenRecord,
 };
 use crate::send_board::SendBoard;
 use crate::writes::{
@@ -278,6 +278,15 @@ pub trait Store: Send + Sync {
         call: TestCall,
         idempotency: Option<Idempotent<CallRecord>>,
     ) -> StoreResult<Written<CallRecord>>;
+
+    /// The tenant's feed after the event numbered `after`, oldest first, at most `limit` (1 to
+    /// 1,000) events.
+    async fn list_events(
+        &self,
+        tenant_id: TenantId,
+        after: i64,
+        limit: u32,
+    ) -> StoreResult<Vec<EventRecord>>;
 
     // Dialing.
 

@@ -8,6 +8,37 @@ use super::fixture::{
 };
 use crate::{Gauges, IdempotencyKey, Idempotent, LineRecord, Store, StoredAnswer};
 
+pub async fn the_feed_is_read_in_order_and_without_gaps(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    let (other, _) = tenant_with_running(store, "Other").await;
+    add(store, caller, id, 1).await;
+    call_and_end(store, caller.now, Outcome::Answered).await;
+    let all = store.list_events(caller.tenant_id, 0, 1_000).await.unwrap();
+    let sequences: Vec<i64> = all.iter().map(|event| event.sequence).collect();
+    let count = i64::try_from(all.len()).unwrap();
+    assert_eq!(sequences, (1..=count).collect::<Vec<_>>());
+    let kinds: Vec<&str> = all.iter().map(|event| event.kind.as_str()).collect();
+    assert!(kinds.contains(&"lead.added") && kinds.contains(&"call.ended"));
+    assert!(
+        all.iter()
+            .all(|event| event.campaign_id.is_none_or(|campaign| campaign == id))
+    );
+    // A page begins where the one before ended.
+    let mut paged: Vec<crate::EventRecord> = Vec::new();
+    loop {
+        let last = paged.last().map_or(0, |event| event.sequence);
+        let page = store.list_events(caller.tenant_id, last, 2).await.unwrap();
+        assert!(page.len() <= 2);
+        if page.is_empty() {
+            break;
+        }
+        paged.extend(page);
+    }
+    assert_eq!(paged, all);
+    let theirs = store.list_events(other.tenant_id, 0, 1_000).await.unwrap();
+    assert!(!theirs.is_empty() && theirs.len() < all.len());
+}
+
 pub async fn a_healthy_store_answers(store: &dyn Store) {
     store.ping(morning()).await.unwrap();
     store.ping(later(1)).await.unwrap();
