@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use store::StoredAnswer;
 use utoipa::ToSchema;
 
@@ -150,10 +150,11 @@ impl Answer {
     }
 
     /// What is kept for a repeated idempotency key.
-    pub(crate) fn into_stored(self) -> StoredAnswer {
+    pub(crate) fn stored(&self) -> StoredAnswer {
         StoredAnswer {
             status: self.status.as_u16(),
-            body: self.body,
+            revision: self.revision,
+            body: self.body.clone(),
         }
     }
 
@@ -161,26 +162,11 @@ impl Answer {
     pub(crate) fn replay(stored: StoredAnswer) -> Self {
         Self {
             status: StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK),
-            revision: revision_in(&stored.body),
+            revision: stored.revision,
             body: stored.body,
             replayed: true,
         }
     }
-}
-
-/// Only status and body are kept; an object tells its revision itself.
-fn revision_in(body: &[u8]) -> Option<i64> {
-    #[derive(Deserialize)]
-    struct Envelope {
-        data: Object,
-    }
-    #[derive(Deserialize)]
-    struct Object {
-        revision: i64,
-    }
-    serde_json::from_slice::<Envelope>(body)
-        .ok()
-        .map(|envelope| envelope.data.revision)
 }
 
 impl IntoResponse for Answer {

@@ -1,7 +1,7 @@
 //! Request bodies: read with a limit, strictly, and held against their schema.
 //!
 //! [`Body`] is for PATCH and DELETE, [`Post`] for POST, where a repeated idempotency key is
-//! answered before the handler runs.
+//! answered, and one whose request is still running refused, before the handler runs.
 
 use std::marker::PhantomData;
 
@@ -20,7 +20,7 @@ use crate::auth::principal;
 use crate::code;
 use crate::error::{ApiError, ApiResult};
 use crate::faults::{Faults, root};
-use crate::idempotency::{Once, Request as Identity};
+use crate::idempotency::{Begun, Once, Request as Identity};
 use crate::json;
 use crate::state::App;
 
@@ -210,10 +210,10 @@ impl<T: RequestBody> FromRequest<App> for Post<T> {
         let identity = Identity::of(&parts)?;
         let request = Request::from_parts(parts, body);
         let value = read_json::<T>(request).await?;
-        let once = Once::new(identity, &value);
-        if let Some(answer) = once.earlier_answer(app, principal.tenant_id).await? {
-            return Err(Interrupted::Replayed(answer));
-        }
+        let once = match Once::begin(app, principal.tenant_id, identity, &value).await? {
+            Begun::First(once) => once,
+            Begun::Repeated(answer) => return Err(Interrupted::Replayed(answer)),
+        };
         let body = check(app, value)?;
         Ok(Self { body, once })
     }

@@ -30,6 +30,7 @@ codes! {
     IN_USE = "in_use";
     ALREADY_EXISTS = "already_exists";
     CALL_OVER = "call_over";
+    CANNOT_HANG_UP = "cannot_hang_up";
     TAKES_NO_TEST_CALL = "takes_no_test_call";
     AT_CAPACITY = "at_capacity";
     TOO_LARGE = "too_large";
@@ -39,6 +40,7 @@ codes! {
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type";
     VALIDATION_FAILED = "validation_failed";
     WRONG_ID_TYPE = "wrong_id_type";
+    IDEMPOTENCY_RUNNING = "idempotency_running";
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch";
     RATE_LIMITED = "rate_limited";
     INTERNAL = "internal";

@@ -66,6 +66,8 @@ pub(crate) enum ApiError {
     },
     /// The idempotency key belongs to another request.
     IdempotencyMismatch,
+    /// A request with this idempotency key is still being handled.
+    IdempotencyRunning,
     /// Too many requests with this token.
     RateLimited {
         /// Whole seconds to wait.

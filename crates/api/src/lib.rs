@@ -48,8 +48,9 @@
 //!   test says so). Store errors turn into answers by `?`.
 //! - **Lists**: `query.page(ListKind::…)`, then `query::Query::finish` *before* reading, and
 //!   `Answer::list(…, page.next.map(|at| cursor::encode(ListKind::…, at)))`.
-//! - **Revisions**: `IfMatch` as an argument, `if_match.check(record.revision)?`, and
-//!   `Answer::….with_revision(record.revision)`.
+//! - **Revisions**: `IfMatch(precondition)` as an argument (documented by `IfMatchParam`), handed to
+//!   the store with the change, and `Answer::….with_revision(record.revision)`. Judge it before the
+//!   store does only to spare a request to a provider.
 //! - **Providers**: `provider_desk::ProviderDesk` seals and opens the secrets of a line and asks the
 //!   vendor; `outside::check_url` judges addresses that users give.
 //! - **Views** are structs with `Serialize + ToSchema` in the order of the contract; instants by
@@ -68,6 +69,7 @@ mod edge;
 mod error;
 mod etag;
 mod faults;
+mod hang_up;
 mod idempotency;
 mod ids;
 mod json;

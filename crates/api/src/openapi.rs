@@ -127,6 +127,13 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
             .entry(status.to_owned())
             .or_insert_with(|| RefOr::T(failure(description)));
     }
+    if let Some(RefOr::T(stale)) = operation.responses.responses.get_mut("412") {
+        let present = HeaderBuilder::new()
+            .schema(text())
+            .description(Some("The revision the object is at."))
+            .build();
+        stale.headers.insert("ETag".to_owned(), present);
+    }
     let request_id = HeaderBuilder::new()
         .schema(text())
         .description(Some("Id of the request."))

@@ -4,8 +4,8 @@ use domain::fault::Fault;
 use domain::settings::CallingEntity;
 use lines::{LineError, OpenLine, credentials_context, webhook_secret_context};
 use providers::{
-    Assistant, CHECK_TIMEOUT, LineAccess, LookupError, Provider, ProviderAnswer, ProviderKind,
-    ProviderNumber, ProviderRequest,
+    Assistant, CHECK_TIMEOUT, CallEvent, LineAccess, LookupError, Provider, ProviderAnswer,
+    ProviderKind, ProviderNumber, ProviderRequest,
 };
 use serde_json::{Map, Value};
 use store::LineRecord;
@@ -178,16 +178,27 @@ impl Desk<'_> {
         )
     }
 
-    /// Hangs a call up. `NotFound` also when the vendor has no way to.
-    pub(crate) async fn hang_up(
+    /// What the vendor knows of a call, oldest first.
+    pub(crate) async fn call(
+        &self,
+        provider_call_id: &str,
+    ) -> Result<Vec<CallEvent>, LookupFailure> {
+        let request = self.provider.get_call(&self.access, provider_call_id);
+        read(self.provider.read_get_call(&self.exchange(request).await?))
+    }
+
+    /// The request that hangs a call up; `None` when the vendor has no way to.
+    pub(crate) fn hang_up_request(
         &self,
         provider_call_id: &str,
         control_url: Option<&str>,
-    ) -> Result<(), LookupFailure> {
-        let request = self
-            .provider
-            .hang_up(&self.access, provider_call_id, control_url);
-        let request = request.ok_or(LookupFailure::NotFound)?;
+    ) -> Option<ProviderRequest> {
+        self.provider
+            .hang_up(&self.access, provider_call_id, control_url)
+    }
+
+    /// Sends that request. `NotFound`: its address is gone, as it is when the call is over.
+    pub(crate) async fn hang_up(&self, request: ProviderRequest) -> Result<(), LookupFailure> {
         read(self.provider.read_hang_up(&self.exchange(request).await?))
     }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 
 use crate::Api;
+use crate::idempotency::Running;
 use crate::rate::RateLimiter;
 use crate::schema::Schemas;
 
@@ -20,6 +21,8 @@ pub(crate) struct Shared {
     pub(crate) api: Api,
     /// Requests per token.
     pub(crate) limiter: RateLimiter,
+    /// Idempotency keys whose requests are being handled.
+    pub(crate) running: Running,
     /// Schemas of bodies.
     pub(crate) schemas: Schemas,
     /// The OpenAPI document as bytes.
@@ -40,6 +43,7 @@ impl App {
         let document = serde_json::to_value(openapi).unwrap_or_default();
         Self(Arc::new(Shared {
             limiter,
+            running: Running::default(),
             schemas: Schemas::default(),
             hook_lines: crate::routes::hooks::OpenLines::default(),
             openapi: document.to_string().into_bytes(),

@@ -311,7 +311,8 @@ pub trait Provider: Send + Sync {
         provider_call_id: &str,
         control_url: Option<&str>,
     ) -> Option<ProviderRequest>;
-    /// Whether the hang-up was taken (a call that is over already counts as taken).
+    /// Whether the hang-up was taken. `NotFound` says that its address is gone, as it is when the
+    /// call is over; any other refusal may mean that too, and a look-up tells.
     fn read_hang_up(&self, answer: &ProviderAnswer) -> Result<(), LookupError>;
 
     /// The cheapest request that proves the credentials.

@@ -3,10 +3,13 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Version of the schema that this program reads and writes.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// In order; entry `n` leads to version `n + 1`.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_core.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_core.sql"),
+    include_str!("../migrations/0002_revisions.sql"),
+];
 
 /// Why a database cannot be brought to this version.
 #[derive(Debug, thiserror::Error)]
@@ -55,4 +58,28 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<u32, MigrateError> 
         tx.commit().map_err(failed(to))?;
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_version_leads_to_this_one_and_keeps_what_is_there() {
+        assert_eq!(usize::try_from(SCHEMA_VERSION).unwrap(), MIGRATIONS.len());
+        for old in 1..SCHEMA_VERSION {
+            let mut connection = Connection::open_in_memory().unwrap();
+            for (to, sql) in (1..=old).zip(MIGRATIONS) {
+                connection.execute_batch(sql).unwrap();
+                connection.pragma_update(None, "user_version", to).unwrap();
+            }
+            let insert = "INSERT INTO tenants (tenant_id, name, created_at) VALUES (1, 'a', 0)";
+            connection.execute(insert, []).unwrap();
+            assert_eq!(migrate(&mut connection).unwrap(), old);
+            assert_eq!(migrate(&mut connection).unwrap(), SCHEMA_VERSION);
+            let read = "SELECT revision FROM tenants WHERE name = 'a'";
+            let revision: i64 = connection.query_row(read, [], |row| row.get(0)).unwrap();
+            assert_eq!(revision, 1);
+        }
+    }
 }

@@ -17,8 +17,9 @@ use store::{
     CampaignRecord, CampaignUpdate, Check, EventRecord, Gauges, IdempotencyKey, Idempotent,
     ImportRecord, LeadAdded, LeadChange, LeadFilter, LeadKey, LeadPayload, LeadRecord, LineChange,
     LineRecord, NewCampaign, NewLead, NewLine, NewToken, NumberHealth, OnDuplicate, OrderDone,
-    Page, PageRequest, PatienceOf, PoolContent, PoolRecord, RevisionRecord, Scope, SendBoard,
-    Store, StoreResult, StoredAnswer, TenantRecord, TestCall, Tick, Ticked, TokenRecord, Written,
+    Page, PageRequest, PatienceOf, PoolContent, PoolRecord, Precondition, RevisionRecord, Scope,
+    SendBoard, Store, StoreResult, StoredAnswer, TenantRecord, TestCall, Tick, Ticked, TokenRecord,
+    Written,
 };
 use tokio::sync::Notify;
 
@@ -253,10 +254,11 @@ impl Store for SqliteStore {
         &self,
         caller: Caller,
         numbers: Vec<PhoneNumber>,
+        precondition: Precondition,
     ) -> StoreResult<TenantRecord> {
         self.writer
             .write(move |work| {
-                ops::tenants::set_test_call_numbers(work, caller.tenant_id, &numbers)
+                ops::tenants::set_test_call_numbers(work, caller.tenant_id, &numbers, &precondition)
             })
             .await
     }
@@ -308,15 +310,23 @@ impl Store for SqliteStore {
         caller: Caller,
         token_id: TokenId,
         enabled: bool,
+        precondition: Precondition,
     ) -> StoreResult<TokenRecord> {
         self.writer
-            .write(move |work| ops::tokens::set_enabled(work, caller, token_id, enabled))
+            .write(move |work| {
+                ops::tokens::set_enabled(work, caller, token_id, enabled, &precondition)
+            })
             .await
     }
 
-    async fn delete_token(&self, caller: Caller, token_id: TokenId) -> StoreResult<()> {
+    async fn delete_token(
+        &self,
+        caller: Caller,
+        token_id: TokenId,
+        precondition: Precondition,
+    ) -> StoreResult<()> {
         self.writer
-            .write(move |work| ops::tokens::delete(work, caller, token_id))
+            .write(move |work| ops::tokens::delete(work, caller, token_id, &precondition))
             .await
     }
 
@@ -329,6 +339,17 @@ impl Store for SqliteStore {
         let key = key.clone();
         self.readers
             .rows(move |db| ops::idempotency::find(db, tenant_id, &key, now))
+            .await
+    }
+
+    async fn keep_answer(
+        &self,
+        caller: Caller,
+        key: IdempotencyKey,
+        answer: StoredAnswer,
+    ) -> StoreResult<()> {
+        self.writer
+            .write(move |work| ops::idempotency::replace(work, caller, &key, &answer))
             .await
     }
 
@@ -381,21 +402,24 @@ impl Store for SqliteStore {
         caller: Caller,
         line_id: LineId,
         change: LineChange,
-        expected_revision: Option<i64>,
+        precondition: Precondition,
     ) -> StoreResult<LineRecord> {
         let line = self
             .writer
-            .write(move |work| {
-                ops::lines::update(work, caller, line_id, &change, expected_revision)
-            })
+            .write(move |work| ops::lines::update(work, caller, line_id, &change, &precondition))
             .await?;
         self.settle(&[Scope::Line(line_id)]).await;
         Ok(line)
     }
 
-    async fn delete_line(&self, caller: Caller, line_id: LineId) -> StoreResult<()> {
+    async fn delete_line(
+        &self,
+        caller: Caller,
+        line_id: LineId,
+        precondition: Precondition,
+    ) -> StoreResult<()> {
         self.writer
-            .write(move |work| ops::lines::delete(work, caller, line_id))
+            .write(move |work| ops::lines::delete(work, caller, line_id, &precondition))
             .await
     }
 
@@ -445,9 +469,14 @@ impl Store for SqliteStore {
         Ok(pool)
     }
 
-    async fn delete_pool(&self, caller: Caller, pool_id: PoolId) -> StoreResult<()> {
+    async fn delete_pool(
+        &self,
+        caller: Caller,
+        pool_id: PoolId,
+        precondition: Precondition,
+    ) -> StoreResult<()> {
         self.writer
-            .write(move |work| ops::pools::delete(work, caller, pool_id))
+            .write(move |work| ops::pools::delete(work, caller, pool_id, &precondition))
             .await
     }
 
@@ -517,35 +546,42 @@ impl Store for SqliteStore {
         order: CampaignOrder,
         idempotency: Option<Idempotent<OrderDone>>,
     ) -> StoreResult<Written<OrderDone>> {
+        let CampaignOrder {
+            campaign_id,
+            command,
+            ..
+        } = order;
         // The calls that are up are listed after the settling, so that the list is whole.
         let written = self
             .writer
             .write(move |work| {
                 ops::idempotency::once(work, caller, idempotency, |work| {
-                    ops::campaign_edit::order(work, caller, order)
+                    ops::campaign_edit::order(work, caller, &order)
                 })
             })
             .await?;
         // Also when the order is repeated: its answer promises as much as the first one's.
-        if !matches!(
-            order.command,
-            CampaignCommand::Start | CampaignCommand::Resume
-        ) {
-            self.settle(&[Scope::Campaign(order.campaign_id)]).await;
+        if !matches!(command, CampaignCommand::Start | CampaignCommand::Resume) {
+            self.settle(&[Scope::Campaign(campaign_id)]).await;
         }
         let Written::Fresh(mut done) = written else {
             return Ok(written);
         };
         done.live_calls = self
             .readers
-            .read(move |db| ops::calls::live_of_campaign(db, order.campaign_id))
+            .read(move |db| ops::calls::live_of_campaign(db, campaign_id))
             .await?;
         Ok(Written::Fresh(done))
     }
 
-    async fn delete_campaign(&self, caller: Caller, campaign_id: CampaignId) -> StoreResult<()> {
+    async fn delete_campaign(
+        &self,
+        caller: Caller,
+        campaign_id: CampaignId,
+        precondition: Precondition,
+    ) -> StoreResult<()> {
         self.writer
-            .write(move |work| ops::campaigns::delete(work, caller, campaign_id))
+            .write(move |work| ops::campaigns::delete(work, caller, campaign_id, &precondition))
             .await
     }
 
@@ -620,6 +656,48 @@ impl Store for SqliteStore {
         self.readers
             .rows(move |db| ops::imports::get(db, tenant_id, import_id))
             .await
+    }
+
+    async fn update_lead(
+        &self,
+        caller: Caller,
+        campaign_id: CampaignId,
+        key: LeadKey,
+        change: LeadChange,
+        precondition: Precondition,
+    ) -> StoreResult<LeadRecord> {
+        let (lead, scopes) = self
+            .writer
+            .write(move |work| {
+                ops::lead_edit::update_single(
+                    work,
+                    caller,
+                    campaign_id,
+                    &key,
+                    &change,
+                    &precondition,
+                )
+            })
+            .await?;
+        self.settle(&scopes).await;
+        Ok(lead)
+    }
+
+    async fn remove_lead(
+        &self,
+        caller: Caller,
+        campaign_id: CampaignId,
+        key: LeadKey,
+        precondition: Precondition,
+    ) -> StoreResult<()> {
+        let ((), scopes) = self
+            .writer
+            .write(move |work| {
+                ops::lead_edit::remove_single(work, caller, campaign_id, &key, &precondition)
+            })
+            .await?;
+        self.settle(&scopes).await;
+        Ok(())
     }
 
     async fn update_leads(

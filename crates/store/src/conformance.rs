@@ -25,6 +25,7 @@ pub mod lead_reads;
 pub mod leads;
 pub mod lines;
 pub mod pools;
+pub mod preconditions;
 pub mod server;
 pub mod test_calls;
 pub mod tokens;
@@ -60,12 +61,19 @@ macro_rules! conformance_suite {
                 a_late_answer_of_an_older_call_stops_the_lead,
                 doubled_facts_change_nothing,
             }
+            preconditions {
+                a_stale_change_changes_nothing,
+                of_many_changes_of_one_revision_one_is_done,
+                another_tenants_object_is_missing_before_it_is_stale,
+                tokens_and_tenants_count_their_changes,
+            }
             idempotency {
                 a_repeated_request_has_one_effect_and_one_answer,
                 another_request_with_the_same_key_is_refused,
                 a_key_counts_within_its_tenant_and_operation,
                 a_key_is_forgotten_after_a_day,
                 a_refused_request_keeps_no_answer,
+                an_answer_is_kept_alone_and_replaced_for_the_same_request_only,
             }
             lines {
                 a_line_keeps_what_it_was_given,

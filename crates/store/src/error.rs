@@ -66,9 +66,12 @@ pub enum Conflict {
     /// The line, the campaign or the caller numbers have no slot for a test call now.
     #[error("nothing is free to place the call now; try again in a few seconds")]
     AtCapacity,
-    /// The call is over or cannot be hung up.
+    /// The call is over.
+    #[error("the call is over")]
+    CallOver,
+    /// The call is not over, but cannot be hung up; why.
     #[error("{0}")]
-    CallOver(&'static str),
+    CannotHangUp(&'static str),
 }
 
 impl From<Conflict> for StoreError {

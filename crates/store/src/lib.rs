@@ -19,6 +19,7 @@
 pub mod conformance;
 mod dialing;
 mod error;
+mod precondition;
 mod records;
 mod send_board;
 mod trait_;
@@ -27,6 +28,7 @@ mod writes;
 
 pub use dialing::*;
 pub use error::{Conflict, StoreError, StoreResult};
+pub use precondition::Precondition;
 pub use records::*;
 pub use send_board::{Scope, SendBoard, SendPermit};
 pub use trait_::Store;

@@ -22,6 +22,8 @@ pub struct TenantRecord {
     pub name: String,
     /// Numbers that test calls may go to.
     pub test_call_numbers: Vec<PhoneNumber>,
+    /// Counts changes.
+    pub revision: i64,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -82,6 +84,8 @@ pub struct TokenRecord {
     pub masked: String,
     /// From when on it does not authenticate.
     pub expires_at: Option<Timestamp>,
+    /// Counts changes.
+    pub revision: i64,
     /// When it was made.
     pub created_at: Timestamp,
 }

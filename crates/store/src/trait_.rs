@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use crate::dialing::{Applied, AttemptFact, Check, Gauges, LeadPayload, Tick, Ticked};
 use crate::error::StoreResult;
+use crate::precondition::Precondition;
 use crate::records::{
     CallRecord, CampaignRecord, EventRecord, ImportRecord, LeadRecord, LineRecord, Page,
     PageRequest, PoolRecord, RevisionRecord, TenantRecord, TokenRecord,
@@ -34,11 +35,12 @@ pub trait Store: Send + Sync {
     async fn list_tenants(&self, page: PageRequest) -> StoreResult<Page<TenantRecord>>;
     /// One tenant.
     async fn get_tenant(&self, tenant_id: TenantId) -> StoreResult<TenantRecord>;
-    /// Replaces the numbers that test calls may go to.
+    /// Replaces the numbers that test calls may go to, if the tenant fits the precondition.
     async fn set_test_call_numbers(
         &self,
         caller: Caller,
         numbers: Vec<PhoneNumber>,
+        precondition: Precondition,
     ) -> StoreResult<TenantRecord>;
     /// Whether there is any token at all.
     async fn has_tokens(&self) -> StoreResult<bool>;
@@ -59,15 +61,21 @@ pub trait Store: Send + Sync {
         tenant_id: TenantId,
         page: PageRequest,
     ) -> StoreResult<Page<TokenRecord>>;
-    /// Enables or disables a token; holds from the answer on.
+    /// Enables or disables a token that fits the precondition; holds from the answer on.
     async fn set_token_enabled(
         &self,
         caller: Caller,
         token_id: TokenId,
         enabled: bool,
+        precondition: Precondition,
     ) -> StoreResult<TokenRecord>;
-    /// Deletes a token; holds from the answer on.
-    async fn delete_token(&self, caller: Caller, token_id: TokenId) -> StoreResult<()>;
+    /// Deletes a token that fits the precondition; holds from the answer on.
+    async fn delete_token(
+        &self,
+        caller: Caller,
+        token_id: TokenId,
+        precondition: Precondition,
+    ) -> StoreResult<()>;
 
     // Idempotency.
 
@@ -79,6 +87,15 @@ pub trait Store: Send + Sync {
         key: &IdempotencyKey,
         now: Timestamp,
     ) -> StoreResult<Option<StoredAnswer>>;
+    /// Keeps an answer for the key, in place of one that was kept for the same request: for
+    /// effects outside of the store, whose answer is only known after them. Another fingerprint is
+    /// [`crate::StoreError::IdempotencyMismatch`].
+    async fn keep_answer(
+        &self,
+        caller: Caller,
+        key: IdempotencyKey,
+        answer: StoredAnswer,
+    ) -> StoreResult<()>;
 
     // Lines.
 
@@ -101,17 +118,21 @@ pub trait Store: Send + Sync {
         tenant_id: TenantId,
         page: PageRequest,
     ) -> StoreResult<Page<LineRecord>>;
-    /// Changes a line; `expected_revision` is the caller's `If-Match`. New credentials or a new
-    /// address end its rest.
+    /// Changes a line that fits the precondition. New credentials or a new address end its rest.
     async fn update_line(
         &self,
         caller: Caller,
         line_id: LineId,
         change: LineChange,
-        expected_revision: Option<i64>,
+        precondition: Precondition,
     ) -> StoreResult<LineRecord>;
-    /// Deletes a line that no campaign or pool uses.
-    async fn delete_line(&self, caller: Caller, line_id: LineId) -> StoreResult<()>;
+    /// Deletes a line that fits the precondition and that no campaign or pool uses.
+    async fn delete_line(
+        &self,
+        caller: Caller,
+        line_id: LineId,
+        precondition: Precondition,
+    ) -> StoreResult<()>;
 
     // Pools.
 
@@ -139,8 +160,13 @@ pub trait Store: Send + Sync {
         base_revision: i64,
         content: PoolContent,
     ) -> StoreResult<PoolRecord>;
-    /// Deletes a pool that no campaign uses.
-    async fn delete_pool(&self, caller: Caller, pool_id: PoolId) -> StoreResult<()>;
+    /// Deletes a pool that fits the precondition and that no campaign uses.
+    async fn delete_pool(
+        &self,
+        caller: Caller,
+        pool_id: PoolId,
+        precondition: Precondition,
+    ) -> StoreResult<()>;
     /// Health of each number of a pool over the 24 hours before `now`.
     async fn pool_health(
         &self,
@@ -185,8 +211,14 @@ pub trait Store: Send + Sync {
         order: CampaignOrder,
         idempotency: Option<Idempotent<OrderDone>>,
     ) -> StoreResult<Written<OrderDone>>;
-    /// Deletes a DRAFT or ARCHIVED campaign with its leads. Its calls stay on record.
-    async fn delete_campaign(&self, caller: Caller, campaign_id: CampaignId) -> StoreResult<()>;
+    /// Deletes a DRAFT or ARCHIVED campaign that fits the precondition, with its leads. Its calls
+    /// stay on record.
+    async fn delete_campaign(
+        &self,
+        caller: Caller,
+        campaign_id: CampaignId,
+        precondition: Precondition,
+    ) -> StoreResult<()>;
     /// Changes of a campaign, newest first.
     async fn list_revisions(
         &self,
@@ -224,6 +256,23 @@ pub trait Store: Send + Sync {
         tenant_id: TenantId,
         import_id: ImportId,
     ) -> StoreResult<ImportRecord>;
+    /// Changes a lead that fits the precondition. Settles what narrows.
+    async fn update_lead(
+        &self,
+        caller: Caller,
+        campaign_id: CampaignId,
+        key: LeadKey,
+        change: LeadChange,
+        precondition: Precondition,
+    ) -> StoreResult<LeadRecord>;
+    /// Removes a lead that fits the precondition. Settles.
+    async fn remove_lead(
+        &self,
+        caller: Caller,
+        campaign_id: CampaignId,
+        key: LeadKey,
+        precondition: Precondition,
+    ) -> StoreResult<()>;
     /// Changes leads one by one; each has its own answer. Settles what narrows.
     async fn update_leads(
         &self,

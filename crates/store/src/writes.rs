@@ -9,6 +9,7 @@ use domain::{CampaignId, LeadId, LineId, Outcome, PhoneNumber, TenantId, TokenId
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::precondition::Precondition;
 use crate::records::{CampaignRecord, LeadFields, LeadRecord, PoolNumber, PoolStrategy, Scopes};
 
 /// Who asks, and when.
@@ -41,6 +42,8 @@ pub struct IdempotencyKey {
 pub struct StoredAnswer {
     /// HTTP status.
     pub status: u16,
+    /// Revision of the object in it, where the answer told it in its `ETag`.
+    pub revision: Option<i64>,
     /// Body, byte for byte.
     pub body: Vec<u8>,
 }
@@ -160,12 +163,14 @@ pub struct CampaignUpdate {
 }
 
 /// A life-cycle command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CampaignOrder {
     /// The campaign.
     pub campaign_id: CampaignId,
     /// What to do.
     pub command: CampaignCommand,
+    /// At which revision.
+    pub precondition: Precondition,
 }
 
 /// What a life-cycle command did.
@@ -271,6 +276,8 @@ pub struct TestCall {
     pub phone: PhoneNumber,
     /// Its key: see [`crate::KeySource`].
     pub attempt_key: String,
+    /// At which revision the campaign is to be tried.
+    pub precondition: Precondition,
 }
 
 /// Which calls to list.

@@ -131,9 +131,9 @@ impl From<ApiError> for Problem {
                 retry_after_seconds,
             } => problem.with_header(RETRY_AFTER, retry_after_seconds),
             ApiError::ProviderUnreachable(_) => problem.with_header(RETRY_AFTER, "5"),
-            ApiError::TooMuchContention | ApiError::RequestTimeout => {
-                problem.with_header(RETRY_AFTER, "1")
-            }
+            ApiError::TooMuchContention
+            | ApiError::IdempotencyRunning
+            | ApiError::RequestTimeout => problem.with_header(RETRY_AFTER, "1"),
             ApiError::Unavailable(reason) => {
                 problem.with_header(RETRY_AFTER, "1").with_reason(reason)
             }
@@ -165,6 +165,7 @@ fn status_and_code(error: &ApiError) -> (StatusCode, &'static str) {
         E::UnsupportedMediaType => (S::UNSUPPORTED_MEDIA_TYPE, code::UNSUPPORTED_MEDIA_TYPE),
         E::Validation(_) => (S::UNPROCESSABLE_ENTITY, code::VALIDATION_FAILED),
         E::WrongIdType { .. } => (S::UNPROCESSABLE_ENTITY, code::WRONG_ID_TYPE),
+        E::IdempotencyRunning => (S::CONFLICT, code::IDEMPOTENCY_RUNNING),
         E::IdempotencyMismatch => (S::UNPROCESSABLE_ENTITY, code::IDEMPOTENCY_MISMATCH),
         E::RateLimited { .. } => (S::TOO_MANY_REQUESTS, code::RATE_LIMITED),
         E::Internal(_) => (S::INTERNAL_SERVER_ERROR, code::INTERNAL),
@@ -184,7 +185,8 @@ const fn conflict_code(conflict: &Conflict) -> &'static str {
         Conflict::InUse(_) => code::IN_USE,
         Conflict::Duplicate(_) => code::ALREADY_EXISTS,
         Conflict::TooLarge(_) => code::TOO_LARGE,
-        Conflict::CallOver(_) => code::CALL_OVER,
+        Conflict::CallOver => code::CALL_OVER,
+        Conflict::CannotHangUp(_) => code::CANNOT_HANG_UP,
         Conflict::TakesNoTestCall(_) => code::TAKES_NO_TEST_CALL,
         Conflict::AtCapacity => code::AT_CAPACITY,
     }
@@ -233,6 +235,9 @@ fn message(error: &ApiError) -> String {
         }
         E::IdempotencyMismatch => {
             "This `Idempotency-Key` was used for another request; use a new one."
+        }
+        E::IdempotencyRunning => {
+            "The first request with this `Idempotency-Key` is still running; repeat it in a moment."
         }
         E::RateLimited {
             retry_after_seconds,

@@ -9,6 +9,7 @@ mod draft;
 mod duplicate;
 mod get;
 mod list;
+mod live_calls;
 mod order;
 mod pause;
 mod resume;

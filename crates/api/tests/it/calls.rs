@@ -227,7 +227,7 @@ async fn a_call_is_hung_up_by_the_vendor() {
     let unnamed = hang_up().await;
     assert_eq!(
         (unnamed.status.as_u16(), unnamed.code()),
-        (409, "call_over")
+        (409, "cannot_hang_up")
     );
 
     let hook = hook(&server, line).await;
@@ -275,5 +275,104 @@ async fn a_call_is_hung_up_by_the_vendor() {
             .await
             .status,
         403
+    );
+}
+
+/// A call that the vendor has and we follow; its path.
+async fn call_under_way(server: &Server) -> String {
+    let (line, campaign) = running_campaign(server).await;
+    lead(server, &campaign, PHONE).await;
+    let key = dial(server).await.remove(PHONE).unwrap();
+    let hook = hook(server, line).await;
+    let update = status_update(Some(&key), "call-1", "in-progress");
+    report(server, &hook, &update).await;
+    let call = only_call(server).await;
+    format!("/api/v2/calls/{}", call["call_id"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_call_that_the_vendor_says_is_over_is_no_longer_up() {
+    let server = Server::start().await;
+    let path = call_under_way(&server).await;
+    server.clock.advance(Duration::from_secs(60));
+    let over = json!({
+        "id": "call-1", "status": "ended", "endedReason": "customer-ended-call",
+        "startedAt": "2026-01-05T15:00:10Z", "endedAt": "2026-01-05T15:00:40Z",
+    });
+    server.vendor.set_call("call-1", over);
+    let reply = server.command(&format!("{path}/hang-up")).await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.code()),
+        (409, "call_over"),
+        "{}",
+        reply.body
+    );
+    let call = server.get(&path).await.body["data"].clone();
+    assert_eq!(
+        (&call["state"], &call["outcome"], &call["ended_at"]),
+        (
+            &json!("ENDED"),
+            &json!("ANSWERED"),
+            &json!("2026-01-05T15:00:40Z")
+        )
+    );
+    // From now on nobody is asked.
+    let asked = server.vendor.requests();
+    let again = server.command(&format!("{path}/hang-up")).await;
+    assert_eq!((again.status.as_u16(), again.code()), (409, "call_over"));
+    assert_eq!(server.vendor.requests(), asked);
+}
+
+#[tokio::test]
+async fn a_hang_up_is_ordered_once_for_each_key() {
+    let server = Server::start().await;
+    let path = format!("{}/hang-up", call_under_way(&server).await);
+    let hang_up = async |key: &str| {
+        server
+            .request(Method::POST, &path)
+            .header("idempotency-key", key)
+            .send()
+            .await
+    };
+    let first = hang_up("k").await;
+    assert_eq!(first.status, 200, "{}", first.body);
+    let again = hang_up("k").await;
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    assert_eq!(again.bytes, first.bytes);
+    assert_eq!(server.vendor.hang_ups().len(), 1);
+    // Without a key it is ordered again, which ends the same call once.
+    assert_eq!(server.command(&path).await.status, 200);
+    assert_eq!(server.vendor.hang_ups().len(), 2);
+}
+
+#[tokio::test]
+async fn where_a_call_is_controlled_is_asked_for_when_nobody_told() {
+    let server = Server::start().await;
+    let (line, campaign) = running_campaign(&server).await;
+    lead(&server, &campaign, PHONE).await;
+    let key = dial(&server).await.remove(PHONE).unwrap();
+    let hook = hook(&server, line).await;
+    let mut update = status_update(Some(&key), "call-1", "in-progress");
+    update["call"].as_object_mut().unwrap().remove("monitor");
+    report(&server, &hook, &update).await;
+    let call = only_call(&server).await;
+    let path = format!(
+        "/api/v2/calls/{}/hang-up",
+        call["call_id"].as_str().unwrap()
+    );
+    let up = json!({ "id": "call-1", "status": "in-progress" });
+    server.vendor.set_call("call-1", up);
+    let impossible = server.command(&path).await;
+    assert_eq!(
+        (impossible.status.as_u16(), impossible.code()),
+        (409, "cannot_hang_up")
+    );
+    let monitor = json!({ "controlUrl": "https://control.example.com/call-1" });
+    let up = json!({ "id": "call-1", "status": "in-progress", "monitor": monitor });
+    server.vendor.set_call("call-1", up);
+    assert_eq!(server.command(&path).await.status, 200);
+    assert_eq!(
+        server.vendor.hang_ups(),
+        ["https://control.example.com/call-1"]
     );
 }

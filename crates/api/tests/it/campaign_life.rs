@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::{Value, json};
 use store::{AttemptFact, AttemptRef, LeadFields, NewLead, OnDuplicate, Store, Tick};
 
-use crate::support::{Mood, Server, campaign_body, campaign_number, global};
+use crate::support::{Call, Mood, Server, campaign_body, campaign_number, global};
 
 fn path(id: &str, rest: &str) -> String {
     format!("/api/v2/voice-campaigns/{id}{rest}")
@@ -315,12 +315,14 @@ async fn a_pause_can_hang_up_what_is_still_up_and_tells_the_result_of_each() {
         .collect();
     results.sort_unstable();
     assert_eq!(results, [false, true]);
-    assert_eq!(server.vendor.requests() - asked, 1);
+    // One order, and one question where the other call is controlled.
+    assert_eq!(server.vendor.hang_ups().len(), 1);
+    assert_eq!(server.vendor.requests() - asked, 2);
     let pause = server
         .request(Method::POST, &path(&id, "/pause?hang_up=true"))
         .header("idempotency-key", "h");
     assert_eq!(pause.send().await.bytes, ended.bytes);
-    assert_eq!(server.vendor.requests() - asked, 1);
+    assert_eq!(server.vendor.requests() - asked, 2);
 
     server.vendor.set(Mood::Down);
     let stopped = server.command(&path(&id, "/stop?hang_up=true")).await;
@@ -402,4 +404,110 @@ async fn another_tenant_sees_and_changes_nothing() {
         assert_eq!(foreign.bytes, missing.bytes, "{method} {rest}");
     }
     assert_eq!(server.get(&path(&id, "")).await.body, before);
+}
+
+/// `pause?hang_up=true` with the key `h`.
+fn pause_and_hang_up<'a>(server: &'a Server, id: &str) -> Call<'a> {
+    server
+        .request(Method::POST, &path(id, "/pause?hang_up=true"))
+        .header("idempotency-key", "h")
+}
+
+#[tokio::test]
+async fn a_campaign_resumed_while_its_calls_are_hung_up_stays_resumed() {
+    let server = Server::start().await;
+    let id = server.campaign(server.line().await).await;
+    server.command(&path(&id, "/start")).await;
+    calls_under_way(&server, &id, &[Some("https://control.example.com/1")]).await;
+    let asked = server.vendor.requests();
+    server.vendor.set_answering(false);
+    let pause = pause_and_hang_up(&server, &id).send();
+    let meanwhile = async {
+        server.vendor.requested(asked + 1).await;
+        let again = pause_and_hang_up(&server, &id).send().await;
+        assert_eq!(
+            (again.status.as_u16(), again.code()),
+            (409, "idempotency_running")
+        );
+        let resumed = server.command(&path(&id, "/resume")).await;
+        assert_eq!(resumed.status, 200, "{}", resumed.body);
+        server.vendor.set_answering(true);
+    };
+    let (paused, ()) = tokio::join!(pause, meanwhile);
+    assert_eq!(paused.body["data"]["campaign_status"], "PAUSED");
+    assert_eq!(
+        paused.body["data"]["live_calls"][0]["hang_up"]["success"],
+        true
+    );
+    assert_eq!(status(&server, &id).await, "RUNNING");
+    let again = pause_and_hang_up(&server, &id).send().await;
+    assert_eq!(again.bytes, paused.bytes);
+    assert_eq!(status(&server, &id).await, "RUNNING");
+    assert_eq!(server.vendor.hang_ups().len(), 1);
+}
+
+#[tokio::test]
+async fn a_pause_that_breaks_off_is_told_again_and_not_done_again() {
+    let server = Server::start().await;
+    let id = server.campaign(server.line().await).await;
+    server.command(&path(&id, "/start")).await;
+    calls_under_way(&server, &id, &[Some("https://control.example.com/1")]).await;
+    let asked = server.vendor.requests();
+    server.vendor.set_answering(false);
+    tokio::select! {
+        _ = pause_and_hang_up(&server, &id).send() => panic!("nobody answers"),
+        () = server.vendor.requested(asked + 1) => {}
+    }
+    server.vendor.set_answering(true);
+    assert_eq!(status(&server, &id).await, "PAUSED");
+    server.command(&path(&id, "/resume")).await;
+    let again = pause_and_hang_up(&server, &id).send().await;
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    let live_call = &again.body["data"]["live_calls"][0];
+    assert_eq!(live_call["hang_up"]["success"], false, "{live_call}");
+    let message = live_call["hang_up"]["message"].as_str().unwrap();
+    assert!(message.contains("not known"), "{message}");
+    assert_eq!(status(&server, &id).await, "RUNNING");
+    assert_eq!(server.vendor.requests(), asked + 1);
+}
+
+#[tokio::test]
+async fn calls_that_are_over_at_the_vendor_count_as_hung_up() {
+    let server = Server::start().await;
+    let id = server.campaign(server.line().await).await;
+    server.command(&path(&id, "/start")).await;
+    calls_under_way(&server, &id, &[Some("https://control.example.com/call-0")]).await;
+    let over =
+        json!({ "id": "call-0", "status": "ended", "endedReason": "customer-did-not-answer" });
+    server.vendor.set_call("call-0", over);
+    let stopped = server.command(&path(&id, "/stop?hang_up=true")).await;
+    let live_call = &stopped.body["data"]["live_calls"][0];
+    assert_eq!(live_call["hang_up"]["success"], true, "{live_call}");
+    let again = server.command(&path(&id, "/stop?hang_up=true")).await;
+    assert_eq!(again.body["data"]["live_calls"], json!([]));
+    assert_eq!(server.vendor.hang_ups().len(), 1);
+}
+
+#[tokio::test]
+async fn a_campaign_begins_as_it_was_judged() {
+    let server = Server::start().await;
+    let id = server.campaign(server.line().await).await;
+    let asked = server.vendor.requests();
+    server.vendor.set_answering(false);
+    let target = path(&id, "/start");
+    let start = server.command(&target);
+    let meanwhile = async {
+        server.vendor.requested(asked + 1).await;
+        let cleared = server
+            .patch(&path(&id, ""), &json!({ "phone_number_id": null }))
+            .await;
+        assert_eq!(cleared.status, 200, "{}", cleared.body);
+        server.vendor.set_answering(true);
+    };
+    let (started, ()) = tokio::join!(start, meanwhile);
+    assert_eq!(
+        (started.status.as_u16(), started.faults()),
+        (422, vec!["phone_number_id: no_number".to_owned()])
+    );
+    assert_eq!(status(&server, &id).await, "DRAFT");
 }

@@ -1,7 +1,8 @@
+use futures_util::future::join_all;
 use http::Method;
 use serde_json::json;
 
-use crate::support::{Call, Reply, Server, campaign_body};
+use crate::support::{Call, Mood, Reply, Server, campaign_body, global};
 
 fn create<'a>(server: &'a Server, key: &str, body: &serde_json::Value) -> Call<'a> {
     server
@@ -39,14 +40,147 @@ async fn a_repeated_request_has_one_effect_and_the_same_bytes() {
 async fn requests_at_the_same_time_have_one_effect() {
     let server = Server::start().await;
     let body = campaign_body(server.line().await);
-    let all =
-        futures_util::future::join_all((0..20).map(|_| create(&server, "k", &body).send())).await;
+    let all = join_all((0..200).map(|_| create(&server, "k", &body).send())).await;
     assert_eq!(count(&server).await, 1);
+    let first: Vec<_> = all
+        .iter()
+        .filter(|reply| reply.status == 201 && !replayed(reply))
+        .collect();
+    assert_eq!(first.len(), 1);
+    for reply in &all {
+        match reply.status.as_u16() {
+            201 => assert_eq!(reply.bytes, first[0].bytes),
+            409 => assert_eq!(reply.code(), "idempotency_running"),
+            _ => panic!("{}", reply.body),
+        }
+    }
+    // Once it is answered, every repetition is, however many come at once.
+    let again = join_all((0..50).map(|_| create(&server, "k", &body).send())).await;
     assert!(
-        all.iter()
-            .all(|reply| reply.status == 201 && reply.bytes == all[0].bytes)
+        again
+            .iter()
+            .all(|reply| replayed(reply) && reply.bytes == first[0].bytes)
     );
-    assert_eq!(all.iter().filter(|reply| !replayed(reply)).count(), 1);
+}
+
+#[tokio::test]
+async fn a_key_whose_request_is_running_is_refused() {
+    let server = Server::start().await;
+    let body = campaign_body(server.line().await);
+    let asked = server.vendor.requests();
+    server.vendor.set_answering(false);
+    let first = async { create(&server, "k", &body).send().await };
+    let meanwhile = async {
+        server.vendor.requested(asked + 1).await;
+        let again = create(&server, "k", &body).send().await;
+        assert_eq!(
+            (again.status.as_u16(), again.code()),
+            (409, "idempotency_running")
+        );
+        assert_eq!(again.header("retry-after"), "1");
+        let mut other = body.clone();
+        other["name"] = json!("Other");
+        let mismatch = create(&server, "k", &other).send().await;
+        assert_eq!(
+            (mismatch.status.as_u16(), mismatch.code()),
+            (422, "idempotency_mismatch")
+        );
+        let stranger = server.stranger().await;
+        let path = "/api/v2/tokens";
+        let theirs = server
+            .request(Method::POST, path)
+            .token(&stranger)
+            .header("idempotency-key", "k")
+            .json(&json!({ "name": "x", "scopes": ["read"] }))
+            .send()
+            .await;
+        assert_eq!(theirs.status, 201, "{}", theirs.body);
+        server.vendor.set_answering(true);
+    };
+    let (first, ()) = tokio::join!(first, meanwhile);
+    assert_eq!((first.status.as_u16(), replayed(&first)), (201, false));
+    let again = create(&server, "k", &body).send().await;
+    assert!(replayed(&again) && again.bytes == first.bytes);
+    assert_eq!(count(&server).await, 1);
+}
+
+#[tokio::test]
+async fn a_request_that_breaks_off_leaves_no_stuck_key() {
+    let server = Server::start().await;
+    let body = campaign_body(server.line().await);
+    let asked = server.vendor.requests();
+    server.vendor.set_answering(false);
+    // The caller goes away while the vendor is asked.
+    tokio::select! {
+        _ = create(&server, "k", &body).send() => panic!("nobody answers"),
+        () = server.vendor.requested(asked + 1) => {}
+    }
+    server.vendor.set_answering(true);
+    let again = create(&server, "k", &body).send().await;
+    assert_eq!((again.status.as_u16(), replayed(&again)), (201, false));
+
+    // A failure frees its key as well.
+    server.vendor.set(Mood::Down);
+    assert_eq!(create(&server, "f", &body).send().await.status, 503);
+    server.vendor.set(Mood::Well);
+    assert_eq!(create(&server, "f", &body).send().await.status, 201);
+}
+
+#[tokio::test]
+async fn a_post_without_an_effect_in_the_store_is_repeated_without_asking_again() {
+    let server = Server::start().await;
+    let line = server.line().await;
+    let path = format!(
+        "/api/v2/voice-providers/{}/verify",
+        global("TenantVoiceProvider", line.raw())
+    );
+    let verify = async |key: &str| {
+        server
+            .request(Method::POST, &path)
+            .header("idempotency-key", key)
+            .send()
+            .await
+    };
+    let first = verify("k").await;
+    assert_eq!((first.status.as_u16(), replayed(&first)), (200, false));
+    let asked = server.vendor.requests();
+    let again = verify("k").await;
+    assert!(replayed(&again) && again.bytes == first.bytes);
+    assert_eq!(server.vendor.requests(), asked);
+    assert!(!replayed(&verify("other").await));
+}
+
+#[tokio::test]
+async fn a_repetition_has_the_etag_of_the_first_answer_if_that_had_one() {
+    let server = Server::start().await;
+    let body = campaign_body(server.line().await);
+    let first = create(&server, "k", &body).send().await;
+    let again = create(&server, "k", &body).send().await;
+    assert_eq!(
+        (first.header("etag"), again.header("etag")),
+        ("\"1\"", "\"1\"")
+    );
+
+    server
+        .patch(
+            "/api/v2/tenant",
+            &json!({ "test_call_numbers": ["+14155552671"] }),
+        )
+        .await;
+    let id = first.body["data"]["campaign_id"].as_str().unwrap();
+    let path = format!("/api/v2/voice-campaigns/{id}/test-call");
+    let call = async || {
+        server
+            .request(Method::POST, &path)
+            .header("idempotency-key", "k")
+            .json(&json!({ "phone_number": "+14155552671" }))
+            .send()
+            .await
+    };
+    let (first, again) = (call().await, call().await);
+    assert!(first.status == 202 && replayed(&again), "{}", first.body);
+    // A call tells the campaign's revision, but has none of its own.
+    assert_eq!((first.header("etag"), again.header("etag")), ("", ""));
 }
 
 #[tokio::test]

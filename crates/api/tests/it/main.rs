@@ -15,6 +15,7 @@ mod idempotency;
 mod leads;
 mod legacy_leads;
 mod phone_number_pools;
+mod preconditions;
 mod scene;
 mod server;
 mod support;

@@ -1,6 +1,7 @@
 //! A server with a store in a temporary folder, a clock that stands still, and a vendor that does
 //! as it is told.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use store::{
     Caller, NewLine, NewToken, PoolContent, PoolNumber, PoolStrategy, Scopes, Store, Vault, Written,
 };
 use store_sqlite::{Access, SqliteStore};
+use tokio::sync::watch;
 use tower::ServiceExt;
 
 /// A Monday morning in New York.
@@ -78,11 +80,51 @@ pub(crate) enum Mood {
 pub(crate) struct Vendor {
     mood: Mutex<Mood>,
     requests: AtomicUsize,
+    /// Addresses that were told to hang up.
+    hang_ups: Mutex<Vec<String>>,
+    /// Calls as the vendor knows them, by id; it refuses to hang up those that are over.
+    calls: Mutex<HashMap<String, Value>>,
+    /// Requests wait until this is true.
+    answers: watch::Sender<bool>,
 }
 
 impl Vendor {
     pub(crate) fn set(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
+    }
+
+    /// Keeps requests waiting, or lets them go on.
+    pub(crate) fn set_answering(&self, answers: bool) {
+        self.answers.send_replace(answers);
+    }
+
+    /// What it says of a call.
+    pub(crate) fn set_call(&self, id: &str, call: Value) {
+        self.calls.lock().unwrap().insert(id.to_owned(), call);
+    }
+
+    /// Addresses that were told to hang up so far.
+    pub(crate) fn hang_ups(&self) -> Vec<String> {
+        self.hang_ups.lock().unwrap().clone()
+    }
+
+    /// Waits until it got so many requests.
+    pub(crate) async fn requested(&self, requests: usize) {
+        while self.requests() < requests {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn control(&self, url: &url::Url) -> (u16, Value) {
+        self.hang_ups.lock().unwrap().push(url.to_string());
+        let calls = self.calls.lock().unwrap();
+        let over = calls.iter().any(|(id, call)| {
+            call["status"] == "ended" && url.path().split('/').any(|part| part == id)
+        });
+        if over {
+            return (400, json!({ "message": "Call has already ended." }));
+        }
+        (200, json!({ "success": true }))
     }
 
     /// How many requests it got so far.
@@ -106,6 +148,8 @@ impl Transport for Vendor {
                 body: Bytes::from(body.to_string()),
             })
         };
+        let mut answers = self.answers.subscribe();
+        answers.wait_for(|answers| *answers).await.unwrap();
         match *self.mood.lock().unwrap() {
             Mood::Well => {}
             Mood::Unauthorized => return answer(401, json!({ "message": "Invalid Key." })),
@@ -119,7 +163,14 @@ impl Transport for Vendor {
             }
         }
         let url = url::Url::parse(&request.url).unwrap();
+        if request.method == Method::POST {
+            let (status, body) = self.control(&url);
+            return answer(status, body);
+        }
         let id = url.path().rsplit('/').next().unwrap().to_owned();
+        if let Some(call) = self.calls.lock().unwrap().get(&id) {
+            return answer(200, call.clone());
+        }
         if url.query().is_some() && id == "phone-number" {
             return answer(
                 200,
@@ -194,6 +245,9 @@ impl Server {
         let vendor = Arc::new(Vendor {
             mood: Mutex::new(Mood::Well),
             requests: AtomicUsize::new(0),
+            hang_ups: Mutex::default(),
+            calls: Mutex::default(),
+            answers: watch::Sender::new(true),
         });
         let health = Arc::new(TestHealth(Mutex::new(Ok(()))));
         let entropy = Arc::new(TestEntropy(Mutex::new(1)));

@@ -7,7 +7,8 @@ use domain::TokenId;
 use domain::ambient::Clock;
 use serde_json::{Value, json};
 use store::{
-    Caller, NewToken, PageRequest, Store, StoreResult, TenantRecord, TokenRecord, Written,
+    Caller, NewToken, PageRequest, Precondition, Store, StoreResult, TenantRecord, TokenRecord,
+    Written,
 };
 use store_sqlite::Access;
 
@@ -109,7 +110,7 @@ pub(crate) async fn disable(settings: &Settings, wanted: &str) -> Outcome {
         now: SystemClock.now(),
     };
     let token = store
-        .set_token_enabled(caller, token.token_id, false)
+        .set_token_enabled(caller, token.token_id, false, Precondition::None)
         .await
         .map_err(Failure::failed)?;
     if settings.json {

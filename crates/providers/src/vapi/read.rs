@@ -98,10 +98,11 @@ fn ended(call: wire::Call) -> CallStatus {
     CallStatus::Ended(Box::new(end))
 }
 
-/// The answer of a control address. One that is gone belonged to a call that is over.
+/// The answer of a control address. One that is gone belonged, as a rule, to a call that is over.
 pub(super) fn hang_up(answer: &ProviderAnswer) -> Result<(), LookupError> {
     match answer.status {
-        200..=299 | 404 | 410 => Ok(()),
+        200..=299 => Ok(()),
+        404 | 410 => Err(LookupError::NotFound),
         _ => Err(fault(answer)),
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use domain::campaign::{CampaignCommand, LeadStatus};
 use jiff::Timestamp;
-use store::{CampaignOrder, CampaignUpdate, LeadChange, LeadKey, NewLead, OnDuplicate, Store};
+use store::{
+    CampaignOrder, CampaignUpdate, LeadChange, LeadKey, NewLead, OnDuplicate, Precondition, Store,
+};
 
 use super::Simulator;
 use crate::judge::Told;
@@ -48,6 +50,7 @@ impl Simulator {
         let order = CampaignOrder {
             campaign_id,
             command,
+            precondition: Precondition::None,
         };
         if self
             .process

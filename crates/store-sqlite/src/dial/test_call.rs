@@ -50,6 +50,7 @@ pub(crate) fn reserve(
 fn check(work: &Work<'_>, caller: Caller, call: &TestCall) -> StoreResult<()> {
     let refuse = |why| Err(StoreError::from(Conflict::TakesNoTestCall(why)));
     let campaign = campaigns::head(work.tx, caller.tenant_id, call.campaign_id)?;
+    call.precondition.check(campaign.revision)?;
     if campaign.kind != CampaignType::Outbound {
         return refuse("an INBOUND campaign places no calls");
     }

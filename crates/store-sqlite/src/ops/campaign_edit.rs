@@ -199,9 +199,10 @@ fn micros_of(pause: SignedDuration) -> i64 {
 pub(crate) fn order(
     work: &mut Work<'_>,
     caller: Caller,
-    order: CampaignOrder,
+    order: &CampaignOrder,
 ) -> StoreResult<OrderDone> {
     let campaign = campaigns::head(work.tx, caller.tenant_id, order.campaign_id)?;
+    order.precondition.check(campaign.revision)?;
     let transition = campaign
         .status
         .after(order.command)

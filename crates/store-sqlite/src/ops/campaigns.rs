@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 use serde_json::{Map, Value};
 use store::{
     Caller, CampaignFilter, CampaignRecord, Conflict, LeadCounts, NewCampaign, Page, PageRequest,
-    RevisionRecord, Scope, StoreError, StoreResult,
+    Precondition, RevisionRecord, Scope, StoreError, StoreResult,
 };
 
 use crate::code::{Cells, micros, to_json};
@@ -227,8 +227,12 @@ pub(crate) fn delete(
     work: &mut Work<'_>,
     caller: Caller,
     campaign_id: CampaignId,
+    precondition: &Precondition,
 ) -> StoreResult<()> {
-    let status = head(work.tx, caller.tenant_id, campaign_id)?.status;
+    let Head {
+        status, revision, ..
+    } = head(work.tx, caller.tenant_id, campaign_id)?;
+    precondition.check(revision)?;
     if !matches!(status, CampaignStatus::Draft | CampaignStatus::Archived) {
         return Err(Conflict::NotDeletable(status).into());
     }

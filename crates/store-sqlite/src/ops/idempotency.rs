@@ -37,7 +37,7 @@ pub(crate) fn find(
     key: &IdempotencyKey,
     now: Timestamp,
 ) -> StoreResult<Option<StoredAnswer>> {
-    let sql = "SELECT fingerprint, status, body FROM idempotency
+    let sql = "SELECT fingerprint, status, revision, body FROM idempotency
                WHERE tenant_id = ?1 AND operation = ?2 AND key = ?3 AND expires_at > ?4";
     let bound = params![tenant_id.raw(), key.operation, key.key, micros(now)];
     query::one(db, sql, bound, |cells| {
@@ -46,9 +46,22 @@ pub(crate) fn find(
         }
         Ok(StoredAnswer {
             status: cells.get("status")?,
+            revision: cells.get("revision")?,
             body: cells.get("body")?,
         })
     })
+}
+
+/// Keeps an answer in place of one that was kept for the same request.
+pub(crate) fn replace(
+    work: &Work<'_>,
+    caller: Caller,
+    key: &IdempotencyKey,
+    answer: &StoredAnswer,
+) -> StoreResult<()> {
+    // Refuses a key of another request.
+    find(work.tx, caller.tenant_id, key, caller.now)?;
+    keep(work, caller, key, answer)
 }
 
 fn keep(
@@ -62,16 +75,17 @@ fn keep(
         .now
         .saturating_add(lifetime)
         .unwrap_or(Timestamp::MAX);
-    // An expired answer may still be there.
+    // An expired answer may still be there, or the one to replace.
     let sql = "INSERT OR REPLACE INTO idempotency
-                   (tenant_id, operation, key, fingerprint, status, body, expires_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+                   (tenant_id, operation, key, fingerprint, status, revision, body, expires_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let bound = params![
         caller.tenant_id.raw(),
         key.operation,
         key.key,
         key.fingerprint,
         answer.status,
+        answer.revision,
         answer.body,
         micros(expires_at),
     ];

@@ -1,10 +1,12 @@
-//! Changing and removing leads one by one, each with its own answer.
+//! Changing and removing leads: a single one, or many of which each has its own answer.
 
 use domain::CampaignId;
 use domain::campaign::LeadStatus;
 use rusqlite::params;
 use serde_json::json;
-use store::{Caller, LeadChange, LeadKey, LeadRecord, Scope, StoreError, StoreResult};
+use store::{
+    Caller, LeadChange, LeadKey, LeadRecord, Precondition, Scope, StoreError, StoreResult,
+};
 
 use crate::code::micros;
 use crate::events::{self, Subject};
@@ -15,6 +17,52 @@ use crate::writer::Work;
 
 /// Answers in the order of the request, and the scopes to settle.
 type Answers<T> = (Vec<StoreResult<T>>, Vec<Scope>);
+
+/// Changes one lead.
+pub(crate) fn update_single(
+    work: &mut Work<'_>,
+    caller: Caller,
+    campaign_id: CampaignId,
+    key: &LeadKey,
+    change: &LeadChange,
+    precondition: &Precondition,
+) -> StoreResult<(LeadRecord, Vec<Scope>)> {
+    let mut campaign = campaigns::head(work.tx, caller.tenant_id, campaign_id)?;
+    check(work, campaign_id, key, precondition)?;
+    let mut scopes = Vec::new();
+    let lead = update_one(work, caller, &mut campaign, key, change, &mut scopes)?;
+    wake::campaign(work, campaign_id, caller.now)?;
+    Ok((lead, scopes))
+}
+
+/// Removes one lead.
+pub(crate) fn remove_single(
+    work: &mut Work<'_>,
+    caller: Caller,
+    campaign_id: CampaignId,
+    key: &LeadKey,
+    precondition: &Precondition,
+) -> StoreResult<((), Vec<Scope>)> {
+    campaigns::head(work.tx, caller.tenant_id, campaign_id)?;
+    check(work, campaign_id, key, precondition)?;
+    let mut scopes = Vec::new();
+    remove_one(work, caller, campaign_id, key, &mut scopes)?;
+    wake::campaign(work, campaign_id, caller.now)?;
+    Ok(((), scopes))
+}
+
+fn check(
+    work: &Work<'_>,
+    campaign_id: CampaignId,
+    key: &LeadKey,
+    precondition: &Precondition,
+) -> StoreResult<()> {
+    if precondition.is_strict() {
+        let lead = lead_write::find(work.tx, campaign_id, key)?.ok_or(leads::NOT_FOUND)?;
+        precondition.check(lead.revision)?;
+    }
+    Ok(())
+}
 
 /// Changes leads.
 pub(crate) fn update(

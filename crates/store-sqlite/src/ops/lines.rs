@@ -4,8 +4,8 @@ use domain::{LineId, TenantId};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use store::{
-    Caller, Conflict, LineChange, LineRecord, NewLine, Page, PageRequest, Scope, StoreError,
-    StoreResult,
+    Caller, Conflict, LineChange, LineRecord, NewLine, Page, PageRequest, Precondition, Scope,
+    StoreError, StoreResult,
 };
 
 use crate::code::{Cells, micros};
@@ -99,14 +99,10 @@ pub(crate) fn update(
     caller: Caller,
     line_id: LineId,
     change: &LineChange,
-    expected_revision: Option<i64>,
+    precondition: &Precondition,
 ) -> StoreResult<LineRecord> {
     let before = get(work.tx, caller.tenant_id, line_id)?;
-    if expected_revision.is_some_and(|expected| expected != before.revision) {
-        return Err(StoreError::Stale {
-            current: before.revision,
-        });
-    }
+    precondition.check(before.revision)?;
     let after = merged(&before, change);
     let mended =
         after.base_url != before.base_url || after.sealed_credentials != before.sealed_credentials;
@@ -180,10 +176,13 @@ fn end_rest(work: &Work<'_>, now: Timestamp, line_id: LineId) -> StoreResult<()>
 }
 
 /// Deletes a line that nothing uses.
-pub(crate) fn delete(work: &mut Work<'_>, caller: Caller, line_id: LineId) -> StoreResult<()> {
-    if !is_of(work.tx, caller.tenant_id, line_id)? {
-        return Err(NOT_FOUND);
-    }
+pub(crate) fn delete(
+    work: &mut Work<'_>,
+    caller: Caller,
+    line_id: LineId,
+    precondition: &Precondition,
+) -> StoreResult<()> {
+    precondition.check(get(work.tx, caller.tenant_id, line_id)?.revision)?;
     // A call that is up needs its line until its end is known, even when its campaign is gone.
     let sql = "SELECT 1 FROM campaigns WHERE line_id = ?1
                UNION ALL SELECT 1 FROM pools WHERE line_id = ?1

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, params};
 use store::{
     Caller, Conflict, NumberHealth, Page, PageRequest, PoolContent, PoolNumber, PoolRecord,
-    PoolStrategy, Scope, StoreError, StoreResult,
+    PoolStrategy, Precondition, Scope, StoreError, StoreResult,
 };
 
 use crate::code::{Cells, micros};
@@ -218,10 +218,13 @@ fn tell_campaigns(
 }
 
 /// Deletes a pool that no campaign uses.
-pub(crate) fn delete(work: &mut Work<'_>, caller: Caller, pool_id: PoolId) -> StoreResult<()> {
-    if !is_of(work.tx, caller.tenant_id, pool_id)? {
-        return Err(NOT_FOUND);
-    }
+pub(crate) fn delete(
+    work: &mut Work<'_>,
+    caller: Caller,
+    pool_id: PoolId,
+    precondition: &Precondition,
+) -> StoreResult<()> {
+    precondition.check(get(work.tx, caller.tenant_id, pool_id)?.revision)?;
     if is_used(work, pool_id)? {
         return Err(Conflict::InUse("the phone number pool is").into());
     }

@@ -3,15 +3,24 @@
 use domain::{PhoneNumber, TenantId};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
-use store::{Page, PageRequest, StoreError, StoreResult, TenantRecord};
+use store::{Page, PageRequest, Precondition, StoreError, StoreResult, TenantRecord};
 
 use crate::code::{Cells, corrupt, micros, to_json};
 use crate::ops::query;
 use crate::writer::Work;
 
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT tenant_id, name, test_call_numbers, revision, created_at FROM tenants ",
+            $rest
+        )
+    };
+}
+
 /// The tenant with this name, made if it is missing.
 pub(crate) fn ensure(work: &mut Work<'_>, name: &str, now: Timestamp) -> StoreResult<TenantRecord> {
-    let sql = "SELECT tenant_id, name, test_call_numbers, created_at FROM tenants WHERE name = ?1";
+    let sql = select!("WHERE name = ?1");
     if let Some(tenant) = query::one(work.tx, sql, [name], read)? {
         return Ok(tenant);
     }
@@ -22,14 +31,14 @@ pub(crate) fn ensure(work: &mut Work<'_>, name: &str, now: Timestamp) -> StoreRe
         tenant_id,
         name: name.to_owned(),
         test_call_numbers: Vec::new(),
+        revision: 1,
         created_at: crate::code::instant(micros(now))?,
     })
 }
 
 /// Tenants, newest first.
 pub(crate) fn list(db: &Connection, page: PageRequest) -> StoreResult<Page<TenantRecord>> {
-    let sql = "SELECT tenant_id, name, test_call_numbers, created_at FROM tenants
-               WHERE tenant_id < ?1 ORDER BY tenant_id DESC LIMIT ?2";
+    let sql = select!("WHERE tenant_id < ?1 ORDER BY tenant_id DESC LIMIT ?2");
     let bound = params![query::below(page), query::rows_for(page)];
     let tenants = query::many(db, sql, bound, read)?;
     Ok(query::page_of(tenants, page, |tenant| {
@@ -39,8 +48,7 @@ pub(crate) fn list(db: &Connection, page: PageRequest) -> StoreResult<Page<Tenan
 
 /// One tenant.
 pub(crate) fn get(db: &Connection, tenant_id: TenantId) -> StoreResult<TenantRecord> {
-    let sql =
-        "SELECT tenant_id, name, test_call_numbers, created_at FROM tenants WHERE tenant_id = ?1";
+    let sql = select!("WHERE tenant_id = ?1");
     query::one(db, sql, [tenant_id.raw()], read)?.ok_or(StoreError::NotFound("tenant"))
 }
 
@@ -49,9 +57,16 @@ pub(crate) fn set_test_call_numbers(
     work: &Work<'_>,
     tenant_id: TenantId,
     numbers: &[PhoneNumber],
+    precondition: &Precondition,
 ) -> StoreResult<TenantRecord> {
+    let before = get(work.tx, tenant_id)?;
+    precondition.check(before.revision)?;
+    if before.test_call_numbers == numbers {
+        return Ok(before);
+    }
     let numbers: Vec<_> = numbers.iter().map(PhoneNumber::as_str).collect();
-    let sql = "UPDATE tenants SET test_call_numbers = ?2 WHERE tenant_id = ?1";
+    let sql = "UPDATE tenants SET test_call_numbers = ?2, revision = revision + 1
+               WHERE tenant_id = ?1";
     query::execute(work.tx, sql, params![tenant_id.raw(), to_json(&numbers)])?;
     get(work.tx, tenant_id)
 }
@@ -65,6 +80,7 @@ fn read(cells: &Cells<'_, '_>) -> StoreResult<TenantRecord> {
         test_call_numbers: numbers.iter().map(number).collect::<StoreResult<_>>()?,
         tenant_id: TenantId::from_raw(cells.get("tenant_id")?),
         name: cells.get("name")?,
+        revision: cells.get("revision")?,
         created_at: cells.instant("created_at")?,
     })
 }

@@ -2,7 +2,9 @@
 
 use domain::{TenantId, TokenId};
 use rusqlite::{Connection, params};
-use store::{Caller, NewToken, Page, PageRequest, Scopes, StoreError, StoreResult, TokenRecord};
+use store::{
+    Caller, NewToken, Page, PageRequest, Precondition, Scopes, StoreError, StoreResult, TokenRecord,
+};
 
 use crate::code::{Cells, corrupt, micros};
 use crate::ops::query;
@@ -13,7 +15,7 @@ const NOT_FOUND: StoreError = StoreError::NotFound("token");
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT token_id, tenant_id, name, scopes, enabled, masked, expires_at, created_at
+            "SELECT token_id, tenant_id, name, scopes, enabled, masked, expires_at, revision, created_at
              FROM tokens ",
             $rest
         )
@@ -82,8 +84,15 @@ pub(crate) fn set_enabled(
     caller: Caller,
     token_id: TokenId,
     enabled: bool,
+    precondition: &Precondition,
 ) -> StoreResult<TokenRecord> {
-    let sql = "UPDATE tokens SET enabled = ?3 WHERE tenant_id = ?1 AND token_id = ?2";
+    let before = get(work.tx, caller.tenant_id, token_id)?;
+    precondition.check(before.revision)?;
+    if before.enabled == enabled {
+        return Ok(before);
+    }
+    let sql = "UPDATE tokens SET enabled = ?3, revision = revision + 1
+               WHERE tenant_id = ?1 AND token_id = ?2";
     query::execute(
         work.tx,
         sql,
@@ -93,12 +102,16 @@ pub(crate) fn set_enabled(
 }
 
 /// Deletes a token.
-pub(crate) fn delete(work: &mut Work<'_>, caller: Caller, token_id: TokenId) -> StoreResult<()> {
+pub(crate) fn delete(
+    work: &mut Work<'_>,
+    caller: Caller,
+    token_id: TokenId,
+    precondition: &Precondition,
+) -> StoreResult<()> {
+    precondition.check(get(work.tx, caller.tenant_id, token_id)?.revision)?;
     let sql = "DELETE FROM tokens WHERE tenant_id = ?1 AND token_id = ?2";
-    match query::execute(work.tx, sql, [caller.tenant_id.raw(), token_id.raw()])? {
-        0 => Err(NOT_FOUND),
-        _ => Ok(()),
-    }
+    query::execute(work.tx, sql, [caller.tenant_id.raw(), token_id.raw()])?;
+    Ok(())
 }
 
 fn read(cells: &Cells<'_, '_>) -> StoreResult<TokenRecord> {
@@ -112,6 +125,7 @@ fn read(cells: &Cells<'_, '_>) -> StoreResult<TokenRecord> {
         enabled: cells.get("enabled")?,
         masked: cells.get("masked")?,
         expires_at: cells.maybe_instant("expires_at")?,
+        revision: cells.get("revision")?,
         created_at: cells.instant("created_at")?,
     })
 }

@@ -11,7 +11,7 @@ use super::fixture::{
 };
 use crate::{
     AttemptFact, AttemptRef, CallDetails, CallFilter, CallRecord, Caller, Dispatch, PageRequest,
-    Store,
+    Precondition, Store,
 };
 
 fn left_behind() -> CallDetails {
@@ -230,7 +230,10 @@ pub async fn calls_stay_when_their_campaign_is_deleted(store: &dyn Store) {
     apply(store, caller.now, due[0].attempt_id, Fact::Placed).await;
     order(store, caller, id, CampaignCommand::Stop).await;
     order(store, caller, id, CampaignCommand::Archive).await;
-    store.delete_campaign(caller, id).await.unwrap();
+    store
+        .delete_campaign(caller, id, Precondition::None)
+        .await
+        .unwrap();
     let call = store
         .get_call(caller.tenant_id, over.attempt_id)
         .await
@@ -240,7 +243,12 @@ pub async fn calls_stay_when_their_campaign_is_deleted(store: &dyn Store) {
         (id, Some(Outcome::Answered))
     );
     // The one that is up is followed to its end, and its line stays until then.
-    assert!(store.delete_line(caller, due[0].line_id).await.is_err());
+    assert!(
+        store
+            .delete_line(caller, due[0].line_id, Precondition::None)
+            .await
+            .is_err()
+    );
     apply(
         store,
         later(60),
@@ -253,7 +261,10 @@ pub async fn calls_stay_when_their_campaign_is_deleted(store: &dyn Store) {
         .await
         .unwrap();
     assert_eq!(call.outcome, Some(Outcome::NoAnswer));
-    store.delete_line(caller, due[0].line_id).await.unwrap();
+    store
+        .delete_line(caller, due[0].line_id, Precondition::None)
+        .await
+        .unwrap();
 }
 
 pub async fn calls_of_another_tenant_are_not_found(store: &dyn Store) {

@@ -9,7 +9,7 @@ use super::fixture::{
     add, assert_not_found, at, complete, conflict, edit, first, later, line, order, parsed, pool,
     stale, tenant, tenant_with_campaign, tenant_with_running, tick,
 };
-use crate::{Caller, CampaignRecord, CampaignUpdate, Conflict, Store};
+use crate::{Caller, CampaignRecord, CampaignUpdate, Conflict, Precondition, Store};
 
 fn unchanged(campaign: &CampaignRecord) -> CampaignUpdate {
     CampaignUpdate {
@@ -116,7 +116,9 @@ pub async fn a_draft_may_change_everything(store: &dyn Store) {
         (CampaignStatus::Draft, other.line_id)
     );
     assert!(matches!(
-        store.delete_pool(caller, numbers.pool_id).await,
+        store
+            .delete_pool(caller, numbers.pool_id, Precondition::None)
+            .await,
         Err(crate::StoreError::Conflict(_))
     ));
 }

@@ -11,7 +11,8 @@ use super::fixture::{
     tenant_with_running, tick,
 };
 use crate::{
-    CampaignOrder, Conflict, IdempotencyKey, Idempotent, OrderDone, Store, StoredAnswer, Written,
+    CampaignOrder, Conflict, IdempotencyKey, Idempotent, OrderDone, Precondition, Store,
+    StoredAnswer, Written,
 };
 
 pub async fn a_campaign_goes_through_its_life(store: &dyn Store) {
@@ -66,6 +67,7 @@ pub async fn an_illegal_command_names_the_legal_ones(store: &dyn Store) {
     let pause = CampaignOrder {
         campaign_id: made.campaign_id,
         command: CampaignCommand::Pause,
+        precondition: Precondition::None,
     };
     match conflict(store.order_campaign(caller, pause, None).await) {
         Conflict::IllegalCommand(illegal) => assert_eq!(illegal.legal, [CampaignCommand::Start]),
@@ -94,6 +96,7 @@ pub async fn pausing_lists_the_calls_that_are_up(store: &dyn Store) {
     };
     let render = |done: &OrderDone| StoredAnswer {
         status: 200,
+        revision: None,
         body: vec![u8::try_from(done.live_calls.len()).unwrap()],
     };
     let idempotent = Idempotent {
@@ -103,6 +106,7 @@ pub async fn pausing_lists_the_calls_that_are_up(store: &dyn Store) {
     let pause = CampaignOrder {
         campaign_id: id,
         command: CampaignCommand::Pause,
+        precondition: Precondition::None,
     };
     let written = store
         .order_campaign(caller, pause, Some(idempotent))
@@ -163,6 +167,7 @@ pub async fn commands_of_another_tenant_are_not_found(store: &dyn Store) {
         let order = CampaignOrder {
             campaign_id: id,
             command: *command,
+            precondition: Precondition::None,
         };
         assert_not_found(
             store.order_campaign(stranger, order, None).await,

@@ -10,7 +10,9 @@ use super::fixture::{
     first, fresh, later, lead, line, morning, new_campaign, new_lead, order, pool, tenant,
     tenant_with_campaign, tenant_with_running,
 };
-use crate::{Caller, CampaignFilter, Conflict, NewCampaign, OnDuplicate, PageRequest, Store};
+use crate::{
+    Caller, CampaignFilter, Conflict, NewCampaign, OnDuplicate, PageRequest, Precondition, Store,
+};
 
 pub async fn a_new_campaign_is_a_draft_at_revision_one(store: &dyn Store) {
     let caller = tenant(store, "Acme").await;
@@ -227,18 +229,24 @@ pub async fn only_drafts_and_archived_campaigns_are_deleted(store: &dyn Store) {
     ] {
         order(store, caller, id, command).await;
         assert_eq!(
-            conflict(store.delete_campaign(caller, id).await),
+            conflict(store.delete_campaign(caller, id, Precondition::None).await),
             Conflict::NotDeletable(status)
         );
     }
     order(store, caller, id, CampaignCommand::Archive).await;
-    store.delete_campaign(caller, id).await.unwrap();
+    store
+        .delete_campaign(caller, id, Precondition::None)
+        .await
+        .unwrap();
     assert_not_found(store.get_campaign(caller.tenant_id, id).await, "campaign");
     assert_not_found(
         store.list_revisions(caller.tenant_id, id, first(10)).await,
         "campaign",
     );
-    assert_not_found(store.delete_campaign(caller, id).await, "campaign");
+    assert_not_found(
+        store.delete_campaign(caller, id, Precondition::None).await,
+        "campaign",
+    );
 
     let line_id = made.settings.line_id;
     let never_started = campaign(store, caller, draft(line_id)).await.campaign_id;
@@ -254,7 +262,10 @@ pub async fn only_drafts_and_archived_campaigns_are_deleted(store: &dyn Store) {
             .await
             .unwrap(),
     );
-    store.delete_campaign(caller, never_started).await.unwrap();
+    store
+        .delete_campaign(caller, never_started, Precondition::None)
+        .await
+        .unwrap();
     assert!(!store.run_imports(caller.now, 100).await.unwrap());
     assert_not_found(
         store.get_import(caller.tenant_id, import.import_id).await,
@@ -267,7 +278,12 @@ pub async fn campaigns_of_another_tenant_are_not_found(store: &dyn Store) {
     let stranger = tenant(store, "Other").await;
     let id = made.campaign_id;
     assert_not_found(store.get_campaign(stranger.tenant_id, id).await, "campaign");
-    assert_not_found(store.delete_campaign(stranger, id).await, "campaign");
+    assert_not_found(
+        store
+            .delete_campaign(stranger, id, Precondition::None)
+            .await,
+        "campaign",
+    );
     assert_not_found(
         store
             .list_revisions(stranger.tenant_id, id, first(10))

@@ -7,7 +7,9 @@ use domain::campaign::LeadStatus;
 use super::fixture::{
     add, apply, call_and_end, ended, later, lead, phone, tenant_with_running, tick,
 };
-use crate::{Applied, AttemptFact, AttemptRef, CallFilter, LineChange, PageRequest, Store};
+use crate::{
+    Applied, AttemptFact, AttemptRef, CallFilter, LineChange, PageRequest, Precondition, Store,
+};
 
 const PAGE: PageRequest = PageRequest {
     limit: 50,
@@ -22,7 +24,7 @@ async fn one_slot(store: &dyn Store, caller: crate::Caller) {
         ..LineChange::default()
     };
     store
-        .update_line(caller, lines.items[0].line_id, change, None)
+        .update_line(caller, lines.items[0].line_id, change, Precondition::None)
         .await
         .unwrap();
 }

@@ -14,7 +14,7 @@ use crate::{
     Applied, AttemptFact, AttemptRef, Caller, CampaignOrder, CampaignRecord, CampaignUpdate,
     Conflict, Dispatch, LeadChange, LeadFields, LeadKey, LeadRecord, LineRecord, NewCampaign,
     NewLead, NewLine, OnDuplicate, OrderDone, PageRequest, PoolContent, PoolNumber, PoolRecord,
-    PoolStrategy, Store, StoreError, StoreResult, Tick, Written,
+    PoolStrategy, Precondition, Store, StoreError, StoreResult, Tick, Written,
 };
 
 /// When the cases begin: a Monday, 10:00 in New York.
@@ -220,6 +220,7 @@ pub async fn order(
     let order = CampaignOrder {
         campaign_id,
         command,
+        precondition: Precondition::None,
     };
     fresh(store.order_campaign(caller, order, None).await.unwrap())
 }

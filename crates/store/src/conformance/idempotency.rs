@@ -18,6 +18,7 @@ fn key(name: &str, fingerprint: u8) -> IdempotencyKey {
 fn answer_of(campaign: &CampaignRecord) -> StoredAnswer {
     StoredAnswer {
         status: 201,
+        revision: None,
         body: campaign.campaign_id.to_string().into_bytes(),
     }
 }
@@ -175,4 +176,34 @@ pub async fn a_refused_request_keeps_no_answer(store: &dyn Store) {
         .await
         .unwrap();
     assert!(matches!(mended, Written::Fresh(_)));
+}
+
+pub async fn an_answer_is_kept_alone_and_replaced_for_the_same_request_only(store: &dyn Store) {
+    let caller = tenant(store, "Acme").await;
+    let answer = |status, revision| StoredAnswer {
+        status,
+        revision,
+        body: vec![1, 2, 3],
+    };
+    let found = async |key: IdempotencyKey| {
+        store
+            .find_answer(caller.tenant_id, &key, caller.now)
+            .await
+            .unwrap()
+    };
+    for kept in [answer(202, None), answer(200, Some(7))] {
+        store
+            .keep_answer(caller, key("k", 1), kept.clone())
+            .await
+            .unwrap();
+        assert_eq!(found(key("k", 1)).await, Some(kept));
+    }
+    let other = store
+        .keep_answer(caller, key("k", 2), answer(201, None))
+        .await;
+    assert!(
+        matches!(other, Err(StoreError::IdempotencyMismatch)),
+        "{other:?}"
+    );
+    assert_eq!(found(key("k", 1)).await, Some(answer(200, Some(7))));
 }

@@ -8,7 +8,7 @@ use super::fixture::{
     add, apply, assert_not_found, at, campaign, conflict, draft, first, fresh, later, line,
     morning, new_line, order, pool, stale, tenant, tenant_with_running, tick,
 };
-use crate::{Conflict, LineChange, NewLine, PageRequest, Store};
+use crate::{Conflict, LineChange, NewLine, PageRequest, Precondition, Store};
 
 pub async fn a_line_keeps_what_it_was_given(store: &dyn Store) {
     let caller = tenant(store, "Acme").await;
@@ -58,7 +58,7 @@ pub async fn a_change_leaves_absent_fields_and_counts_a_revision(store: &dyn Sto
     };
     let caller = at(caller, later(60));
     let changed = store
-        .update_line(caller, made.line_id, change, Some(1))
+        .update_line(caller, made.line_id, change, Precondition::exactly(1))
         .await
         .unwrap();
     assert_eq!(
@@ -80,7 +80,7 @@ pub async fn a_change_leaves_absent_fields_and_counts_a_revision(store: &dyn Sto
         ..LineChange::default()
     };
     let changed = store
-        .update_line(caller, made.line_id, change, None)
+        .update_line(caller, made.line_id, change, Precondition::None)
         .await
         .unwrap();
     assert_eq!(
@@ -101,13 +101,13 @@ pub async fn a_stale_change_of_a_line_is_refused(store: &dyn Store) {
         ..LineChange::default()
     };
     store
-        .update_line(caller, made.line_id, rename("B"), Some(1))
+        .update_line(caller, made.line_id, rename("B"), Precondition::exactly(1))
         .await
         .unwrap();
     assert_eq!(
         stale(
             store
-                .update_line(caller, made.line_id, rename("C"), Some(1))
+                .update_line(caller, made.line_id, rename("C"), Precondition::exactly(1))
                 .await
         ),
         2
@@ -132,16 +132,26 @@ pub async fn a_line_in_use_is_not_deleted(store: &dyn Store) {
     let campaign = campaign(store, caller, draft(of_campaign.line_id)).await;
     let pool = pool(store, caller, of_pool.line_id, &["pn_1"]).await;
     for used in [&of_campaign, &of_pool] {
-        let refused = conflict(store.delete_line(caller, used.line_id).await);
+        let refused = conflict(
+            store
+                .delete_line(caller, used.line_id, Precondition::None)
+                .await,
+        );
         assert!(matches!(refused, Conflict::InUse(_)), "{refused:?}");
     }
     store
-        .delete_campaign(caller, campaign.campaign_id)
+        .delete_campaign(caller, campaign.campaign_id, Precondition::None)
         .await
         .unwrap();
-    store.delete_pool(caller, pool.pool_id).await.unwrap();
+    store
+        .delete_pool(caller, pool.pool_id, Precondition::None)
+        .await
+        .unwrap();
     for line in [of_campaign, of_pool, unused] {
-        store.delete_line(caller, line.line_id).await.unwrap();
+        store
+            .delete_line(caller, line.line_id, Precondition::None)
+            .await
+            .unwrap();
         assert_not_found(
             store.get_line(caller.tenant_id, line.line_id).await,
             "voice provider",
@@ -175,11 +185,18 @@ pub async fn lines_of_another_tenant_are_not_found(store: &dyn Store) {
         "voice provider",
     );
     let update = store
-        .update_line(stranger, made.line_id, LineChange::default(), None)
+        .update_line(
+            stranger,
+            made.line_id,
+            LineChange::default(),
+            Precondition::None,
+        )
         .await;
     assert_not_found(update, "voice provider");
     assert_not_found(
-        store.delete_line(stranger, made.line_id).await,
+        store
+            .delete_line(stranger, made.line_id, Precondition::None)
+            .await,
         "voice provider",
     );
     assert!(
@@ -216,7 +233,7 @@ pub async fn a_mended_account_is_tried_at_once(store: &dyn Store) {
         ..LineChange::default()
     };
     let renamed = store
-        .update_line(caller, line_id, renamed, None)
+        .update_line(caller, line_id, renamed, Precondition::None)
         .await
         .unwrap();
     assert_eq!(renamed.rests_until, resting.rests_until);
@@ -228,7 +245,7 @@ pub async fn a_mended_account_is_tried_at_once(store: &dyn Store) {
         ..LineChange::default()
     };
     let mended = store
-        .update_line(just_after, line_id, mended, None)
+        .update_line(just_after, line_id, mended, Precondition::None)
         .await
         .unwrap();
     assert_eq!((mended.rests_until, mended.rest_reason), (None, None));
@@ -256,13 +273,23 @@ pub async fn new_limits_of_a_line_hold_at_once(store: &dyn Store) {
         ..LineChange::default()
     };
     store
-        .update_line(at(caller, later(60)), line.line_id, limit(3), None)
+        .update_line(
+            at(caller, later(60)),
+            line.line_id,
+            limit(3),
+            Precondition::None,
+        )
         .await
         .unwrap();
     let due = tick(store, later(60)).await;
     assert_eq!(due.len(), 2);
     store
-        .update_line(at(caller, later(60)), line.line_id, limit(1), None)
+        .update_line(
+            at(caller, later(60)),
+            line.line_id,
+            limit(1),
+            Precondition::None,
+        )
         .await
         .unwrap();
     for dispatch in due {

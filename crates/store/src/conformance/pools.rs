@@ -9,7 +9,7 @@ use super::fixture::{
     add, apply, assert_not_found, at, call_and_end, campaign, conflict, draft, first, fresh, later,
     line, number, order, pool, pool_content, stale, tenant, tick,
 };
-use crate::{Conflict, PageRequest, PoolContent, PoolNumber, PoolStrategy, Store};
+use crate::{Conflict, PageRequest, PoolContent, PoolNumber, PoolStrategy, Precondition, Store};
 
 fn pool_draft(content: &crate::PoolRecord) -> SettingsDraft {
     SettingsDraft {
@@ -108,14 +108,21 @@ pub async fn a_pool_in_use_is_not_deleted(store: &dyn Store) {
     let made = pool(store, caller, line.line_id, &["a"]).await;
     let campaign = campaign(store, caller, pool_draft(&made)).await;
     assert!(matches!(
-        conflict(store.delete_pool(caller, made.pool_id).await),
+        conflict(
+            store
+                .delete_pool(caller, made.pool_id, Precondition::None)
+                .await
+        ),
         Conflict::InUse(_)
     ));
     store
-        .delete_campaign(caller, campaign.campaign_id)
+        .delete_campaign(caller, campaign.campaign_id, Precondition::None)
         .await
         .unwrap();
-    store.delete_pool(caller, made.pool_id).await.unwrap();
+    store
+        .delete_pool(caller, made.pool_id, Precondition::None)
+        .await
+        .unwrap();
     assert_not_found(
         store.get_pool(caller.tenant_id, made.pool_id).await,
         "phone number pool",
@@ -137,7 +144,12 @@ pub async fn pools_of_another_tenant_are_not_found(store: &dyn Store) {
         )
         .await;
     assert_not_found(update, noun);
-    assert_not_found(store.delete_pool(stranger, made.pool_id).await, noun);
+    assert_not_found(
+        store
+            .delete_pool(stranger, made.pool_id, Precondition::None)
+            .await,
+        noun,
+    );
     assert_not_found(
         store
             .pool_health(stranger.tenant_id, made.pool_id, stranger.now)

@@ -78,6 +78,7 @@ pub async fn sweeping_deletes_only_expired_keys(store: &dyn Store) {
     for (name, seconds) in [("old", 0), ("young", 3_600)] {
         let render = |_: &LineRecord| StoredAnswer {
             status: 201,
+            revision: None,
             body: Vec::new(),
         };
         let idempotent = Idempotent {

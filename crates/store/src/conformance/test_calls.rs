@@ -10,8 +10,8 @@ use super::fixture::{
     tenant_with_running, tick, unique,
 };
 use crate::{
-    AttemptFact, AttemptRef, CallRecord, Caller, Conflict, LineChange, NO_LEAD, Store, StoreResult,
-    TestCall, Written,
+    AttemptFact, AttemptRef, CallRecord, Caller, Conflict, LineChange, NO_LEAD, Precondition,
+    Store, StoreResult, TestCall, Written,
 };
 
 async fn test_call(
@@ -24,6 +24,7 @@ async fn test_call(
         campaign_id,
         phone: phone(n),
         attempt_key: format!("key-{}", unique()),
+        precondition: Precondition::None,
     };
     store.reserve_test_call(caller, call, None).await
 }
@@ -34,7 +35,7 @@ pub async fn numbers_for_test_calls_are_replaced_as_a_whole(store: &dyn Store) {
     assert!(made.test_call_numbers.is_empty());
     for numbers in [vec![phone(2), phone(1)], vec![phone(3)], Vec::new()] {
         let set = store
-            .set_test_call_numbers(caller, numbers.clone())
+            .set_test_call_numbers(caller, numbers.clone(), Precondition::None)
             .await
             .unwrap();
         assert_eq!(set.test_call_numbers, numbers);
@@ -104,7 +105,7 @@ pub async fn a_test_call_keeps_to_the_limits_of_its_line(store: &dyn Store) {
         ..LineChange::default()
     };
     store
-        .update_line(caller, line_id, narrow, None)
+        .update_line(caller, line_id, narrow, Precondition::None)
         .await
         .unwrap();
     let refused = test_call(store, at(caller, later(5)), id, 3).await;

@@ -1,7 +1,7 @@
 //! Tenants and tokens.
 
 use super::fixture::{assert_not_found, at, first, fresh, later, morning, tenant};
-use crate::{Caller, NewToken, PageRequest, Scopes, Store, TokenRecord};
+use crate::{Caller, NewToken, PageRequest, Precondition, Scopes, Store, TokenRecord};
 
 fn new_token(secret: u8) -> NewToken {
     NewToken {
@@ -71,16 +71,25 @@ pub async fn a_token_is_found_by_its_hash_in_any_state(store: &dyn Store) {
     assert_eq!(store.find_token(&[2; 32]).await.unwrap(), None);
 
     let disabled = store
-        .set_token_enabled(caller, made.token_id, false)
+        .set_token_enabled(caller, made.token_id, false, Precondition::None)
         .await
         .unwrap();
     assert!(!disabled.enabled);
     assert_eq!(store.find_token(&[1; 32]).await.unwrap(), Some(disabled));
     let enabled = store
-        .set_token_enabled(at(caller, later(7_200)), made.token_id, true)
+        .set_token_enabled(
+            at(caller, later(7_200)),
+            made.token_id,
+            true,
+            Precondition::None,
+        )
         .await
         .unwrap();
-    assert_eq!(enabled, made);
+    let twice_changed = TokenRecord {
+        revision: 3,
+        ..made
+    };
+    assert_eq!(enabled, twice_changed);
 }
 
 pub async fn tokens_are_listed_newest_first(store: &dyn Store) {
@@ -104,13 +113,21 @@ pub async fn tokens_are_listed_newest_first(store: &dyn Store) {
 pub async fn a_deleted_token_is_gone(store: &dyn Store) {
     let caller = tenant(store, "Acme").await;
     let made = token(store, caller, 1).await;
-    store.delete_token(caller, made.token_id).await.unwrap();
+    store
+        .delete_token(caller, made.token_id, Precondition::None)
+        .await
+        .unwrap();
     assert_eq!(store.find_token(&[1; 32]).await.unwrap(), None);
     assert_not_found(
         store.get_token(caller.tenant_id, made.token_id).await,
         "token",
     );
-    assert_not_found(store.delete_token(caller, made.token_id).await, "token");
+    assert_not_found(
+        store
+            .delete_token(caller, made.token_id, Precondition::None)
+            .await,
+        "token",
+    );
 }
 
 pub async fn tokens_of_another_tenant_are_not_found(store: &dyn Store) {
@@ -122,11 +139,16 @@ pub async fn tokens_of_another_tenant_are_not_found(store: &dyn Store) {
     );
     assert_not_found(
         store
-            .set_token_enabled(stranger, made.token_id, false)
+            .set_token_enabled(stranger, made.token_id, false, Precondition::None)
             .await,
         "token",
     );
-    assert_not_found(store.delete_token(stranger, made.token_id).await, "token");
+    assert_not_found(
+        store
+            .delete_token(stranger, made.token_id, Precondition::None)
+            .await,
+        "token",
+    );
     assert!(
         store
             .list_tokens(stranger.tenant_id, first(10))

@@ -11,6 +11,7 @@ use crate::auth::Writer;
 use crate::body::{Post, RequestBody};
 use crate::code;
 use crate::error::{ApiError, ApiResult};
+use crate::etag::{IfMatch, IfMatchParam};
 use crate::faults::Faults;
 use crate::ids::PathId;
 use crate::phone;
@@ -35,7 +36,7 @@ impl RequestBody for TestCallCreate {}
 /// no cap, but takes its slot of the voice provider's limits. Follow it by its `call_id`; one that
 /// cannot be sent within seconds ends as RELEASED.
 #[utoipa::path(post, path = "/api/v2/voice-campaigns/{campaign_id}/test-call", operation_id = "placeTestCall", tag = "Calls",
-    params(("campaign_id" = String, Path, description = "Global id of the campaign.", example = "Vm9pY2VDYW1wYWlnbjoxMjM=")),
+    params(("campaign_id" = String, Path, description = "Global id of the campaign.", example = "Vm9pY2VDYW1wYWlnbjoxMjM="), IfMatchParam),
     request_body(content = TestCallCreate),
     responses((status = 202, description = "The test call is being placed", body = Success<CallView>)))]
 pub(crate) async fn place_test_call(
@@ -43,6 +44,7 @@ pub(crate) async fn place_test_call(
     Writer(caller): Writer,
     PathId(campaign_id): PathId<CampaignId>,
     _: NoQuery,
+    IfMatch(precondition): IfMatch,
     post: Post<TestCallCreate>,
 ) -> ApiResult<Answer> {
     let body = post.body.parse()?;
@@ -57,6 +59,7 @@ pub(crate) async fn place_test_call(
         campaign_id,
         phone,
         attempt_key: random_key(app.entropy.as_ref(), "att_"),
+        precondition,
     };
     let render =
         |call: &CallRecord| Answer::accepted("The test call is being placed", CallView::of(call));

@@ -13,6 +13,7 @@ use crate::answer::{Answer, Success};
 use crate::auth::Writer;
 use crate::body::{Post, RequestBody};
 use crate::error::{ApiError, ApiResult};
+use crate::etag::{IfMatch, IfMatchParam};
 use crate::faults::Faults;
 use crate::ids::PathId;
 use crate::query::NoQuery;
@@ -36,7 +37,7 @@ impl RequestBody for CampaignDuplicate {
 
 /// Makes a DRAFT with the settings of another campaign, and its leads if asked.
 #[utoipa::path(post, path = "/api/v2/voice-campaigns/{campaign_id}/duplicate", operation_id = "duplicateCampaign", tag = "Campaigns",
-    params(("campaign_id" = String, Path, description = "Global id of the campaign.", example = "Vm9pY2VDYW1wYWlnbjoxMjM=")),
+    params(("campaign_id" = String, Path, description = "Global id of the campaign.", example = "Vm9pY2VDYW1wYWlnbjoxMjM="), IfMatchParam),
     request_body(content = CampaignDuplicate, example = json!({ "name": "Q1 Outreach", "include_leads": true })),
     responses((status = 201, description = "Campaign duplicated successfully", body = Success<CampaignView>,
         headers(("ETag" = String, description = "The revision.")))))]
@@ -45,6 +46,7 @@ pub(crate) async fn duplicate_campaign(
     Writer(caller): Writer,
     PathId(campaign_id): PathId<CampaignId>,
     _: NoQuery,
+    IfMatch(precondition): IfMatch,
     post: Post<CampaignDuplicate>,
 ) -> ApiResult<Answer> {
     let body = post.body.parse()?;
@@ -52,6 +54,8 @@ pub(crate) async fn duplicate_campaign(
         .store
         .get_campaign(caller.tenant_id, campaign_id)
         .await?;
+    // The copy is made of what was read here, so it is a copy of this revision whatever follows.
+    precondition.check(source.revision)?;
     let mut draft = source.draft;
     draft.name = Some(
         body.name

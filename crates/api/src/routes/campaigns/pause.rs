@@ -7,6 +7,7 @@ use crate::answer::{Answer, Success};
 use crate::auth::Writer;
 use crate::body::{Nothing, Post};
 use crate::error::ApiResult;
+use crate::etag::{IfMatch, IfMatchParam};
 use crate::ids::PathId;
 use crate::query::Query;
 use crate::state::App;
@@ -17,26 +18,17 @@ use crate::state::App;
 /// still up. Repeated: unchanged.
 #[utoipa::path(post, path = "/api/v2/voice-campaigns/{campaign_id}/pause", operation_id = "pauseCampaign", tag = "Campaigns",
     params(("campaign_id" = String, Path, description = "Global id of the campaign.", example = "Vm9pY2VDYW1wYWlnbjoxMjM="),
-        ("hang_up" = Option<bool>, Query, description = "Hang up the calls that are still up; the result of each is in `live_calls`.")),
-    responses((status = 200, description = "Campaign paused successfully", body = Success<HeldCampaignView>)))]
+        ("hang_up" = Option<bool>, Query, description = "Hang up the calls that are still up; the result of each is in `live_calls`."), IfMatchParam),
+    responses((status = 200, description = "Campaign paused successfully", body = Success<HeldCampaignView>,
+        headers(("ETag" = String, description = "The revision.")))))]
 pub(crate) async fn pause_campaign(
     State(app): State<App>,
     Writer(caller): Writer,
     PathId(campaign_id): PathId<CampaignId>,
-    mut query: Query,
+    query: Query,
+    if_match: IfMatch,
     post: Post<Nothing>,
 ) -> ApiResult<Answer> {
-    let hang_up = query.flag("hang_up");
-    query.finish()?;
-    post.body.parse()?;
-    let pause = order(campaign_id, CampaignCommand::Pause);
-    hold(
-        &app,
-        caller,
-        pause,
-        post.once,
-        "Campaign paused successfully",
-        hang_up,
-    )
-    .await
+    let pause = order(campaign_id, CampaignCommand::Pause, if_match);
+    hold(&app, caller, pause, query, post).await
 }

@@ -13,7 +13,7 @@ use crate::answer::{Answer, Success};
 use crate::auth::Writer;
 use crate::body::Body;
 use crate::error::{ApiError, ApiResult};
-use crate::etag::IfMatch;
+use crate::etag::{IfMatch, IfMatchParam};
 use crate::faults::Faults;
 use crate::ids::PathId;
 use crate::query::Query;
@@ -41,8 +41,7 @@ const CHECKED: [&str; 5] = [
 /// judged them. A RUNNING campaign must still be able to dial.
 #[utoipa::path(patch, path = "/api/v2/voice-campaigns/{campaign_id}", operation_id = "updateCampaign", tag = "Campaigns",
     params(("campaign_id" = String, Path, description = "Global id of the campaign.", example = "Vm9pY2VDYW1wYWlnbjoxMjM="),
-        ("skip_provider_check" = Option<bool>, Query, description = "Store what the voice provider was not asked about; the campaign is then `unverified`."),
-        ("If-Match" = Option<String>, Header, description = "Change only this revision.", example = "\"7\"")),
+        ("skip_provider_check" = Option<bool>, Query, description = "Store what the voice provider was not asked about; the campaign is then `unverified`."), IfMatchParam),
     request_body(content = CampaignPatch, example = json!({
         "name": "Q4 Outreach v2", "assistant_id": "asst_xyz456", "dialer_type": "POOL",
         "phone_number_pool_id": "Vm9pY2VQaG9uZU51bWJlclBvb2w6MTIz", "timezone": "America/Chicago",
@@ -61,7 +60,7 @@ pub(crate) async fn update_campaign(
     Writer(caller): Writer,
     PathId(campaign_id): PathId<CampaignId>,
     mut query: Query,
-    if_match: IfMatch,
+    IfMatch(precondition): IfMatch,
     body: Body<CampaignPatch>,
 ) -> ApiResult<Answer> {
     let skip_provider_check = query.flag("skip_provider_check");
@@ -78,14 +77,14 @@ pub(crate) async fn update_campaign(
             .store
             .get_campaign(caller.tenant_id, campaign_id)
             .await?;
-        if_match.check(current.revision)?;
+        precondition.check(current.revision)?;
         let Some(update) = change.prepare(&current).await? else {
             return Ok(answer(&current));
         };
         match app.store.update_campaign(caller, update).await {
             Ok(record) => return Ok(answer(&record)),
             // Nobody named a revision: the change is merged onto what others made of it.
-            Err(StoreError::Stale { .. }) if !if_match.is_strict() => {}
+            Err(StoreError::Stale { .. }) if !precondition.is_strict() => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -48,8 +48,10 @@ fn parse(text: &str) -> Option<&'static str> {
     params(("campaign_id" = String, Path, description = "Global id of the campaign.", example = "Vm9pY2VDYW1wYWlnbjoxMjM="), OnDuplicateParam),
     request_body(content = LeadCreate, example = json!({ "phone_number": "+14155552671", "first_name": "Jane", "custom_fields": { "company": "Acme Corp" } })),
     responses(
-        (status = 201, description = "Lead added to the campaign successfully", body = Success<LeadView>),
-        (status = 200, description = "The number was there: updated or skipped", body = Success<LeadView>)))]
+        (status = 201, description = "Lead added to the campaign successfully", body = Success<LeadView>,
+            headers(("ETag" = String, description = "The revision."))),
+        (status = 200, description = "The number was there: updated or skipped", body = Success<LeadView>,
+            headers(("ETag" = String, description = "The revision.")))))]
 pub(crate) async fn add_lead(
     State(app): State<App>,
     Writer(caller): Writer,

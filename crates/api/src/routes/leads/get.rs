@@ -15,7 +15,8 @@ use crate::state::App;
     params(
         ("campaign_id" = String, Path, description = "Global id of the campaign.", example = "Vm9pY2VDYW1wYWlnbjoxMjM="),
         ("campaign_lead_id" = String, Path, description = "Global id of the lead.", example = "Vm9pY2VDYW1wYWlnbkxlYWQ6MTIzNA==")),
-    responses((status = 200, description = "Lead retrieved successfully", body = Success<LeadView>)))]
+    responses((status = 200, description = "Lead retrieved successfully", body = Success<LeadView>,
+            headers(("ETag" = String, description = "The revision.")))))]
 pub(crate) async fn get_lead(
     State(app): State<App>,
     Reader(caller): Reader,

@@ -1,6 +1,6 @@
 use axum::extract::State;
 use domain::{CampaignId, LeadId};
-use store::{LeadKey, StoreError};
+use store::LeadKey;
 
 use super::body::LeadPatch;
 use super::fields::read_change;
@@ -9,7 +9,7 @@ use crate::answer::{Answer, Success};
 use crate::auth::Writer;
 use crate::body::Body;
 use crate::error::ApiResult;
-use crate::etag::IfMatch;
+use crate::etag::{IfMatch, IfMatchParam};
 use crate::ids::PathId;
 use crate::query::NoQuery;
 use crate::state::App;
@@ -18,35 +18,27 @@ use crate::state::App;
 #[utoipa::path(patch, path = "/api/v2/voice-campaigns/{campaign_id}/leads/{campaign_lead_id}", operation_id = "updateLead", tag = "Leads",
     params(
         ("campaign_id" = String, Path, description = "Global id of the campaign.", example = "Vm9pY2VDYW1wYWlnbjoxMjM="),
-        ("campaign_lead_id" = String, Path, description = "Global id of the lead.", example = "Vm9pY2VDYW1wYWlnbkxlYWQ6MTIzNA=="),
-        ("If-Match" = Option<String>, Header, description = "Change only this revision.", example = "\"7\"")),
+        ("campaign_lead_id" = String, Path, description = "Global id of the lead.", example = "Vm9pY2VDYW1wYWlnbkxlYWQ6MTIzNA=="), IfMatchParam),
     request_body(content = LeadPatch, example = json!({ "do_not_call": true })),
-    responses((status = 200, description = "Lead updated successfully", body = Success<LeadView>)))]
+    responses((status = 200, description = "Lead updated successfully", body = Success<LeadView>,
+            headers(("ETag" = String, description = "The revision.")))))]
 pub(crate) async fn update_lead(
     State(app): State<App>,
     Writer(caller): Writer,
     PathId(campaign_id): PathId<CampaignId>,
     PathId(lead_id): PathId<LeadId>,
     _: NoQuery,
-    if_match: IfMatch,
+    IfMatch(precondition): IfMatch,
     body: Body<LeadPatch>,
 ) -> ApiResult<Answer> {
     let (mut fields, mut faults) = body.into_parts();
     let change = read_change(&mut fields, "", &mut faults);
     faults.check()?;
     let key = LeadKey::Id(lead_id);
-    if if_match.is_strict() {
-        let lead = app
-            .store
-            .get_lead(caller.tenant_id, campaign_id, key.clone(), caller.now)
-            .await?;
-        if_match.check(lead.revision)?;
-    }
-    let mut answers = app
+    let lead = app
         .store
-        .update_leads(caller, campaign_id, vec![(key, change)])
+        .update_lead(caller, campaign_id, key, change, precondition)
         .await?;
-    let lead = answers.pop().unwrap_or(Err(StoreError::NotFound("lead")))?;
     let campaign = app
         .store
         .get_campaign(caller.tenant_id, campaign_id)

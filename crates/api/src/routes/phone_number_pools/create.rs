@@ -16,7 +16,8 @@ use crate::state::App;
     params(("skip_provider_check" = Option<bool>, Query, description = "Do not ask the voice provider about the numbers.")),
     request_body(content = PoolCreate, example = json!({ "name": "East coast", "tenant_voice_provider_id": "VGVuYW50Vm9pY2VQcm92aWRlcjoxMjM=", "phone_numbers": [{ "phone_number_id": "pn_abc123" }] })),
     responses(
-        (status = 201, description = "Phone number pool created successfully", body = Success<PoolView>),
+        (status = 201, description = "Phone number pool created successfully", body = Success<PoolView>,
+            headers(("ETag" = String, description = "The revision."))),
         (status = 502, description = "The voice provider refuses; its words are in `message`.", body = crate::error::ErrorEnvelope)))]
 pub(crate) async fn create_pool(
     State(app): State<App>,

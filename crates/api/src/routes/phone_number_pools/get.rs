@@ -12,7 +12,8 @@ use crate::state::App;
 /// One pool.
 #[utoipa::path(get, path = "/api/v2/phone-number-pools/{phone_number_pool_id}", operation_id = "getPhoneNumberPool", tag = "Phone number pools",
     params(("phone_number_pool_id" = String, Path, description = "Global id of the pool.", example = "Vm9pY2VQaG9uZU51bWJlclBvb2w6MTIz")),
-    responses((status = 200, description = "Phone number pool retrieved successfully", body = Success<PoolView>)))]
+    responses((status = 200, description = "Phone number pool retrieved successfully", body = Success<PoolView>,
+            headers(("ETag" = String, description = "The revision.")))))]
 pub(crate) async fn get_pool(
     State(app): State<App>,
     Reader(caller): Reader,

@@ -10,7 +10,7 @@ use crate::answer::{Answer, Success};
 use crate::auth::Writer;
 use crate::body::Body;
 use crate::error::{ApiError, ApiResult};
-use crate::etag::IfMatch;
+use crate::etag::{IfMatch, IfMatchParam};
 use crate::faults::Faults;
 use crate::ids::PathId;
 use crate::query::Query;
@@ -24,18 +24,18 @@ const ATTEMPTS: usize = 5;
 #[utoipa::path(patch, path = "/api/v2/phone-number-pools/{phone_number_pool_id}", operation_id = "updatePhoneNumberPool", tag = "Phone number pools",
     params(
         ("phone_number_pool_id" = String, Path, description = "Global id of the pool.", example = "Vm9pY2VQaG9uZU51bWJlclBvb2w6MTIz"),
-        ("skip_provider_check" = Option<bool>, Query, description = "Do not ask the voice provider about the numbers."),
-        ("If-Match" = Option<String>, Header, description = "Change only this revision.", example = "\"7\"")),
+        ("skip_provider_check" = Option<bool>, Query, description = "Do not ask the voice provider about the numbers."), IfMatchParam),
     request_body(content = PoolPatch, example = json!({ "strategy": "ROUND_ROBIN" })),
     responses(
-        (status = 200, description = "Phone number pool updated successfully", body = Success<PoolView>),
+        (status = 200, description = "Phone number pool updated successfully", body = Success<PoolView>,
+            headers(("ETag" = String, description = "The revision."))),
         (status = 502, description = "The voice provider refuses; its words are in `message`.", body = crate::error::ErrorEnvelope)))]
 pub(crate) async fn update_pool(
     State(app): State<App>,
     Writer(caller): Writer,
     PathId(pool_id): PathId<PoolId>,
     mut query: Query,
-    if_match: IfMatch,
+    IfMatch(precondition): IfMatch,
     body: Body<PoolPatch>,
 ) -> ApiResult<Answer> {
     let skip_provider_check = query.flag("skip_provider_check");
@@ -53,7 +53,7 @@ pub(crate) async fn update_pool(
     faults.check()?;
     for _ in 0..ATTEMPTS {
         let current = app.store.get_pool(caller.tenant_id, pool_id).await?;
-        if_match.check(current.revision)?;
+        precondition.check(current.revision)?;
         let content = change.merged_onto(&current, line.as_ref()).await?;
         match app
             .store
@@ -65,7 +65,7 @@ pub(crate) async fn update_pool(
                 return Ok(Answer::ok("Phone number pool updated successfully", view)
                     .with_revision(pool.revision));
             }
-            Err(StoreError::Stale { .. }) if !if_match.is_strict() => {}
+            Err(StoreError::Stale { .. }) if !precondition.is_strict() => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -9,15 +9,14 @@ use crate::state::App;
 
 /// The tenant of the token.
 #[utoipa::path(get, path = "/api/v2/tenant", operation_id = "getTenant", tag = "Tokens",
-    responses((status = 200, description = "Tenant retrieved successfully", body = Success<TenantView>)))]
+    responses((status = 200, description = "Tenant retrieved successfully", body = Success<TenantView>,
+        headers(("ETag" = String, description = "The revision.")))))]
 pub(crate) async fn get_tenant(
     State(app): State<App>,
     Reader(caller): Reader,
     _: NoQuery,
 ) -> ApiResult<Answer> {
     let tenant = app.store.get_tenant(caller.tenant_id).await?;
-    Ok(Answer::ok(
-        "Tenant retrieved successfully",
-        TenantView::of(caller, &tenant),
-    ))
+    let view = TenantView::of(caller, &tenant);
+    Ok(Answer::ok("Tenant retrieved successfully", view).with_revision(tenant.revision))
 }

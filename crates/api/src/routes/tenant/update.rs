@@ -9,6 +9,7 @@ use crate::auth::Admin;
 use crate::body::{Body, RequestBody};
 use crate::code;
 use crate::error::ApiResult;
+use crate::etag::{IfMatch, IfMatchParam};
 use crate::faults::Faults;
 use crate::phone;
 use crate::query::NoQuery;
@@ -26,26 +27,32 @@ pub(crate) struct TenantPatch {
 impl RequestBody for TenantPatch {}
 
 /// Changes the tenant of the token: whom test calls may go to.
-#[utoipa::path(patch, path = "/api/v2/tenant", operation_id = "updateTenant", tag = "Tokens",
+#[utoipa::path(patch, path = "/api/v2/tenant", operation_id = "updateTenant", tag = "Tokens", params(IfMatchParam),
     request_body(content = TenantPatch, example = json!({ "test_call_numbers": ["+14155552671"] })),
-    responses((status = 200, description = "Tenant updated successfully", body = Success<TenantView>)))]
+    responses((status = 200, description = "Tenant updated successfully", body = Success<TenantView>,
+        headers(("ETag" = String, description = "The revision.")))))]
 pub(crate) async fn update_tenant(
     State(app): State<App>,
     Admin(caller): Admin,
     _: NoQuery,
+    IfMatch(precondition): IfMatch,
     body: Body<TenantPatch>,
 ) -> ApiResult<Answer> {
     let tenant = match body.parse()?.test_call_numbers {
         Some(numbers) => {
             let numbers = read(&numbers)?;
-            app.store.set_test_call_numbers(caller, numbers).await?
+            app.store
+                .set_test_call_numbers(caller, numbers, precondition)
+                .await?
         }
-        None => app.store.get_tenant(caller.tenant_id).await?,
+        None => {
+            let tenant = app.store.get_tenant(caller.tenant_id).await?;
+            precondition.check(tenant.revision)?;
+            tenant
+        }
     };
-    Ok(Answer::ok(
-        "Tenant updated successfully",
-        TenantView::of(caller, &tenant),
-    ))
+    let view = TenantView::of(caller, &tenant);
+    Ok(Answer::ok("Tenant updated successfully", view).with_revision(tenant.revision))
 }
 
 fn read(texts: &[String]) -> ApiResult<Vec<PhoneNumber>> {

@@ -16,6 +16,8 @@ pub(crate) struct TenantView {
     /// Numbers that test calls may go to, in E.164.
     #[schema(example = json!(["+14155552671"]))]
     test_call_numbers: Vec<String>,
+    /// Counts changes; also the `ETag`.
+    revision: i64,
 }
 
 impl TenantView {
@@ -24,6 +26,7 @@ impl TenantView {
         Self {
             tenant_id: caller.tenant_id.global(),
             token_id: caller.token_id.map(GlobalId::global),
+            revision: tenant.revision,
             test_call_numbers: numbers.map(ToString::to_string).collect(),
         }
     }

@@ -52,7 +52,8 @@ fn scopes_schema() -> utoipa::openapi::schema::Array {
 /// Makes a token and shows its secret this once.
 #[utoipa::path(post, path = "/api/v2/tokens", operation_id = "createToken", tag = "Tokens",
     request_body(content = TokenCreate, example = json!({ "name": "CRM sync", "scopes": ["read", "write"] })),
-    responses((status = 201, description = "Token created successfully", body = Success<NewTokenView>)))]
+    responses((status = 201, description = "Token created successfully", body = Success<NewTokenView>,
+        headers(("ETag" = String, description = "The revision.")))))]
 pub(crate) async fn create_token(
     State(app): State<App>,
     Admin(caller): Admin,
@@ -99,7 +100,7 @@ pub(crate) async fn create_token(
             token: TokenView::of(record),
             token_secret: secret.clone(),
         };
-        Answer::created("Token created successfully", view)
+        Answer::created("Token created successfully", view).with_revision(record.revision)
     };
     post.once
         .write(&app, render, |key| app.store.create_token(caller, new, key))

@@ -12,7 +12,8 @@ use crate::state::App;
 /// One token, without its secret.
 #[utoipa::path(get, path = "/api/v2/tokens/{token_id}", operation_id = "getToken", tag = "Tokens",
     params(("token_id" = String, Path, description = "Global id of the token.", example = "QXBpVG9rZW46MTIz")),
-    responses((status = 200, description = "Token retrieved successfully", body = Success<TokenView>)))]
+    responses((status = 200, description = "Token retrieved successfully", body = Success<TokenView>,
+        headers(("ETag" = String, description = "The revision.")))))]
 pub(crate) async fn get_token(
     State(app): State<App>,
     Reader(caller): Reader,
@@ -20,8 +21,8 @@ pub(crate) async fn get_token(
     _: NoQuery,
 ) -> ApiResult<Answer> {
     let record = app.store.get_token(caller.tenant_id, token_id).await?;
-    Ok(Answer::ok(
-        "Token retrieved successfully",
-        TokenView::of(&record),
-    ))
+    Ok(
+        Answer::ok("Token retrieved successfully", TokenView::of(&record))
+            .with_revision(record.revision),
+    )
 }

@@ -25,6 +25,8 @@ pub(crate) struct TokenView {
     /// From when on it does not authenticate.
     #[schema(format = DateTime)]
     pub(crate) expires_at: Option<String>,
+    /// Counts changes; also the `ETag`.
+    pub(crate) revision: i64,
     /// When it was made.
     #[schema(format = DateTime)]
     pub(crate) created_at: String,
@@ -39,6 +41,7 @@ impl TokenView {
             enabled: record.enabled,
             masked: record.masked.clone(),
             expires_at: record.expires_at.map(instant),
+            revision: record.revision,
             created_at: instant(record.created_at),
         }
     }

@@ -55,7 +55,8 @@ impl RequestBody for VoiceProviderCreate {}
 /// Connects an account at a voice vendor. Nothing is asked of the vendor; see `/verify`.
 #[utoipa::path(post, path = "/api/v2/voice-providers", operation_id = "createVoiceProvider", tag = "Voice providers",
     request_body(content = VoiceProviderCreate, example = json!({ "provider": "VAPI", "name": "Vapi production", "credentials": { "api_key": "…" } })),
-    responses((status = 201, description = "Voice provider created successfully", body = Success<VoiceProviderView>)))]
+    responses((status = 201, description = "Voice provider created successfully", body = Success<VoiceProviderView>,
+            headers(("ETag" = String, description = "The revision.")))))]
 pub(crate) async fn create_voice_provider(
     State(app): State<App>,
     Admin(caller): Admin,

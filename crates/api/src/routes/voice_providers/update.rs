@@ -13,7 +13,7 @@ use crate::auth::Admin;
 use crate::body::{Body, RequestBody};
 use crate::code;
 use crate::error::ApiResult;
-use crate::etag::IfMatch;
+use crate::etag::{IfMatch, IfMatchParam};
 use crate::faults::Faults;
 use crate::ids::PathId;
 use crate::provider_desk::{ProviderDesk, kind_of};
@@ -61,27 +61,26 @@ impl RequestBody for VoiceProviderPatch {}
 
 /// Changes a voice provider. New credentials or a new address end its rest.
 #[utoipa::path(patch, path = "/api/v2/voice-providers/{tenant_voice_provider_id}", operation_id = "updateVoiceProvider", tag = "Voice providers",
-    params(("tenant_voice_provider_id" = String, Path, description = "Global id of the voice provider.", example = "VGVuYW50Vm9pY2VQcm92aWRlcjoxMjM="),
-        ("If-Match" = Option<String>, Header, description = "Change only this revision.", example = "\"7\"")),
+    params(("tenant_voice_provider_id" = String, Path, description = "Global id of the voice provider.", example = "VGVuYW50Vm9pY2VQcm92aWRlcjoxMjM="), IfMatchParam),
     request_body(content = VoiceProviderPatch, example = json!({ "max_concurrent_calls": 20 })),
-    responses((status = 200, description = "Voice provider updated successfully", body = Success<VoiceProviderView>)))]
+    responses((status = 200, description = "Voice provider updated successfully", body = Success<VoiceProviderView>,
+            headers(("ETag" = String, description = "The revision.")))))]
 pub(crate) async fn update_voice_provider(
     State(app): State<App>,
     Admin(caller): Admin,
     PathId(line_id): PathId<LineId>,
     _: NoQuery,
-    if_match: IfMatch,
+    IfMatch(precondition): IfMatch,
     body: Body<VoiceProviderPatch>,
 ) -> ApiResult<Answer> {
     let line = app.store.get_line(caller.tenant_id, line_id).await?;
-    if_match.check(line.revision)?;
+    precondition.check(line.revision)?;
     let (fields, mut faults) = body.into_parts();
     let change = read(&app, &line, fields, &mut faults)?;
     faults.check()?;
-    let expected = if_match.is_strict().then_some(line.revision);
     let line = app
         .store
-        .update_line(caller, line_id, change, expected)
+        .update_line(caller, line_id, change, precondition)
         .await?;
     let view = VoiceProviderView::of(&app, &line);
     Ok(Answer::ok("Voice provider updated successfully", view).with_revision(line.revision))

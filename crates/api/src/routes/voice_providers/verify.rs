@@ -48,5 +48,7 @@ pub(crate) async fn verify_voice_provider(
         tenant_voice_provider_id: line_id.global(),
         verified_at: instant(app.now()),
     };
-    Ok(Answer::ok("The credentials work", view))
+    let answer = Answer::ok("The credentials work", view);
+    post.once.keep(&app, caller, &answer).await?;
+    Ok(answer)
 }
