@@ -250,7 +250,7 @@ impl Once {
         Ok(match write(Some(idempotent)).await? {
             Written::Fresh(effect) => Performed::Now(effect),
             // A request that this process did not know of was quicker.
-            Written::Replayed(stored) => Performed::Before(replay(app, key, stored)?),
+            Written::Replayed(stored) => Performed::Before(replay(app, key, &stored)?),
         })
     }
 }
@@ -262,7 +262,7 @@ async fn earlier_answer(
     key: &IdempotencyKey,
 ) -> ApiResult<Option<Answer>> {
     let stored = app.store.find_answer(tenant_id, key, app.now()).await?;
-    stored.map(|stored| replay(app, key, stored)).transpose()
+    stored.map(|stored| replay(app, key, &stored)).transpose()
 }
 
 /// Where a kept answer belongs, so that it opens nowhere else.
@@ -283,10 +283,10 @@ fn sealer(
     }
 }
 
-fn replay(app: &App, key: &IdempotencyKey, stored: StoredAnswer) -> ApiResult<Answer> {
+fn replay(app: &App, key: &IdempotencyKey, stored: &StoredAnswer) -> ApiResult<Answer> {
     let opened = app.vault.open(&stored.body, &context(key));
     let body = opened.map_err(|error| ApiError::Internal(error.to_string()))?;
-    Ok(Answer::replay(StoredAnswer { body, ..stored }))
+    Ok(Answer::replay(StoredAnswer { body, ..*stored }))
 }
 
 fn fingerprint(query: &str, body: &Value) -> [u8; 32] {

@@ -3,8 +3,8 @@
 //! Names are not resolved here: whoever connects must check the resolved address again.
 
 use domain::fault::Fault;
-use providers::public_address::is_public;
-use url::{Host, Url};
+use providers::public_address::{Reach, reach};
+use url::Url;
 
 use crate::code;
 
@@ -34,24 +34,16 @@ pub(crate) fn check_url(field: &str, text: &str, allow_private: bool) -> Result<
             "`{field}` must not hold a user or password."
         )));
     }
-    let public = match url.host() {
-        None => return Err(invalid(format!("`{field}` must name a host."))),
-        Some(Host::Ipv4(address)) => is_public(address.into()),
-        Some(Host::Ipv6(address)) => is_public(address.into()),
-        Some(Host::Domain(name)) => !is_local_name(name),
+    let Some(reach) = reach(&url) else {
+        return Err(invalid(format!("`{field}` must name a host.")));
     };
-    if !public && !allow_private {
+    if reach != Reach::Anywhere && !allow_private {
         let message = format!(
             "`{field}` must name a public host; the server's operator can allow private networks."
         );
         return Err(Fault::new(field, code::PRIVATE_ADDRESS, message));
     }
     Ok(url)
-}
-
-fn is_local_name(name: &str) -> bool {
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
-    name.is_empty() || name == "localhost" || name.ends_with(".localhost")
 }
 
 #[cfg(test)]
@@ -155,7 +147,7 @@ mod tests {
         #[test]
         fn a_literal_is_refused_exactly_when_it_is_not_public(bits: u128) {
             let address = Ipv6Addr::from_bits(bits);
-            proptest::prop_assert_eq!(code(&format!("https://[{address}]/")).is_none(), is_public(address.into()));
+            proptest::prop_assert_eq!(code(&format!("https://[{address}]/")).is_none(), providers::public_address::is_public(address.into()));
         }
 
         #[test]

@@ -9,6 +9,7 @@ use domain::attempt::{EndFault, Fact, Refusal, StateName};
 use domain::{LeadId, LineId, Outcome};
 use jiff::Timestamp;
 use lines::{OpenLine, callback_url, echo_facts, facts_about};
+use providers::public_address::is_loopback;
 use providers::{
     CallSearch, CallbackTarget, LookupError, PLACE_TIMEOUT, PlaceAnswer, PlaceCall,
     ProviderRequest, Transport, TransportError,
@@ -283,6 +284,7 @@ impl Core {
     }
 
     fn place_call(&self, dispatch: &Dispatch, line: &OpenLine, payload: &LeadPayload) -> PlaceCall {
+        // A vendor elsewhere cannot call back to this machine; its calls are followed by asking.
         let public_url = self.parts.options.public_url.as_deref();
         let reachable =
             public_url.filter(|url| !is_loopback(url) || is_loopback(&line.access.base_url));
@@ -470,15 +472,6 @@ impl Core {
 
 fn about(dispatch: &Dispatch, fact: Fact) -> AttemptFact {
     AttemptFact::new(AttemptRef::Id(dispatch.attempt_id), fact)
-}
-
-/// Whether an address means this machine only: a vendor elsewhere cannot call back there, so its
-/// calls are followed by asking.
-fn is_loopback(url: &str) -> bool {
-    let host = url.split("://").nth(1).unwrap_or_default();
-    ["127.", "localhost", "[::1]"]
-        .iter()
-        .any(|prefix| host.starts_with(prefix))
 }
 
 /// The four standard variables and every custom field; a custom field of the same name wins, as

@@ -1,10 +1,59 @@
 //! Which addresses of the internet are public, so that nobody can point this server at the inside
 //! of its own network.
 //!
+//! This is the one place that judges an address: the API asks it about addresses that users give,
+//! whoever connects about the addresses that names resolve to, and the dialer and the command line
+//! about where the server itself can be reached.
+//!
 //! The refused ranges are those of the IANA special-purpose registries, with the forms that embed
 //! an IPv4 address judged by that address or refused whole.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use url::{Host, Url};
+
+/// From where a host can be reached, as far as its address tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// From this machine only.
+    Machine,
+    /// From inside a network only.
+    Network,
+    /// From everywhere; of a name only its resolution tells.
+    Anywhere,
+}
+
+/// From where the host of `url` can be reached; `None` without a host.
+pub fn reach(url: &Url) -> Option<Reach> {
+    Some(match url.host()? {
+        Host::Domain(name) if is_local_name(name) => Reach::Machine,
+        Host::Domain(_) => Reach::Anywhere,
+        Host::Ipv4(address) => reach_of(address.into()),
+        Host::Ipv6(address) => reach_of(address.into()),
+    })
+}
+
+/// Whether `url` is an address that means this machine only.
+pub fn is_loopback(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| reach(&url) == Some(Reach::Machine))
+}
+
+fn reach_of(address: IpAddr) -> Reach {
+    let address = address.to_canonical();
+    if address.is_loopback() || address.is_unspecified() {
+        Reach::Machine
+    } else if is_public(address) {
+        Reach::Anywhere
+    } else {
+        Reach::Network
+    }
+}
+
+/// `localhost` and what is below it (RFC 6761), and no name at all.
+fn is_local_name(name: &str) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name.is_empty() || name == "localhost" || name.ends_with(".localhost")
+}
 
 /// Whether `address` may be connected to on behalf of a user.
 pub fn is_public(address: IpAddr) -> bool {
@@ -91,6 +140,57 @@ mod tests {
         ];
         for text in inside {
             assert!(!is_public(text.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_judged_by_what_it_is_and_not_by_how_it_begins() {
+        let reach = |text: &str| reach(&Url::parse(text).unwrap());
+        for text in [
+            "http://127.0.0.1:80/x",
+            "http://127.1/",
+            "http://0x7f.1/",
+            "http://2130706433/",
+            "http://user@127.0.0.1/",
+            "http://0.0.0.0/",
+            "http://[::1]:8080",
+            "http://[::]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://localhost/",
+            "http://LOCALHOST.:1/",
+            "http://app.localhost/",
+        ] {
+            assert_eq!(reach(text), Some(Reach::Machine), "{text}");
+            assert!(is_loopback(text), "{text}");
+        }
+        for text in [
+            "http://127.evil.com/",
+            "http://127.0.0.1.evil.com/",
+            "https://localhost.evil.com/",
+            "https://notlocalhost/",
+            "https://example.com/?u=http://127.0.0.1",
+            "http://127.0.0.1@example.com/",
+            "https://8.8.8.8/",
+        ] {
+            assert_eq!(reach(text), Some(Reach::Anywhere), "{text}");
+            assert!(!is_loopback(text), "{text}");
+        }
+        for text in [
+            "http://10.0.0.1/",
+            "http://[fd00::1]/",
+            "http://169.254.169.254/",
+        ] {
+            assert_eq!(reach(text), Some(Reach::Network), "{text}");
+            assert!(!is_loopback(text), "{text}");
+        }
+        for text in [
+            "",
+            "localhost",
+            "127.0.0.1",
+            "http://",
+            "mailto:a@localhost",
+        ] {
+            assert!(!is_loopback(text), "{text}");
         }
     }
 

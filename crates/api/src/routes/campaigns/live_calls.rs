@@ -1,6 +1,7 @@
 //! The calls that are up when a campaign was held, and hanging them up.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use domain::{LineId, TenantId};
@@ -129,8 +130,8 @@ async fn open_lines<'a>(
 ) -> HashMap<LineId, ApiResult<Desk<'a>>> {
     let mut desks = HashMap::new();
     for call in calls {
-        if !desks.contains_key(&call.line_id) {
-            desks.insert(call.line_id, open_line(app, tenant_id, call.line_id).await);
+        if let Entry::Vacant(entry) = desks.entry(call.line_id) {
+            entry.insert(open_line(app, tenant_id, call.line_id).await);
         }
     }
     desks

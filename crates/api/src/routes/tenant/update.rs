@@ -38,18 +38,15 @@ pub(crate) async fn update_tenant(
     IfMatch(precondition): IfMatch,
     body: Body<TenantPatch>,
 ) -> ApiResult<Answer> {
-    let tenant = match body.parse()?.test_call_numbers {
-        Some(numbers) => {
-            let numbers = read(&numbers)?;
-            app.store
-                .set_test_call_numbers(caller, numbers, precondition)
-                .await?
-        }
-        None => {
-            let tenant = app.store.get_tenant(caller.tenant_id).await?;
-            precondition.check(tenant.revision)?;
-            tenant
-        }
+    let tenant = if let Some(numbers) = body.parse()?.test_call_numbers {
+        let numbers = read(&numbers)?;
+        app.store
+            .set_test_call_numbers(caller, numbers, precondition)
+            .await?
+    } else {
+        let tenant = app.store.get_tenant(caller.tenant_id).await?;
+        precondition.check(tenant.revision)?;
+        tenant
     };
     let view = TenantView::of(caller, &tenant);
     Ok(Answer::ok("Tenant updated successfully", view).with_revision(tenant.revision))

@@ -38,17 +38,14 @@ pub(crate) async fn update_token(
     IfMatch(precondition): IfMatch,
     body: Body<TokenPatch>,
 ) -> ApiResult<Answer> {
-    let record = match body.parse()?.enabled {
-        Some(enabled) => {
-            app.store
-                .set_token_enabled(caller, token_id, enabled, precondition)
-                .await?
-        }
-        None => {
-            let record = app.store.get_token(caller.tenant_id, token_id).await?;
-            precondition.check(record.revision)?;
-            record
-        }
+    let record = if let Some(enabled) = body.parse()?.enabled {
+        app.store
+            .set_token_enabled(caller, token_id, enabled, precondition)
+            .await?
+    } else {
+        let record = app.store.get_token(caller.tenant_id, token_id).await?;
+        precondition.check(record.revision)?;
+        record
     };
     Ok(
         Answer::ok("Token updated successfully", TokenView::of(&record))

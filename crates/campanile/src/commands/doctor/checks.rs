@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use ::providers::public_address::{Reach, reach};
 use dialer::SystemClock;
 use domain::ambient::Clock;
 use jiff::Timestamp;
@@ -274,13 +275,7 @@ pub(super) fn public_url(settings: &Settings) -> Finding {
             "set --public-url to where voice providers reach this server, as in https://calls.example.com",
         );
     };
-    let host = url.host_str().unwrap_or_default();
-    let is_local = host == "localhost"
-        || host
-            .trim_matches(['[', ']'])
-            .parse()
-            .is_ok_and(|address| !::providers::public_address::is_public(address));
-    if is_local {
+    if reach(url) != Some(Reach::Anywhere) {
         Finding::warn(
             CHECK,
             format!("{url} is a private address: only the sandbox can reach it"),
