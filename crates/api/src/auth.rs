@@ -4,6 +4,8 @@
 //! by type: a handler takes [`Reader`], [`Writer`] or [`Admin`], and cannot be written without
 //! deciding. The scope `admin` implies `write`, and `write` implies `read`.
 
+mod refusal;
+
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -91,7 +93,8 @@ macro_rules! scope_extractors {
                 let principal = principal(parts)?;
                 let holds: fn(Scopes) -> bool = $holds;
                 if !holds(principal.scopes) {
-                    return Err(ApiError::InsufficientScope($scope));
+                    let tenant_id = principal.tenant_id;
+                    return Err(refusal::refusal(parts, app, tenant_id, $scope).await);
                 }
                 Ok(Self(Caller {
                     tenant_id: principal.tenant_id,

@@ -7,8 +7,8 @@ use utoipa::openapi::path::{HttpMethod, Operation, ParameterBuilder, ParameterIn
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
-    Response, ResponseBuilder, ServerBuilder,
+    Content, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
+    Required, Response, ResponseBuilder, ServerBuilder,
 };
 use utoipa::{Modify, PartialSchema, ToSchema};
 
@@ -138,8 +138,13 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
         .schema(text())
         .description(Some("Id of the request."))
         .build();
-    for response in operation.responses.responses.values_mut() {
+    for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response {
+            // Every failure has the envelope, also one that an operation words itself.
+            if status.starts_with(['4', '5']) && response.content.is_empty() {
+                let json = "application/json".to_owned();
+                response.content.insert(json, envelope());
+            }
             response
                 .headers
                 .insert("x-request-id".to_owned(), request_id.clone());
@@ -163,8 +168,12 @@ fn failures(
         ));
         failures.push(("429", "Too many requests with this token."));
     }
-    if operation.request_body.is_some() || *method == HttpMethod::Post {
+    let reads_body = operation.request_body.is_some() || *method == HttpMethod::Post;
+    let conditional = takes(operation, "If-Match");
+    if reads_body || conditional {
         failures.push(("400", "The body or a header cannot be read."));
+    }
+    if reads_body {
         failures.push(("413", "The body is too large."));
         failures.push(("415", "The body is not declared as JSON."));
     }
@@ -174,11 +183,7 @@ fn failures(
     if needs_token && *method != HttpMethod::Get {
         failures.push(("409", "The state of the object does not allow it."));
     }
-    let parameters = operation.parameters.iter().flatten();
-    if parameters
-        .into_iter()
-        .any(|parameter| parameter.name == "If-Match")
-    {
+    if conditional {
         failures.push((
             "412",
             "The object is at another revision than `If-Match` names.",
@@ -192,13 +197,21 @@ fn failures(
     failures
 }
 
+fn takes(operation: &Operation, name: &str) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    parameters.any(|parameter| parameter.name == name)
+}
+
 fn failure(description: &str) -> Response {
-    let envelope = Ref::from_schema_name(ErrorEnvelope::name());
-    let content = ContentBuilder::new().schema(Some(envelope)).build();
     ResponseBuilder::new()
         .description(description)
-        .content("application/json", content)
+        .content("application/json", envelope())
         .build()
+}
+
+fn envelope() -> Content {
+    let envelope = Ref::from_schema_name(ErrorEnvelope::name());
+    ContentBuilder::new().schema(Some(envelope)).build()
 }
 
 fn text() -> utoipa::openapi::schema::Object {

@@ -126,7 +126,9 @@ impl From<ApiError> for Problem {
             ApiError::Stale { current } => problem
                 .with_own_error("If-Match")
                 .with_header(ETAG, format!("\"{current}\"")),
-            ApiError::Unauthenticated => problem.with_header(WWW_AUTHENTICATE, "Bearer"),
+            ApiError::Unauthenticated | ApiError::CallbackUnauthentic => {
+                problem.with_header(WWW_AUTHENTICATE, "Bearer")
+            }
             ApiError::RateLimited {
                 retry_after_seconds,
             } => problem.with_header(RETRY_AFTER, retry_after_seconds),

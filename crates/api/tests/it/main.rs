@@ -12,6 +12,7 @@ mod conventions;
 mod document;
 mod hooks;
 mod idempotency;
+mod isolation;
 mod leads;
 mod legacy_leads;
 mod phone_number_pools;

@@ -12,6 +12,7 @@ mod doctor;
 mod layering;
 mod program;
 mod readme;
+mod secrets;
 mod serve;
 mod sigkill;
 mod test_call;

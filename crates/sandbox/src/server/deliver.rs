@@ -92,11 +92,12 @@ async fn deliver(shared: &Shared, client: &HttpClient, callback: Callback) {
     let status = match sent {
         Ok(Ok(status)) => Some(status),
         Ok(Err(error)) => {
-            tracing::debug!(url = %callback.target.url, error, "a callback was not delivered");
+            // Never the address: what follows its host is a secret of whoever is called.
+            tracing::debug!(call = callback.call, error, "a callback was not delivered");
             None
         }
         Err(_) => {
-            tracing::debug!(url = %callback.target.url, "a callback was not answered in time");
+            tracing::debug!(call = callback.call, "a callback was not answered in time");
             None
         }
     };

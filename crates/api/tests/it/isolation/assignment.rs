@@ -1,0 +1,152 @@
+//! Fields that clients must not write: whatever the server shows and keeps but does not take.
+
+use std::collections::BTreeSet;
+
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use super::document::{Document, Operation};
+use super::rows::{Row, Scope, row_of};
+use super::world::{Ask, World};
+
+/// What clients try, and what an object might be made of one day.
+const TEMPTING: &[&str] = &[
+    "tenant_id",
+    "campaign_id",
+    "campaign_status",
+    "status",
+    "revision",
+    "attempts",
+    "attempts_today",
+    "created_at",
+    "updated_at",
+    "id",
+    "role",
+    "is_admin",
+    "unverified",
+    "sealed_credentials",
+    "line_key",
+    "token_secret",
+    "hash",
+    "next_attempt_at",
+    "live",
+    "__proto__",
+    "constructor",
+];
+
+/// Every field that some answer shows, and the tempting ones.
+fn candidates(document: &Document) -> BTreeSet<String> {
+    let shown = document.shown_fields();
+    let mut all: BTreeSet<_> = TEMPTING.iter().map(ToString::to_string).collect();
+    all.extend(shown);
+    all
+}
+
+#[tokio::test]
+async fn no_body_takes_a_field_that_is_not_in_its_schema() {
+    let document = Document::get();
+    let world = World::new().await;
+    let candidates = candidates(document);
+    assert!(candidates.len() > 60, "{candidates:?}");
+    let mut tried = 0;
+    for operation in &document.operations {
+        let row = row_of(operation);
+        let reads = operation.body.is_some() || operation.method == Method::POST;
+        if row.scope == Scope::Vendor || !reads {
+            continue;
+        }
+        let before = world.rows();
+        for (body, field) in bodies(document, operation, row, &world, &candidates) {
+            let ask = row.right(operation, &world.one).json(&body);
+            let reply = ask.send(&world.server, Some(&world.one.bearer)).await;
+            document.hold(operation, &reply);
+            let name = format!("{} {field}: {}", operation.id, reply.body);
+            assert_eq!(reply.status, 422, "{name}");
+            let faults = reply.faults();
+            let refused = |code: &str| faults.contains(&format!("{field}: {code}"));
+            // Of a change, `type` is known and cannot be changed.
+            assert!(refused("unknown_field") || refused("immutable"), "{name}");
+            tried += 1;
+        }
+        assert_eq!(world.rows(), before, "{} changed something", operation.id);
+    }
+    assert!(tried > 1_500, "{tried}");
+}
+
+#[tokio::test]
+async fn no_query_names_a_tenant() {
+    let document = Document::get();
+    let world = World::new().await;
+    let before = world.rows();
+    let tenant_id = world.other.id("tenant_id", None);
+    for operation in document
+        .operations
+        .iter()
+        .filter(|operation| operation.secured)
+    {
+        let row = row_of(operation);
+        let right = row.right(operation, &world.one);
+        let path = format!("{}?tenant_id={tenant_id}", right.path);
+        let ask = Ask { path, ..right };
+        let reply = ask.send(&world.server, Some(&world.one.bearer)).await;
+        document.hold(operation, &reply);
+        assert_eq!(reply.status, 422, "{}", operation.id);
+        assert_eq!(
+            reply.faults(),
+            ["tenant_id: unknown_parameter"],
+            "{}",
+            operation.id
+        );
+    }
+    assert_eq!(world.rows(), before);
+}
+
+/// The right body with one field more, at every place where an object may stand.
+fn bodies(
+    document: &Document,
+    operation: &Operation,
+    row: &Row,
+    world: &World,
+    candidates: &BTreeSet<String>,
+) -> Vec<(Value, String)> {
+    let right = row.body.map_or_else(|| json!({}), |body| body(&world.one));
+    let nothing = json!({});
+    let schema = operation.body.as_ref().unwrap_or(&nothing);
+    let is_list = schema["type"] == "array";
+    let of_item = if is_list {
+        document.follow(&schema["items"])
+    } else {
+        schema
+    };
+    let item = right.get(0).unwrap_or(&right);
+    let place = if is_list { "[0]." } else { "" };
+    let whole = |item: Value| if is_list { json!([item]) } else { item };
+    let mut bodies = Vec::new();
+    for field in candidates.iter().filter(|field| !knows(of_item, field)) {
+        let mut item = item.clone();
+        item[field] = value(field, world);
+        bodies.push((whole(item), format!("{place}{field}")));
+    }
+    for (name, below) in document.objects_below(of_item) {
+        for field in candidates.iter().filter(|field| !knows(&below, field)) {
+            let mut item = item.clone();
+            let inner = Map::from_iter([(field.clone(), value(field, world))]);
+            item[&name] = json!([inner]);
+            bodies.push((whole(item), format!("{place}{name}[0].{field}")));
+        }
+    }
+    bodies
+}
+
+fn knows(schema: &Value, field: &str) -> bool {
+    schema["properties"].get(field).is_some()
+}
+
+/// What would matter most, were it taken.
+fn value(field: &str, world: &World) -> Value {
+    match world.other.ids.get(field) {
+        Some(id) => json!(id),
+        None if field.ends_with("_at") => json!("2026-01-01T00:00:00Z"),
+        None => json!(1),
+    }
+}

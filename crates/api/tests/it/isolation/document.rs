@@ -1,0 +1,248 @@
+//! The OpenAPI document as data, and answers held against it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock};
+
+use http::Method;
+use jsonschema::Validator;
+use serde_json::{Map, Value, json};
+
+use crate::support::Reply;
+
+/// A parameter of an operation.
+#[derive(Debug, Clone)]
+pub(super) struct Parameter {
+    pub(super) name: String,
+    /// `path`, `query` or `header`.
+    pub(super) place: String,
+}
+
+/// An operation of the document.
+#[derive(Debug, Clone)]
+pub(super) struct Operation {
+    pub(super) id: String,
+    pub(super) method: Method,
+    /// With `{names}`.
+    pub(super) path: String,
+    pub(super) parameters: Vec<Parameter>,
+    /// Schema of the body, references followed.
+    pub(super) body: Option<Value>,
+    /// Whether it needs a token.
+    pub(super) secured: bool,
+    responses: Map<String, Value>,
+}
+
+impl Operation {
+    pub(super) fn takes(&self, name: &str) -> bool {
+        self.parameters
+            .iter()
+            .any(|parameter| parameter.name == name)
+    }
+
+    /// Names of its parameters in `place`.
+    pub(super) fn names_in<'a>(&'a self, place: &'a str) -> impl Iterator<Item = &'a str> {
+        let parameters = self.parameters.iter();
+        parameters
+            .filter(move |parameter| parameter.place == place)
+            .map(|parameter| parameter.name.as_str())
+    }
+}
+
+/// The whole document.
+pub(super) struct Document {
+    pub(super) operations: Vec<Operation>,
+    root: Value,
+    /// The same with every object closed: nothing beside what is stated.
+    closed: Map<String, Value>,
+    validators: Mutex<HashMap<String, &'static Validator>>,
+}
+
+impl Document {
+    /// The document of the server under test.
+    pub(super) fn get() -> &'static Self {
+        static DOCUMENT: OnceLock<Document> = OnceLock::new();
+        DOCUMENT.get_or_init(Self::read)
+    }
+
+    fn read() -> Self {
+        let root: Value = serde_json::from_str(&api::openapi_json()).unwrap();
+        let mut operations = Vec::new();
+        for (path, item) in root["paths"].as_object().unwrap() {
+            for (method, stated) in item.as_object().unwrap() {
+                operations.push(operation(&root, path, method, stated));
+            }
+        }
+        let schemas = root["components"]["schemas"].as_object().unwrap();
+        let closed = schemas
+            .iter()
+            .map(|(name, schema)| (name.clone(), close(&root, schema)))
+            .collect();
+        Self {
+            operations,
+            root,
+            closed,
+            validators: Mutex::default(),
+        }
+    }
+
+    pub(super) fn operation(&self, id: &str) -> &Operation {
+        let found = self.operations.iter().find(|operation| operation.id == id);
+        found.unwrap_or_else(|| panic!("the document has no operation {id}"))
+    }
+
+    /// The schema behind a `$ref`, or the schema itself.
+    pub(super) fn follow<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        follow(&self.root, schema)
+    }
+
+    /// Names of all fields of all answers.
+    pub(super) fn shown_fields(&self) -> Vec<String> {
+        let schemas = self.root["components"]["schemas"].as_object().unwrap();
+        let views = schemas.iter().filter(|(name, _)| name.ends_with("View"));
+        let fields = views.flat_map(|(_, schema)| schema["properties"].as_object());
+        fields.flat_map(Map::keys).cloned().collect()
+    }
+
+    /// Fields of a schema that hold lists of objects, with the schema of the objects.
+    pub(super) fn objects_below(&self, schema: &Value) -> Vec<(String, Value)> {
+        let fields = schema["properties"].as_object().into_iter().flatten();
+        let below = |(name, field): (&String, &Value)| {
+            let item = self.follow(self.follow(field).get("items")?);
+            item.get("properties")?;
+            Some((name.clone(), item.clone()))
+        };
+        fields.filter_map(below).collect()
+    }
+
+    /// Fails unless the document states this answer: its status, its type, and every part of it.
+    pub(super) fn hold(&self, operation: &Operation, reply: &Reply) {
+        let status = reply.status.as_str();
+        let name = format!("{} {status}", operation.id);
+        let response = operation
+            .responses
+            .get(status)
+            .unwrap_or_else(|| panic!("{name} is not in the document: {}", text(reply)));
+        let content_type = reply.header("content-type");
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        let Some(content) = response["content"].as_object() else {
+            assert!(
+                reply.bytes.is_empty(),
+                "{name} is stated without a body: {}",
+                text(reply)
+            );
+            return;
+        };
+        let stated = content
+            .get(essence)
+            .unwrap_or_else(|| panic!("{name}: {content_type} is not stated"));
+        if essence != "application/json" {
+            return;
+        }
+        let parsed: Value = serde_json::from_slice(&reply.bytes)
+            .unwrap_or_else(|error| panic!("{name}: {error}: {}", text(reply)));
+        let faults: Vec<_> = self
+            .validator(&name, &stated["schema"])
+            .iter_errors(&parsed)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(faults.is_empty(), "{name}: {faults:#?}\n{}", text(reply));
+    }
+
+    fn validator(&self, name: &str, schema: &Value) -> &'static Validator {
+        let mut known = self.validators.lock().unwrap();
+        *known.entry(name.to_owned()).or_insert_with(|| {
+            let mut whole = close(&self.root, schema);
+            whole["components"] = json!({ "schemas": self.closed });
+            let options = jsonschema::options().with_draft(jsonschema::Draft::Draft202012);
+            // One a status of an operation, for the life of the tests.
+            Box::leak(Box::new(options.build(&whole).unwrap()))
+        })
+    }
+}
+
+fn operation(root: &Value, path: &str, method: &str, stated: &Value) -> Operation {
+    let parameters = stated["parameters"].as_array().into_iter().flatten();
+    let body = &stated["requestBody"]["content"]["application/json"]["schema"];
+    Operation {
+        id: stated["operationId"].as_str().unwrap().to_owned(),
+        method: method.to_uppercase().parse().unwrap(),
+        path: path.to_owned(),
+        parameters: parameters
+            .map(|parameter| Parameter {
+                name: parameter["name"].as_str().unwrap().to_owned(),
+                place: parameter["in"].as_str().unwrap().to_owned(),
+            })
+            .collect(),
+        body: (!body.is_null()).then(|| follow(root, body).clone()),
+        secured: stated.get("security").is_some(),
+        responses: stated["responses"].as_object().unwrap().clone(),
+    }
+}
+
+fn follow<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema.get("$ref").and_then(Value::as_str) {
+        Some(reference) => follow(
+            root,
+            root.pointer(reference.strip_prefix('#').unwrap()).unwrap(),
+        ),
+        None => schema,
+    }
+}
+
+/// The schema with every object that lists properties closed to others.
+fn close(root: &Value, schema: &Value) -> Value {
+    let mut closed = below(root, schema);
+    let lists = closed.get("properties").is_some() || closed.get("allOf").is_some();
+    if lists && closed.get("additionalProperties").is_none() {
+        closed["unevaluatedProperties"] = json!(false);
+    }
+    closed
+}
+
+/// The schema itself open, and all that is below it closed.
+fn below(root: &Value, schema: &Value) -> Value {
+    match schema {
+        Value::Object(map) => {
+            let part = |(key, value): (&String, &Value)| {
+                let value = match (key.as_str(), value) {
+                    ("example" | "default" | "enum" | "required", value) => value.clone(),
+                    // Parts of one object: only the whole can be closed.
+                    ("allOf", Value::Array(parts)) => parts
+                        .iter()
+                        .map(|part| below(root, follow(root, part)))
+                        .collect(),
+                    ("properties", Value::Object(fields)) => fields
+                        .iter()
+                        .map(|(name, field)| (name.clone(), close(root, field)))
+                        .collect(),
+                    ("oneOf" | "anyOf", Value::Array(forms)) => {
+                        forms.iter().map(|form| close(root, form)).collect()
+                    }
+                    (_, Value::Object(_)) => close(root, value),
+                    (_, value) => value.clone(),
+                };
+                (key.clone(), value)
+            };
+            map.iter().map(part).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+fn text(reply: &Reply) -> String {
+    String::from_utf8_lossy(&reply.bytes).into_owned()
+}
+
+#[test]
+fn a_property_that_is_not_stated_is_found() {
+    let root = json!({});
+    let schema = json!({ "allOf": [{ "type": "object", "properties": { "a": { "type": "object", "properties": { "b": {} } } } }] });
+    let closed = close(&root, &schema);
+    let validator = jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft202012)
+        .build(&closed)
+        .unwrap();
+    assert!(validator.is_valid(&json!({ "a": { "b": 1 } })));
+    assert!(!validator.is_valid(&json!({ "a": { "b": 1 }, "c": 1 })));
+    assert!(!validator.is_valid(&json!({ "a": { "b": 1, "c": 1 } })));
+}
