@@ -74,6 +74,7 @@ fn a_campaign_leaves_no_secret_behind_in_log_or_files() {
     }
     post(&server, token, &format!("{campaign}/start"), &json!({}));
     let told = calls(&server, token, &campaign) + &provider.to_string();
+    let (_, metrics) = server.get("/metrics", "");
     let (status, log) = server.stop();
     assert_eq!(status.code(), Some(0));
 
@@ -86,6 +87,18 @@ fn a_campaign_leaves_no_secret_behind_in_log_or_files() {
     }
     for secret in secrets {
         assert!(!told.contains(secret), "{secret} is told: {told}");
+    }
+    // Anybody may read the metrics: they count, and name nobody.
+    let id = campaign.rsplit('/').next().unwrap();
+    assert!(
+        metrics.contains("campanile_calls_placed_total"),
+        "{metrics}"
+    );
+    for name in [id, DIGITS, "Trial", "Jane", "default"]
+        .iter()
+        .chain(&secrets)
+    {
+        assert!(!metrics.contains(name), "the metrics name {name}");
     }
     let mut files = 0;
     for file in std::fs::read_dir(home.path()).unwrap() {
