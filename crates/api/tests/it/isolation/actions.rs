@@ -133,12 +133,14 @@ impl Walker {
             reply.body
         );
         self.successes += usize::from(reply.status.is_success());
-        self.learn(&reply.body);
-        if reply.body.is_null() {
-            let table = String::from_utf8_lossy(&reply.bytes).into_owned();
-            table.split(',').for_each(|cell| self.learn_id(cell));
-        }
+        // What is learned decides how the walk goes on, so that it must not depend on the other.
         let answer = if comparable {
+            self.learn(&reply.body);
+            if reply.body.is_null() {
+                let table = String::from_utf8_lossy(&reply.bytes).into_owned();
+                let cells = table.split([',', '\r', '\n']);
+                cells.for_each(|cell| self.learn_id(cell));
+            }
             format!("{} {}", operation.id, self.plain(&reply))
         } else {
             operation.id.clone()
@@ -334,8 +336,11 @@ impl Walker {
         let replayed = reply.header("idempotent-replayed");
         let body = if reply.body.is_null() {
             let text = String::from_utf8_lossy(&reply.bytes).into_owned();
-            let cells = text.split(',').map(|cell| self.plain_text("", cell));
-            cells.collect::<Vec<_>>().join(",")
+            let lines = text.lines().map(|line| {
+                let cells = line.split(',').map(|cell| self.plain_text("", cell));
+                cells.collect::<Vec<_>>().join(",")
+            });
+            lines.collect::<Vec<_>>().join("\n")
         } else {
             self.plain_value("", &reply.body).to_string()
         };
@@ -363,6 +368,12 @@ impl Walker {
         if ["token_secret", "masked", "callback_url"].contains(&name) {
             return "…".to_owned();
         }
+        // Some look like a global id.
+        if name == "next_cursor" {
+            let plain = URL_SAFE_NO_PAD.decode(text).unwrap();
+            let plain = String::from_utf8(plain).unwrap();
+            return plain.split(':').next().unwrap().to_owned();
+        }
         if let Some((kind, number)) = kind_of(text) {
             let known = self.known.get(&kind).into_iter().flatten();
             let place = known.clone().position(|id| id == text);
@@ -374,11 +385,6 @@ impl Walker {
                 }
                 None => panic!("{text} ({kind}:{number}) is not of {}", self.word),
             };
-        }
-        if name == "next_cursor" {
-            let plain = URL_SAFE_NO_PAD.decode(text).unwrap();
-            let plain = String::from_utf8(plain).unwrap();
-            return plain.split(':').next().unwrap().to_owned();
         }
         text.to_owned()
     }

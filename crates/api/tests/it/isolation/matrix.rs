@@ -461,11 +461,15 @@ async fn dead_token(server: &Server, tenant: &Tenant, kind: &str) -> String {
         "disabled" => drop(
             server
                 .store
-                .set_token_enabled(caller, token_id, false)
+                .set_token_enabled(caller, token_id, false, store::Precondition::None)
                 .await
                 .unwrap(),
         ),
-        "deleted" => server.store.delete_token(caller, token_id).await.unwrap(),
+        "deleted" => server
+            .store
+            .delete_token(caller, token_id, store::Precondition::None)
+            .await
+            .unwrap(),
         _ => {}
     }
     format!("Bearer {secret}")
