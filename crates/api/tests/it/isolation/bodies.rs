@@ -18,7 +18,7 @@ pub(super) fn body(walker: &mut Walker, operation: &str, other: &Walker) -> Opti
         "updateCampaign" => campaign_change(walker, other, &name),
         "duplicateCampaign" => json!({ "name": name, "include_leads": walker.dice.one_in(3) }),
         "addLead" => lead(walker, &name),
-        "addLeads" => (0..1 + walker.dice.below(4))
+        "addLeads" => (0..=walker.dice.below(4))
             .map(|_| lead(walker, &name))
             .collect(),
         "addLeadV1" => {
@@ -33,12 +33,12 @@ pub(super) fn body(walker: &mut Walker, operation: &str, other: &Walker) -> Opti
         }
         "updateLeads" => {
             let change = lead_change(walker, &name);
-            (0..1 + walker.dice.below(3))
+            (0..=walker.dice.below(3))
                 .map(|_| found_by_phone(walker, other, change.clone()))
                 .collect()
         }
         "removeLeadV1" => removal(walker, other),
-        "removeLeads" => (0..1 + walker.dice.below(3))
+        "removeLeads" => (0..=walker.dice.below(3))
             .map(|_| removal(walker, other))
             .collect(),
         "placeTestCall" => json!({ "phone_number": phone(walker) }),

@@ -33,6 +33,14 @@ pub(super) struct Operation {
 }
 
 impl Operation {
+    /// The path with each parameter as `id` gives it.
+    pub(super) fn path_with(&self, id: impl Fn(&str) -> String) -> String {
+        let names = self.names_in("path");
+        names.fold(self.path.clone(), |path, name| {
+            path.replace(&format!("{{{name}}}"), &id(name))
+        })
+    }
+
     pub(super) fn takes(&self, name: &str) -> bool {
         self.parameters
             .iter()
@@ -99,7 +107,7 @@ impl Document {
     pub(super) fn shown_fields(&self) -> Vec<String> {
         let schemas = self.root["components"]["schemas"].as_object().unwrap();
         let views = schemas.iter().filter(|(name, _)| name.ends_with("View"));
-        let fields = views.flat_map(|(_, schema)| schema["properties"].as_object());
+        let fields = views.filter_map(|(_, schema)| schema["properties"].as_object());
         fields.flat_map(Map::keys).cloned().collect()
     }
 
@@ -150,7 +158,7 @@ impl Document {
 
     fn validator(&self, name: &str, schema: &Value) -> &'static Validator {
         let mut known = self.validators.lock().unwrap();
-        *known.entry(name.to_owned()).or_insert_with(|| {
+        known.entry(name.to_owned()).or_insert_with(|| {
             let mut whole = close(&self.root, schema);
             whole["components"] = json!({ "schemas": self.closed });
             let options = jsonschema::options().with_draft(jsonschema::Draft::Draft202012);

@@ -120,7 +120,7 @@ async fn through_own_line(trial: &Trial<'_>, body: &Value) -> usize {
 }
 
 fn ask(trial: &Trial<'_>, line: &Tenant, key: &Tenant, _call: &Tenant, body: &Value) -> Ask {
-    let path = trial.row.path(trial.operation, |name| match name {
+    let path = trial.operation.path_with(|name| match name {
         "attempt_key" => key.id(name, None).to_owned(),
         name => line.id(name, None).to_owned(),
     });

@@ -238,9 +238,12 @@ impl Trial<'_> {
     /// What is allowed works, touches nobody else, and its key holds for its tenant only.
     async fn right(&self) -> usize {
         let (owner, asker) = (&self.world.one, &self.world.other);
-        let with_key = |ask: Ask| match self.operation.takes("Idempotency-Key") {
-            true => ask.header("idempotency-key", "shared-key"),
-            false => ask,
+        let with_key = |ask: Ask| {
+            if self.operation.takes("Idempotency-Key") {
+                ask.header("idempotency-key", "shared-key")
+            } else {
+                ask
+            }
         };
         let id = &self.operation.id;
         let others = self.world.database.rows_of(asker.tenant_id);
@@ -370,7 +373,6 @@ async fn observe(world: &World, tenant: &Tenant) -> BTreeMap<String, String> {
         .iter()
         .filter(|operation| operation.secured);
     for operation in secured.filter(|operation| operation.method == Method::GET) {
-        let row = row_of(operation);
         let roles = tenant
             .ids
             .keys()
@@ -381,9 +383,8 @@ async fn observe(world: &World, tenant: &Tenant) -> BTreeMap<String, String> {
                     .ids
                     .contains_key(&format!("{name}/{}", role.unwrap_or_default()))
             };
-            let path = row.path(operation, |name| {
-                tenant.id(name, role.filter(|_| known(name))).to_owned()
-            });
+            let path = operation
+                .path_with(|name| tenant.id(name, role.filter(|_| known(name))).to_owned());
             if seen.contains_key(&path) {
                 continue;
             }

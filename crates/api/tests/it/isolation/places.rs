@@ -87,7 +87,7 @@ fn in_path(row: &Row, operation: &Operation, asker: &Tenant, owner: &Tenant) -> 
             .enumerate()
         {
             let path = |of_owner: bool| {
-                row.path(operation, |name| match (is_chosen(name), of_owner) {
+                operation.path_with(|name| match (is_chosen(name), of_owner) {
                     (true, true) => forms(row.own(owner, name))[form].clone(),
                     (true, false) => forms(&missing(row.own(owner, name)))[form].clone(),
                     (false, _) => row.own(asker, name).to_owned(),
@@ -148,8 +148,8 @@ fn dresses(row: &Row, operation: &Operation, asker: &Tenant) -> Vec<Dress> {
     ] {
         if operation.takes(header) {
             let with = with(right.clone());
-            let dressed = move |ask: Ask| with(ask).header(&header.to_lowercase(), value);
-            dresses.push((name, Box::new(dressed)));
+            let conditional = move |ask: Ask| with(ask).header(&header.to_lowercase(), value);
+            dresses.push((name, Box::new(conditional)));
         }
     }
     dresses

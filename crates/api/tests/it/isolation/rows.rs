@@ -79,17 +79,9 @@ impl Row {
         tenant.id(parameter, self.role(parameter))
     }
 
-    /// The path with each parameter as `id` gives it.
-    pub(super) fn path(&self, operation: &Operation, id: impl Fn(&str) -> String) -> String {
-        let names = operation.names_in("path");
-        names.fold(operation.path.clone(), |path, name| {
-            path.replace(&format!("{{{name}}}"), &id(name))
-        })
-    }
-
     /// The request of `tenant` on its own objects.
     pub(super) fn right(&self, operation: &Operation, tenant: &Tenant) -> Ask {
-        let path = self.path(operation, |name| self.own(tenant, name).to_owned());
+        let path = operation.path_with(|name| self.own(tenant, name).to_owned());
         let ask = Ask::new(operation.method.clone(), path);
         match self.body {
             Some(body) => ask.json(&body(tenant)),

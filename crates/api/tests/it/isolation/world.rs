@@ -70,6 +70,7 @@ impl Ask {
 }
 
 /// A tenant with all it has.
+#[expect(clippy::struct_field_names, reason = "an id is named alike everywhere")]
 pub(super) struct Tenant {
     /// In every text that is the tenant's.
     pub(super) word: &'static str,
