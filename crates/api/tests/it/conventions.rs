@@ -60,7 +60,7 @@ async fn without_a_token_every_operation_answers_401() {
 async fn a_token_that_may_only_read_changes_nothing() {
     let server = Server::start().await;
     let reader = server.token_with("reader", &["read"]).await;
-    for (method, path, _) in operations() {
+    for (method, path, operation) in operations() {
         let reply = server
             .request(method.clone(), &path)
             .token(&reader)
@@ -73,9 +73,18 @@ async fn a_token_that_may_only_read_changes_nothing() {
                 reply.body
             );
         } else {
+            // An object that the tenant does not have is missing to all its tokens alike. On its
+            // own objects, `isolation::matrix` finds 403.
+            let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+            let names_an_object = parameters.any(|parameter| parameter["in"] == "path");
+            let refused = if names_an_object {
+                (404, "not_found")
+            } else {
+                (403, "insufficient_scope")
+            };
             assert_eq!(
                 (reply.status.as_u16(), reply.code()),
-                (403, "insufficient_scope"),
+                refused,
                 "{method} {path}"
             );
         }
