@@ -57,6 +57,9 @@
 //!   `wire::instant`.
 //! - Failures, security, `Idempotency-Key` and `x-request-id` are added to the document for every
 //!   operation by `openapi::Common`; document only what is special. Every tag is listed there.
+//! - **Isolation**: the operation needs a row in `tests/it/isolation/rows.rs`, with the scope and the
+//!   object of a tenant it succeeds on; a kind of object that is new is made in `world.rs` beside
+//!   it, and looked up in `auth::refusal`. Every answer of every test is held to the document.
 //! - Routes without a token (callbacks) go to `routes::open`; raw bodies by `body::read_bytes`.
 
 mod answer;

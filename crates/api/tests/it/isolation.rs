@@ -4,7 +4,7 @@
 //! every place an id can stand in; [`walks`] lets two tenants act at random and compares each with
 //! a run in which it is alone; [`assignment`] writes fields that clients must not write;
 //! [`secrets`] looks for what must never be told. Every answer is held against the schema that the
-//! document states for its status, with no property beside the stated ones ([`document`]).
+//! document states for its status, with no property beside the stated ones ([`crate::contract`]).
 //!
 //! An operation that is new in the document fails [`matrix`] until [`rows`] has a row for it.
 
@@ -14,7 +14,6 @@ mod bodies;
 mod bulk;
 mod database;
 mod dice;
-mod document;
 mod hooks;
 mod leaks;
 mod matrix;

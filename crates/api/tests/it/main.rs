@@ -8,6 +8,7 @@
 mod calls;
 mod campaign_life;
 mod campaigns;
+mod contract;
 mod conventions;
 mod document;
 mod hooks;

@@ -25,6 +25,8 @@ use store_sqlite::{Access, SqliteStore};
 use tokio::sync::watch;
 use tower::ServiceExt;
 
+use crate::contract::Document;
+
 /// A Monday morning in New York.
 pub(crate) const NOW: &str = "2026-01-05T15:00:00Z";
 
@@ -514,16 +516,19 @@ impl Call<'_> {
                 .header("authorization", format!("Bearer {token}"));
         }
         let request = self.builder.body(self.body).unwrap();
+        let (method, path) = (request.method().clone(), request.uri().to_string());
         let response = self.server.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Reply {
+        let reply = Reply {
             status: parts.status,
             headers: parts.headers,
             bytes,
             body,
-        }
+        };
+        Document::get().hold(&method, &path, &reply);
+        reply
     }
 }
 

@@ -5,10 +5,10 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::document::{Document, Operation};
 use super::leaks::kind_of;
 use super::rows::Row;
 use super::world::{Ask, Tenant};
+use crate::contract::{Document, Operation};
 use crate::support::global;
 
 /// How far from an object's number no object is.

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::document::Operation;
 use super::world::{Ask, Tenant};
+use crate::contract::Operation;
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

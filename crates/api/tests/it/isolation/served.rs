@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use http::Method;
+use serde_json::Value;
 
-use super::document::Document;
 use super::world::Ask;
+use crate::contract::Document;
 use crate::support::Server;
 
 /// Paths of the router itself, from its own description of itself.
@@ -24,6 +25,19 @@ fn served(server: &Server) -> BTreeSet<String> {
     paths
         .filter(|path| path != "/" && !path.contains("__private__axum_fallback"))
         .collect()
+}
+
+/// The tests read the document from the code; clients from the server, with and without a token.
+#[tokio::test]
+async fn the_document_that_is_served_is_the_one_that_answers_are_held_to() {
+    let server = Server::start().await;
+    let bearer = format!("Bearer {}", server.token);
+    for authorization in [None, Some(bearer.as_str())] {
+        let ask = Ask::new(Method::GET, "/openapi.json");
+        let reply = ask.send(&server, authorization).await;
+        let of_the_code: Value = serde_json::from_str(&api::openapi_json()).unwrap();
+        assert_eq!(reply.body, of_the_code);
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,8 @@
 //! The OpenAPI document as data, and answers held against it.
+//!
+//! Every answer of every test passes [`Document::hold`]: its status and content type are stated for
+//! the operation, and its body has each part in the stated form and nothing beside. What no
+//! operation answers (no such route, no such method) has the envelope of errors.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
@@ -11,44 +15,44 @@ use crate::support::Reply;
 
 /// A parameter of an operation.
 #[derive(Debug, Clone)]
-pub(super) struct Parameter {
-    pub(super) name: String,
+pub(crate) struct Parameter {
+    pub(crate) name: String,
     /// `path`, `query` or `header`.
-    pub(super) place: String,
+    pub(crate) place: String,
 }
 
 /// An operation of the document.
 #[derive(Debug, Clone)]
-pub(super) struct Operation {
-    pub(super) id: String,
-    pub(super) method: Method,
+pub(crate) struct Operation {
+    pub(crate) id: String,
+    pub(crate) method: Method,
     /// With `{names}`.
-    pub(super) path: String,
-    pub(super) parameters: Vec<Parameter>,
+    pub(crate) path: String,
+    pub(crate) parameters: Vec<Parameter>,
     /// Schema of the body, references followed.
-    pub(super) body: Option<Value>,
+    pub(crate) body: Option<Value>,
     /// Whether it needs a token.
-    pub(super) secured: bool,
+    pub(crate) secured: bool,
     responses: Map<String, Value>,
 }
 
 impl Operation {
     /// The path with each parameter as `id` gives it.
-    pub(super) fn path_with(&self, id: impl Fn(&str) -> String) -> String {
+    pub(crate) fn path_with(&self, id: impl Fn(&str) -> String) -> String {
         let names = self.names_in("path");
         names.fold(self.path.clone(), |path, name| {
             path.replace(&format!("{{{name}}}"), &id(name))
         })
     }
 
-    pub(super) fn takes(&self, name: &str) -> bool {
+    pub(crate) fn takes(&self, name: &str) -> bool {
         self.parameters
             .iter()
             .any(|parameter| parameter.name == name)
     }
 
     /// Names of its parameters in `place`.
-    pub(super) fn names_in<'a>(&'a self, place: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn names_in<'a>(&'a self, place: &'a str) -> impl Iterator<Item = &'a str> {
         let parameters = self.parameters.iter();
         parameters
             .filter(move |parameter| parameter.place == place)
@@ -57,8 +61,8 @@ impl Operation {
 }
 
 /// The whole document.
-pub(super) struct Document {
-    pub(super) operations: Vec<Operation>,
+pub(crate) struct Document {
+    pub(crate) operations: Vec<Operation>,
     root: Value,
     /// The same with every object closed: nothing beside what is stated.
     closed: Map<String, Value>,
@@ -67,7 +71,7 @@ pub(super) struct Document {
 
 impl Document {
     /// The document of the server under test.
-    pub(super) fn get() -> &'static Self {
+    pub(crate) fn get() -> &'static Self {
         static DOCUMENT: OnceLock<Document> = OnceLock::new();
         DOCUMENT.get_or_init(Self::read)
     }
@@ -93,18 +97,18 @@ impl Document {
         }
     }
 
-    pub(super) fn operation(&self, id: &str) -> &Operation {
+    pub(crate) fn operation(&self, id: &str) -> &Operation {
         let found = self.operations.iter().find(|operation| operation.id == id);
         found.unwrap_or_else(|| panic!("the document has no operation {id}"))
     }
 
     /// The schema behind a `$ref`, or the schema itself.
-    pub(super) fn follow<'a>(&'a self, schema: &'a Value) -> &'a Value {
+    pub(crate) fn follow<'a>(&'a self, schema: &'a Value) -> &'a Value {
         follow(&self.root, schema)
     }
 
     /// Names of all fields of all answers.
-    pub(super) fn shown_fields(&self) -> Vec<String> {
+    pub(crate) fn shown_fields(&self) -> Vec<String> {
         let schemas = self.root["components"]["schemas"].as_object().unwrap();
         let views = schemas.iter().filter(|(name, _)| name.ends_with("View"));
         let fields = views.filter_map(|(_, schema)| schema["properties"].as_object());
@@ -112,7 +116,7 @@ impl Document {
     }
 
     /// Fields of a schema that hold lists of objects, with the schema of the objects.
-    pub(super) fn objects_below(&self, schema: &Value) -> Vec<(String, Value)> {
+    pub(crate) fn objects_below(&self, schema: &Value) -> Vec<(String, Value)> {
         let fields = schema["properties"].as_object().into_iter().flatten();
         let below = |(name, field): (&String, &Value)| {
             let item = self.follow(self.follow(field).get("items")?);
@@ -123,7 +127,48 @@ impl Document {
     }
 
     /// Fails unless the document states this answer: its status, its type, and every part of it.
-    pub(super) fn hold(&self, operation: &Operation, reply: &Reply) {
+    pub(crate) fn hold(&self, method: &Method, path: &str, reply: &Reply) {
+        if *method == Method::HEAD {
+            assert!(reply.bytes.is_empty(), "HEAD {path}: {}", text(reply));
+            return;
+        }
+        if let Some(operation) = self.asked(method, path) {
+            self.hold_operation(operation, reply);
+            return;
+        }
+        let name = format!("{method} {path} {}", reply.status);
+        assert!([404, 405].contains(&reply.status.as_u16()), "{name}");
+        let envelope = json!({ "$ref": "#/components/schemas/ErrorEnvelope" });
+        self.hold_schema(&name, "no operation", &envelope, reply);
+    }
+
+    /// The operation that a request is for. Words of a path win over parameters.
+    fn asked(&self, method: &Method, path: &str) -> Option<&Operation> {
+        let path = path.split('?').next().unwrap_or_default();
+        let asked: Vec<_> = path.split('/').collect();
+        let parameters = |operation: &&Operation| {
+            let stated: Vec<_> = operation.path.split('/').collect();
+            let is_parameter = |part: &str| part.starts_with('{');
+            let fits = stated.len() == asked.len()
+                && stated
+                    .iter()
+                    .zip(&asked)
+                    .all(|(stated, asked)| is_parameter(stated) || stated == asked);
+            fits.then(|| stated.iter().filter(|part| is_parameter(part)).count())
+        };
+        // As the router does: first the path, then the method.
+        let operations = self.operations.iter();
+        let fitting: Vec<_> = operations
+            .filter_map(|operation| Some((parameters(&operation)?, operation)))
+            .collect();
+        let fewest = fitting.iter().map(|(parameters, _)| *parameters).min()?;
+        let mut fitting = fitting.into_iter();
+        let found = fitting
+            .find(|(parameters, operation)| *parameters == fewest && operation.method == *method);
+        found.map(|(_, operation)| operation)
+    }
+
+    fn hold_operation(&self, operation: &Operation, reply: &Reply) {
         let status = reply.status.as_str();
         let name = format!("{} {status}", operation.id);
         let response = operation
@@ -146,10 +191,14 @@ impl Document {
         if essence != "application/json" {
             return;
         }
+        self.hold_schema(&name, &name, &stated["schema"], reply);
+    }
+
+    fn hold_schema(&self, name: &str, stated_for: &str, schema: &Value, reply: &Reply) {
         let parsed: Value = serde_json::from_slice(&reply.bytes)
             .unwrap_or_else(|error| panic!("{name}: {error}: {}", text(reply)));
         let faults: Vec<_> = self
-            .validator(&name, &stated["schema"])
+            .validator(stated_for, schema)
             .iter_errors(&parsed)
             .map(|error| format!("{}: {error}", error.instance_path()))
             .collect();
@@ -161,9 +210,8 @@ impl Document {
         known.entry(name.to_owned()).or_insert_with(|| {
             let mut whole = close(&self.root, schema);
             whole["components"] = json!({ "schemas": self.closed });
-            let options = jsonschema::options().with_draft(jsonschema::Draft::Draft202012);
             // One a status of an operation, for the life of the tests.
-            Box::leak(Box::new(options.build(&whole).unwrap()))
+            Box::leak(Box::new(strict(&whole)))
         })
     }
 }
@@ -237,6 +285,12 @@ fn below(root: &Value, schema: &Value) -> Value {
     }
 }
 
+fn strict(schema: &Value) -> Validator {
+    let options = jsonschema::options().with_draft(jsonschema::Draft::Draft202012);
+    let options = options.should_validate_formats(true);
+    options.build(schema).unwrap()
+}
+
 fn text(reply: &Reply) -> String {
     String::from_utf8_lossy(&reply.bytes).into_owned()
 }
@@ -246,11 +300,35 @@ fn a_property_that_is_not_stated_is_found() {
     let root = json!({});
     let schema = json!({ "allOf": [{ "type": "object", "properties": { "a": { "type": "object", "properties": { "b": {} } } } }] });
     let closed = close(&root, &schema);
-    let validator = jsonschema::options()
-        .with_draft(jsonschema::Draft::Draft202012)
-        .build(&closed)
-        .unwrap();
+    let validator = strict(&closed);
     assert!(validator.is_valid(&json!({ "a": { "b": 1 } })));
     assert!(!validator.is_valid(&json!({ "a": { "b": 1 }, "c": 1 })));
     assert!(!validator.is_valid(&json!({ "a": { "b": 1, "c": 1 } })));
+}
+
+#[test]
+fn an_instant_in_another_form_is_found() {
+    let instant = json!({ "type": "string", "format": "date-time" });
+    assert!(strict(&instant).is_valid(&json!("2026-01-05T15:00:00Z")));
+    assert!(!strict(&instant).is_valid(&json!("5 January 2026")));
+}
+
+/// A fault in any answer breaks the test that asked.
+#[test]
+#[should_panic(expected = "getTenant 200")]
+fn an_answer_that_is_not_stated_is_found() {
+    let bytes =
+        br#"{"status":"success","message":"Tenant retrieved successfully","data":{"secret":1}}"#;
+    let reply = Reply {
+        status: http::StatusCode::OK,
+        headers: [(
+            http::header::CONTENT_TYPE,
+            http::HeaderValue::from_static("application/json"),
+        )]
+        .into_iter()
+        .collect(),
+        bytes: bytes::Bytes::from_static(bytes),
+        body: serde_json::from_slice(bytes).unwrap(),
+    };
+    Document::get().hold(&Method::GET, "/api/v2/tenant", &reply);
 }
