@@ -4,8 +4,8 @@ use domain::fault::Fault;
 use domain::settings::CallingEntity;
 use lines::{LineError, OpenLine, credentials_context, webhook_secret_context};
 use providers::{
-    Assistant, CHECK_TIMEOUT, CallEvent, LineAccess, LookupError, Provider, ProviderAnswer,
-    ProviderKind, ProviderNumber, ProviderRequest,
+    Assistant, CHECK_TIMEOUT, CallEvent, LookupError, Provider, ProviderAnswer, ProviderKind,
+    ProviderNumber, ProviderRequest,
 };
 use serde_json::{Map, Value};
 use store::LineRecord;
@@ -66,7 +66,7 @@ impl LookupFailure {
 pub(crate) struct Desk<'a> {
     app: &'a App,
     provider: &'static dyn Provider,
-    access: LineAccess,
+    line: OpenLine,
 }
 
 /// Seals and opens the secrets of lines.
@@ -85,7 +85,7 @@ impl<'a> ProviderDesk<'a> {
         Ok(Desk {
             app: self.app,
             provider: line.adapter(),
-            access: line.access,
+            line,
         })
     }
 
@@ -135,8 +135,8 @@ impl Desk<'_> {
         entity: CallingEntity,
         id: &str,
     ) -> Result<Assistant, LookupFailure> {
-        let request = self.provider.get_assistant(&self.access, entity, id);
-        read(
+        let request = self.provider.get_assistant(&self.line.access, entity, id);
+        self.read(
             self.provider
                 .read_get_assistant(&self.exchange(request).await?),
         )
@@ -144,8 +144,8 @@ impl Desk<'_> {
 
     /// Every assistant of the account.
     pub(crate) async fn assistants(&self) -> Result<Vec<Assistant>, LookupFailure> {
-        let request = self.provider.list_assistants(&self.access);
-        read(
+        let request = self.provider.list_assistants(&self.line.access);
+        self.read(
             self.provider
                 .read_list_assistants(&self.exchange(request).await?),
         )
@@ -153,8 +153,8 @@ impl Desk<'_> {
 
     /// One caller number.
     pub(crate) async fn phone_number(&self, id: &str) -> Result<ProviderNumber, LookupFailure> {
-        let request = self.provider.get_phone_number(&self.access, id);
-        read(
+        let request = self.provider.get_phone_number(&self.line.access, id);
+        self.read(
             self.provider
                 .read_get_phone_number(&self.exchange(request).await?),
         )
@@ -162,8 +162,8 @@ impl Desk<'_> {
 
     /// Every caller number of the account.
     pub(crate) async fn phone_numbers(&self) -> Result<Vec<ProviderNumber>, LookupFailure> {
-        let request = self.provider.list_phone_numbers(&self.access);
-        read(
+        let request = self.provider.list_phone_numbers(&self.line.access);
+        self.read(
             self.provider
                 .read_list_phone_numbers(&self.exchange(request).await?),
         )
@@ -171,8 +171,8 @@ impl Desk<'_> {
 
     /// Whether the credentials work.
     pub(crate) async fn verify(&self) -> Result<(), LookupFailure> {
-        let request = self.provider.verify_credentials(&self.access);
-        read(
+        let request = self.provider.verify_credentials(&self.line.access);
+        self.read(
             self.provider
                 .read_verify_credentials(&self.exchange(request).await?),
         )
@@ -183,8 +183,8 @@ impl Desk<'_> {
         &self,
         provider_call_id: &str,
     ) -> Result<Vec<CallEvent>, LookupFailure> {
-        let request = self.provider.get_call(&self.access, provider_call_id);
-        read(self.provider.read_get_call(&self.exchange(request).await?))
+        let request = self.provider.get_call(&self.line.access, provider_call_id);
+        self.read(self.provider.read_get_call(&self.exchange(request).await?))
     }
 
     /// The request that hangs a call up; `None` when the vendor has no way to.
@@ -194,31 +194,31 @@ impl Desk<'_> {
         control_url: Option<&str>,
     ) -> Option<ProviderRequest> {
         self.provider
-            .hang_up(&self.access, provider_call_id, control_url)
+            .hang_up(&self.line.access, provider_call_id, control_url)
     }
 
     /// Sends that request. `NotFound`: its address is gone, as it is when the call is over.
     pub(crate) async fn hang_up(&self, request: ProviderRequest) -> Result<(), LookupFailure> {
-        read(self.provider.read_hang_up(&self.exchange(request).await?))
+        self.read(self.provider.read_hang_up(&self.exchange(request).await?))
     }
 
     async fn exchange(&self, request: ProviderRequest) -> Result<ProviderAnswer, LookupFailure> {
         let answer = self.app.transport.exchange(request, CHECK_TIMEOUT).await;
-        answer.map_err(|error| LookupFailure::Unreachable(words(&error.message)))
+        answer.map_err(|error| LookupFailure::Unreachable(self.words(&error.message)))
     }
-}
 
-fn read<T>(answer: Result<T, LookupError>) -> Result<T, LookupFailure> {
-    answer.map_err(|error| match error {
-        LookupError::NotFound => LookupFailure::NotFound,
-        LookupError::Unauthorized(text) => LookupFailure::Unauthorized(words(&text)),
-        LookupError::Unexpected(text) => LookupFailure::Unexpected(words(&text)),
-    })
-}
+    fn read<T>(&self, answer: Result<T, LookupError>) -> Result<T, LookupFailure> {
+        answer.map_err(|error| match error {
+            LookupError::NotFound => LookupFailure::NotFound,
+            LookupError::Unauthorized(text) => LookupFailure::Unauthorized(self.words(&text)),
+            LookupError::Unexpected(text) => LookupFailure::Unexpected(self.words(&text)),
+        })
+    }
 
-fn words(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(MAX_WORDS_CHARS)
-        .collect()
+    /// What the vendor said, as it may be told.
+    fn words(&self, text: &str) -> String {
+        let text = text.chars().filter(|c| !c.is_control());
+        let text: String = text.take(MAX_WORDS_CHARS).collect();
+        self.line.conceal(&text)
+    }
 }

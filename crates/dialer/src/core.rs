@@ -231,10 +231,13 @@ impl Core {
             .place(request, PLACE_TIMEOUT, guard)
             .await;
         let permit = permit.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let facts = match result {
+        let mut facts = match result {
             Ok(answer) => Self::read_placed(dispatch, line.adapter().read_place_call(&answer)),
             Err(error) => vec![Self::not_answered(dispatch, error, permit.is_some())],
         };
+        for fact in &mut facts {
+            fact.reason = fact.reason.take().map(|reason| line.conceal(&reason));
+        }
         if permit.is_none() {
             self.parts.store.send_board().forget(dispatch.attempt_id);
         }

@@ -3,6 +3,8 @@
 use providers::{Credentials, LineAccess, Provider, ProviderKind};
 use store::{LineRecord, Vault};
 
+use crate::conceal::conceal;
+
 /// A line with its secrets, ready for requests.
 #[derive(Clone)]
 pub struct OpenLine {
@@ -83,6 +85,15 @@ impl OpenLine {
             line_key: line.line_key.clone(),
             max_calls_per_second: line.max_calls_per_second,
         })
+    }
+
+    /// The vendor's words without the secrets of this line; what a vendor says is shown, kept and
+    /// logged in no other form.
+    pub fn conceal(&self, text: &str) -> String {
+        let credentials = self.access.credentials.0.values();
+        let credentials = credentials.filter_map(serde_json::Value::as_str);
+        let own = [self.webhook_secret.as_str(), self.line_key.as_str()];
+        conceal(text, credentials.chain(own))
     }
 
     /// The vendor's adapter.

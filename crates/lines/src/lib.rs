@@ -4,6 +4,7 @@
 //! The two meet only in the store; what they must do alike lives here. No I/O.
 
 mod access;
+mod conceal;
 mod facts;
 
 pub use access::{LineError, OpenLine, callback_url, credentials_context, webhook_secret_context};

@@ -13,7 +13,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use domain::ambient::{Clock, Entropy};
 use domain::{CampaignId, LineId, PoolId, TenantId};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use providers::{ProviderAnswer, ProviderRequest, SendGuard, Transport, TransportError};
@@ -76,6 +76,8 @@ pub(crate) enum Mood {
     Unauthorized,
     Broken,
     Down,
+    /// Answers with this status, and repeats the whole request in its words.
+    Echoing(u16),
 }
 
 /// Knows the objects `asst_…` and `pn_…` but for those with `missing` in their id.
@@ -156,6 +158,12 @@ impl Transport for Vendor {
             Mood::Well => {}
             Mood::Unauthorized => return answer(401, json!({ "message": "Invalid Key." })),
             Mood::Broken => return answer(500, json!({ "message": "Internal Server Error" })),
+            Mood::Echoing(status) => {
+                let headers = request.headers.values().map(HeaderValue::to_str);
+                let headers: Vec<_> = headers.map(Result::unwrap).collect();
+                let words = format!("{} {} {:?}", headers.join(" "), request.url, request.body);
+                return answer(status, json!({ "message": words }));
+            }
             Mood::Down => {
                 let message = "connection refused".to_owned();
                 return Err(TransportError {

@@ -9,6 +9,7 @@
 mod cli;
 mod demo;
 mod doctor;
+mod echoing_vendor;
 mod layering;
 mod program;
 mod readme;

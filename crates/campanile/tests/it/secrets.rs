@@ -14,17 +14,15 @@ const DIGITS: &str = "1628555";
 const LEADS: u32 = 5;
 
 /// The whole answer to a POST that must be a success.
-fn post(server: &Server, token: &str, path: &str, body: &Value) -> Value {
+pub(crate) fn post(server: &Server, token: &str, path: &str, body: &Value) -> Value {
     let (status, answer) = server.post(path, token, body);
     assert!((200..300).contains(&status), "{path}: {answer}");
     answer["data"].clone()
 }
 
-/// A campaign on the sandbox that calls at once; its path, and its provider.
-fn campaign(server: &Server, token: &str) -> (String, Value) {
-    let provider = json!({ "provider": "SANDBOX", "name": "phones", "credentials": { "api_key": API_KEY },
-        "webhook_secret": WEBHOOK_SECRET });
-    let provider = post(server, token, "/api/v2/voice-providers", &provider);
+/// A campaign that calls at once through this provider; its path, and the provider as answered.
+pub(crate) fn campaign(server: &Server, token: &str, provider: &Value) -> (String, Value) {
+    let provider = post(server, token, "/api/v2/voice-providers", provider);
     let days = [
         "MONDAY",
         "TUESDAY",
@@ -67,7 +65,9 @@ fn a_campaign_leaves_no_secret_behind_in_log_or_files() {
     let token = home.run(&["token", "create"]).answer();
     let token = token.trim_end();
     let server = home.serve(&["--log-level", "trace"]);
-    let (campaign, provider) = campaign(&server, token);
+    let provider = json!({ "provider": "SANDBOX", "name": "phones", "credentials": { "api_key": API_KEY },
+        "webhook_secret": WEBHOOK_SECRET });
+    let (campaign, provider) = campaign(&server, token, &provider);
     for lead in 0..LEADS {
         let lead = json!({ "phone_number": format!("+{DIGITS}{lead:04}"), "first_name": "Jane" });
         post(&server, token, &format!("{campaign}/leads"), &lead);
@@ -108,7 +108,7 @@ fn a_campaign_leaves_no_secret_behind_in_log_or_files() {
     assert!(files >= 2, "a database and its key");
 }
 
-fn holds_none(file: &Path, secrets: &[&str]) {
+pub(crate) fn holds_none(file: &Path, secrets: &[&str]) {
     let bytes = std::fs::read(file).unwrap();
     for secret in secrets {
         let found = bytes

@@ -48,7 +48,16 @@ async fn no_secret_is_told_logged_or_kept_in_clear() {
     let log = capture();
     let mut world = World::new().await;
     let mut answers = Vec::new();
-    for mood in [Mood::Well, Mood::Unauthorized, Mood::Broken, Mood::Down] {
+    let moods = [
+        Mood::Well,
+        Mood::Unauthorized,
+        Mood::Broken,
+        Mood::Down,
+        Mood::Echoing(401),
+        Mood::Echoing(400),
+        Mood::Echoing(502),
+    ];
+    for mood in moods {
         world.server.vendor.set(mood);
         answers.extend(every_operation(&world).await);
     }
