@@ -60,6 +60,13 @@ impl Operation {
     }
 }
 
+/// An object in a field of another.
+pub(crate) struct Below {
+    pub(crate) schema: Value,
+    /// Whether the field holds a list of them.
+    pub(crate) is_list: bool,
+}
+
 /// The whole document.
 pub(crate) struct Document {
     pub(crate) operations: Vec<Operation>,
@@ -115,13 +122,15 @@ impl Document {
         fields.flat_map(Map::keys).cloned().collect()
     }
 
-    /// Fields of a schema that hold lists of objects, with the schema of the objects.
-    pub(crate) fn objects_below(&self, schema: &Value) -> Vec<(String, Value)> {
+    /// Fields of a schema that hold an object or a list of objects, with the schema of the objects.
+    pub(crate) fn objects_below(&self, schema: &Value) -> Vec<(String, Below)> {
         let fields = schema["properties"].as_object().into_iter().flatten();
         let below = |(name, field): (&String, &Value)| {
-            let item = self.follow(self.follow(field).get("items")?);
-            item.get("properties")?;
-            Some((name.clone(), item.clone()))
+            let field = self.follow(field);
+            let is_list = field.get("items").is_some();
+            let schema = self.follow(field.get("items").unwrap_or(field)).clone();
+            schema.get("properties")?;
+            Some((name.clone(), Below { schema, is_list }))
         };
         fields.filter_map(below).collect()
     }

@@ -14,6 +14,7 @@ mod bodies;
 mod bulk;
 mod database;
 mod dice;
+mod headers;
 mod hooks;
 mod leaks;
 mod matrix;

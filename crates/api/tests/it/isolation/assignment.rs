@@ -34,6 +34,42 @@ const TEMPTING: &[&str] = &[
     "constructor",
 ];
 
+/// What only the server says. No body may have a place for it, but for the exceptions below.
+const OF_THE_SERVER: &[&str] = &[
+    "tenant_id",
+    "campaign_id",
+    "call_id",
+    "import_id",
+    "token_id",
+    "campaign_status",
+    "status",
+    "status_reason",
+    "state",
+    "states",
+    "outcome",
+    "attempt",
+    "attempts",
+    "attempts_today",
+    "last_outcome",
+    "last_attempt_at",
+    "next_attempt_at",
+    "provider_call_id",
+    "verdict",
+    "cost_usd",
+    "revision",
+    "unverified",
+    "line_key",
+    "callback_url",
+    "hash",
+    "masked",
+    "token_secret",
+    "last_used_at",
+    "created_at",
+    "updated_at",
+];
+/// The tenant of a lead of version 1 must be the token's.
+const EXCEPTIONS: &[(&str, &str)] = &[("addLeadV1", "tenant_id")];
+
 /// Every field that some answer shows, and the tempting ones.
 fn candidates(document: &Document) -> BTreeSet<String> {
     let shown = document.shown_fields();
@@ -70,6 +106,64 @@ async fn no_body_takes_a_field_that_is_not_in_its_schema() {
         assert_eq!(world.rows(), before, "{} changed something", operation.id);
     }
     assert!(tried > 1_500, "{tried}");
+}
+
+#[test]
+fn no_body_has_a_place_for_what_the_server_says() {
+    let document = Document::get();
+    for operation in &document.operations {
+        let Some(schema) = &operation.body else {
+            continue;
+        };
+        let of_item = document.follow(schema.get("items").unwrap_or(schema));
+        let below = document.objects_below(of_item);
+        let schemas = below.iter().map(|(_, below)| &below.schema);
+        for schema in schemas.chain([of_item]) {
+            for field in OF_THE_SERVER {
+                let excepted = EXCEPTIONS.contains(&(operation.id.as_str(), field));
+                assert!(
+                    excepted || !knows(schema, field),
+                    "{} takes `{field}`",
+                    operation.id
+                );
+            }
+        }
+    }
+}
+
+/// Keys of free maps are the user's; whatever their names, they stay in their map.
+#[tokio::test]
+async fn a_key_of_a_free_map_stays_in_the_map() {
+    let world = World::new().await;
+    let tempting: Map<String, Value> = OF_THE_SERVER
+        .iter()
+        .chain(&["do_not_call", "phone_number", "first_name"])
+        .map(|name| ((*name).to_owned(), json!("1")))
+        .collect();
+    let campaign = format!(
+        "/api/v2/voice-campaigns/{}",
+        world.one.id("campaign_id", None)
+    );
+    let lead = format!(
+        "{campaign}/leads/{}",
+        world.one.id("campaign_lead_id", None)
+    );
+    for (path, field) in [(campaign, "metadata"), (lead, "custom_fields")] {
+        let read = Ask::new(Method::GET, &path);
+        let before = read.send(&world.server, Some(&world.one.bearer)).await;
+        let mut expected = before.body["data"].clone();
+        let change = Ask::new(Method::PATCH, &path).json(&json!({ field: tempting }));
+        let reply = change.send(&world.server, Some(&world.one.bearer)).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        let after = read.send(&world.server, Some(&world.one.bearer)).await;
+        for (name, value) in &tempting {
+            assert_eq!(&after.body["data"][field][name], value, "{field}.{name}");
+        }
+        for own in [field, "revision", "updated_at"] {
+            expected[own] = after.body["data"][own].clone();
+        }
+        assert_eq!(after.body["data"], expected, "{field}");
+    }
 }
 
 #[tokio::test]
@@ -126,11 +220,19 @@ fn bodies(
         bodies.push((whole(item), format!("{place}{field}")));
     }
     for (name, below) in document.objects_below(of_item) {
-        for field in candidates.iter().filter(|field| !knows(&below, field)) {
+        for field in candidates
+            .iter()
+            .filter(|field| !knows(&below.schema, field))
+        {
             let mut item = item.clone();
             let inner = Map::from_iter([(field.clone(), value(field, world))]);
-            item[&name] = json!([inner]);
-            bodies.push((whole(item), format!("{place}{name}[0].{field}")));
+            let (inner, index) = if below.is_list {
+                (json!([inner]), "[0]")
+            } else {
+                (json!(inner), "")
+            };
+            item[&name] = inner;
+            bodies.push((whole(item), format!("{place}{name}{index}.{field}")));
         }
     }
     bodies

@@ -184,21 +184,22 @@ impl Trial<'_> {
 
     /// 403 for one's own object, 404 for everything else.
     async fn lower_scope(&self, places: &[Place]) -> usize {
-        let Some(lower) = self.row.scope.lower() else {
-            return 0;
-        };
-        let before = self.world.rows();
-        let own = self.row.right(self.operation, &self.world.one);
-        let reply = self.send(&own, Some(&self.world.one.weak[lower])).await;
-        assert_eq!(
-            (reply.status.as_u16(), reply.code()),
-            (403, "insufficient_scope"),
-            "{}",
-            self.operation.id
-        );
-        self.unchanged(&before, "lower scope");
-        let stranger = &self.world.other.weak[lower];
-        1 + self.foreign(places, stranger, "lower scope").await
+        let mut cells = 0;
+        for lower in self.row.scope.lower() {
+            let before = self.world.rows();
+            let own = self.row.right(self.operation, &self.world.one);
+            let reply = self.send(&own, Some(&self.world.one.weak[lower])).await;
+            assert_eq!(
+                (reply.status.as_u16(), reply.code()),
+                (403, "insufficient_scope"),
+                "{} {lower}",
+                self.operation.id
+            );
+            self.unchanged(&before, "lower scope");
+            let stranger = &self.world.other.weak[lower];
+            cells += 1 + self.foreign(places, stranger, "lower scope").await;
+        }
+        cells
     }
 
     /// A cursor of another tenant leads into one's own list, or nowhere.

@@ -18,13 +18,13 @@ pub(super) enum Scope {
 }
 
 impl Scope {
-    /// The greatest scope that is not enough.
-    pub(super) const fn lower(self) -> Option<&'static str> {
+    /// Every scope that is not enough.
+    pub(super) const fn lower(self) -> &'static [&'static str] {
         match self {
-            Self::Read => Some("none"),
-            Self::Write => Some("read"),
-            Self::Admin => Some("write"),
-            Self::Anybody | Self::Vendor => None,
+            Self::Read => &["none"],
+            Self::Write => &["none", "read"],
+            Self::Admin => &["none", "read", "write"],
+            Self::Anybody | Self::Vendor => &[],
         }
     }
 }

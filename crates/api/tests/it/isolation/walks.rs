@@ -5,12 +5,13 @@
 use std::time::Duration;
 
 use domain::ambient::Clock;
+use serde_json::json;
 use store::Store;
 
 use super::actions::Walker;
 use super::dice::Dice;
 use super::world::tick;
-use crate::support::Server;
+use crate::support::{Server, global};
 
 /// Requests of one walk, by both tenants.
 const STEPS: usize = 1_000;
@@ -33,8 +34,11 @@ async fn random_walks_of_two_tenants_do_not_touch_odd_seeds() {
 
 async fn compare(seed: u64) {
     let together = walk(seed, &[0, 1]).await;
+    let lines = together.iter().flat_map(|walker| &walker.answers);
+    let events = lines.filter(|line| line.starts_with("event ")).count();
     let answered: usize = together.iter().map(|walker| walker.answers.len()).sum();
-    assert_eq!(answered, STEPS);
+    assert_eq!(answered, STEPS + events);
+    assert!(events > STEPS / 20, "seed {seed}: {events} events only");
     let successes = together
         .iter()
         .map(|walker| walker.successes)
@@ -45,6 +49,7 @@ async fn compare(seed: u64) {
     );
     for (index, walker) in together.iter().enumerate() {
         let alone = walk(seed, &[index]).await;
+        assert_eq!(walker.answers.len(), alone[index].answers.len());
         let pairs = walker.answers.iter().zip(&alone[index].answers);
         for (step, (together, alone)) in pairs.enumerate() {
             assert_eq!(
@@ -84,7 +89,40 @@ async fn walk(seed: u64, acting: &[usize]) -> Vec<Walker> {
         };
         walker.step(&server, other).await;
     }
+    for index in 0..2 {
+        let feed = feed(&server, &walkers[index], &walkers[1 - index]).await;
+        walkers[index].answers.extend(feed);
+    }
     walkers
+}
+
+/// The tenant's events as it may be told them, and that none is about the other.
+async fn feed(server: &Server, walker: &Walker, other: &Walker) -> Vec<String> {
+    let mut feed = Vec::new();
+    loop {
+        let after = i64::try_from(feed.len()).unwrap();
+        let events = server.store.list_events(walker.tenant_id, after, 1_000);
+        let events = events.await.unwrap();
+        if events.is_empty() {
+            return feed;
+        }
+        for event in events {
+            assert_eq!(event.sequence, i64::try_from(feed.len()).unwrap() + 1);
+            let about = [
+                event
+                    .campaign_id
+                    .map(|id| global("VoiceCampaign", id.raw())),
+                event
+                    .lead_id
+                    .map(|id| global("VoiceCampaignLead", id.raw())),
+                event.attempt_id.map(|id| global("VoiceCall", id.raw())),
+            ];
+            let told = json!([event.kind, event.data, about]).to_string();
+            assert_eq!(other.told(told.as_bytes(), ""), None, "{told}");
+            let (kind, data, at) = (event.kind, event.data, event.created_at);
+            feed.push(format!("event {kind} {data} {at}"));
+        }
+    }
 }
 
 /// What happens in the background of a server.
