@@ -1,6 +1,8 @@
 //! Between column values and domain types. A value our own code cannot have written is
 //! [`StoreError::Corrupt`], never a panic.
 
+use std::cell::Cell;
+
 use domain::PhoneNumber;
 use jiff::Timestamp;
 use rusqlite::Row;
@@ -22,14 +24,56 @@ pub(crate) fn corrupt(what: impl Into<String>) -> StoreError {
 }
 
 /// Reads named columns of a row as domain types.
-pub(crate) struct Cells<'a, 'stmt>(pub(crate) &'a Row<'stmt>);
+pub(crate) struct Cells<'a, 'stmt> {
+    row: &'a Row<'stmt>,
+    /// Where the next column is probably found: columns are read in the order of the statement,
+    /// and asking SQLite for each name in turn would cost more than the row itself.
+    next: Cell<usize>,
+}
 
-impl Cells<'_, '_> {
+impl<'a, 'stmt> Cells<'a, 'stmt> {
+    /// The columns of this row.
+    pub(crate) const fn of(row: &'a Row<'stmt>) -> Self {
+        Self {
+            row,
+            next: Cell::new(0),
+        }
+    }
+
     /// The column, as SQLite has it.
     pub(crate) fn get<T: rusqlite::types::FromSql>(&self, column: &str) -> StoreResult<T> {
-        self.0
-            .get(column)
+        let index = self.index(column)?;
+        self.row
+            .get(index)
             .map_err(|error| corrupt(format!("column {column}: {error}")))
+    }
+
+    /// A text, without copying it.
+    pub(crate) fn text(&self, column: &str) -> StoreResult<&'a str> {
+        let index = self.index(column)?;
+        let text = self.row.get_ref(index).map(|value| value.as_str());
+        match text {
+            Ok(Ok(text)) => Ok(text),
+            Ok(Err(error)) => Err(corrupt(format!("column {column}: {error}"))),
+            Err(error) => Err(corrupt(format!("column {column}: {error}"))),
+        }
+    }
+
+    fn index(&self, column: &str) -> StoreResult<usize> {
+        let statement = self.row.as_ref();
+        let guess = self.next.get();
+        let index = if statement
+            .column_name(guess)
+            .is_ok_and(|name| name == column)
+        {
+            guess
+        } else {
+            statement
+                .column_index(column)
+                .map_err(|error| corrupt(format!("column {column}: {error}")))?
+        };
+        self.next.set(index + 1);
+        Ok(index)
     }
 
     pub(crate) fn instant(&self, column: &str) -> StoreResult<Timestamp> {
@@ -41,8 +85,8 @@ impl Cells<'_, '_> {
     }
 
     pub(crate) fn phone(&self, column: &str) -> StoreResult<PhoneNumber> {
-        let text: String = self.get(column)?;
-        PhoneNumber::parse(&text).ok_or_else(|| corrupt(format!("column {column}: not E.164")))
+        PhoneNumber::parse(self.text(column)?)
+            .ok_or_else(|| corrupt(format!("column {column}: not E.164")))
     }
 
     pub(crate) fn u32(&self, column: &str) -> StoreResult<u32> {
@@ -59,8 +103,7 @@ impl Cells<'_, '_> {
         column: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> StoreResult<T> {
-        let text: String = self.get(column)?;
-        parse(&text).ok_or_else(|| corrupt(format!("column {column}: unknown value")))
+        parse(self.text(column)?).ok_or_else(|| corrupt(format!("column {column}: unknown value")))
     }
 
     pub(crate) fn maybe_choice<T>(
@@ -76,8 +119,8 @@ impl Cells<'_, '_> {
     }
 
     pub(crate) fn json<T: serde::de::DeserializeOwned>(&self, column: &str) -> StoreResult<T> {
-        let text: String = self.get(column)?;
-        serde_json::from_str(&text).map_err(|error| corrupt(format!("column {column}: {error}")))
+        serde_json::from_str(self.text(column)?)
+            .map_err(|error| corrupt(format!("column {column}: {error}")))
     }
 }
 

@@ -82,17 +82,37 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Connection) -> StoreResult<T> + Send + 'static,
     {
+        match self.take_idle() {
+            Some(connection) => self.give_back(in_snapshot(&connection, body), connection),
+            None => self.read(body).await,
+        }
+    }
+
+    /// The same for a read of one statement, which is a snapshot by itself.
+    pub(crate) async fn row<T, F>(&self, body: F) -> StoreResult<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> StoreResult<T> + Send + 'static,
+    {
+        match self.take_idle() {
+            Some(connection) => self.give_back(body(&connection), connection),
+            None => self.read(body).await,
+        }
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
         let Self::Threads { idle, .. } = self else {
-            return self.read(body).await;
+            return None;
         };
-        let taken = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let Some(connection) = taken else {
-            return self.read(body).await;
-        };
-        let result = in_snapshot(&connection, body);
-        idle.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(connection);
+        idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn give_back<T>(&self, result: T, connection: Connection) -> T {
+        if let Self::Threads { idle, .. } = self {
+            idle.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(connection);
+        }
         result
     }
 }
@@ -102,12 +122,13 @@ fn in_snapshot<T>(
     connection: &Connection,
     body: impl FnOnce(&Connection) -> StoreResult<T>,
 ) -> StoreResult<T> {
-    let snapshot = connection
-        .unchecked_transaction()
-        .map_err(crate::error::translate)?;
-    let result = body(&snapshot);
+    // Prepared once: parsing `BEGIN` costs as much as a row by key. A panic in between unwinds
+    // past the connection, which is then closed and not used again.
+    let run = |sql| connection.prepare_cached(sql)?.execute([]);
+    run("BEGIN").map_err(crate::error::translate)?;
+    let result = body(connection);
     // Read-only: ending it either way loses nothing.
-    let _ = snapshot.rollback();
+    let _ = run("ROLLBACK");
     result
 }
 

@@ -26,6 +26,7 @@ use tokio::sync::Notify;
 use crate::lock::{FileLock, LockError};
 use crate::migrate::MigrateError;
 use crate::readers::Readers;
+use crate::settings_cache::SettingsCache;
 use crate::writer::{Core, Writer};
 use crate::{dial, events, lock, migrate, ops};
 
@@ -89,6 +90,7 @@ pub enum OpenError {
 pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
+    settings: SettingsCache,
     board: Arc<SendBoard>,
     wake: Arc<Notify>,
     patience_of: PatienceOf,
@@ -123,9 +125,11 @@ impl SqliteStore {
             ops::meta::greatest_id(&connection).map_err(|error| unusable(error.to_string()))?;
         let board = Arc::new(SendBoard::default());
         let wake = Arc::new(Notify::new());
+        let settings = SettingsCache::default();
         let core = Core::new(
             connection,
             IdSource::resume_after(greatest),
+            settings.clone(),
             Arc::clone(&board),
             Arc::clone(&wake),
             options.on_failed_sync,
@@ -155,6 +159,7 @@ impl SqliteStore {
         Ok(Self {
             writer,
             readers,
+            settings,
             board,
             wake,
             patience_of: options.patience_of,
@@ -270,7 +275,7 @@ impl Store for SqliteStore {
     async fn find_token(&self, hash: &[u8; 32]) -> StoreResult<Option<TokenRecord>> {
         let hash = *hash;
         self.readers
-            .rows(move |db| ops::tokens::find(db, &hash))
+            .row(move |db| ops::tokens::find(db, &hash))
             .await
     }
 
@@ -370,20 +375,20 @@ impl Store for SqliteStore {
 
     async fn get_line(&self, tenant_id: TenantId, line_id: LineId) -> StoreResult<LineRecord> {
         self.readers
-            .rows(move |db| ops::lines::get(db, tenant_id, line_id))
+            .row(move |db| ops::lines::get(db, tenant_id, line_id))
             .await
     }
 
     async fn line_for_dialing(&self, line_id: LineId) -> StoreResult<LineRecord> {
         self.readers
-            .rows(move |db| ops::lines::for_dialing(db, line_id))
+            .row(move |db| ops::lines::for_dialing(db, line_id))
             .await
     }
 
     async fn line_by_key(&self, line_key: &str) -> StoreResult<Option<LineRecord>> {
         let line_key = line_key.to_owned();
         self.readers
-            .rows(move |db| ops::lines::by_key(db, &line_key))
+            .row(move |db| ops::lines::by_key(db, &line_key))
             .await
     }
 
@@ -511,8 +516,9 @@ impl Store for SqliteStore {
         tenant_id: TenantId,
         campaign_id: CampaignId,
     ) -> StoreResult<CampaignRecord> {
+        let settings = self.settings.clone();
         self.readers
-            .rows(move |db| ops::campaigns::get(db, tenant_id, campaign_id))
+            .rows(move |db| ops::campaigns::get(db, &settings, tenant_id, campaign_id))
             .await
     }
 
@@ -522,8 +528,9 @@ impl Store for SqliteStore {
         filter: CampaignFilter,
         page: PageRequest,
     ) -> StoreResult<Page<CampaignRecord>> {
+        let settings = self.settings.clone();
         self.readers
-            .read(move |db| ops::campaigns::list(db, tenant_id, &filter, page))
+            .read(move |db| ops::campaigns::list(db, &settings, tenant_id, &filter, page))
             .await
     }
 

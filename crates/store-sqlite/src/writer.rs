@@ -11,7 +11,7 @@ use store::{Dispatch, Scope, SendBoard, StoreError, StoreResult};
 use tokio::sync::{Notify, oneshot};
 
 use crate::error::{is_failed_sync, translate};
-use crate::settings_cache::SettingsCache;
+use crate::settings_cache::{SettingsCache, WriterSettings};
 
 /// Most commands in one transaction.
 const MAX_GROUP: usize = 512;
@@ -21,7 +21,7 @@ pub(crate) struct Work<'a> {
     /// The open transaction.
     pub(crate) tx: &'a Connection,
     /// Parsed settings by campaign and revision.
-    pub(crate) settings: &'a mut SettingsCache,
+    pub(crate) settings: &'a mut WriterSettings,
     ids: &'a mut IdSource,
     /// Reserved test calls that no tick has handed out yet. In memory only: those that a crash
     /// or a failed tick loses are never sent, and are looked up.
@@ -102,18 +102,16 @@ impl Work<'_> {
         body: impl FnOnce(&mut Self) -> StoreResult<T>,
     ) -> StoreResult<StoreResult<T>> {
         let before = self.mark();
-        self.tx.execute_batch("SAVEPOINT part").map_err(translate)?;
+        execute(self.tx, "SAVEPOINT part").map_err(translate)?;
         let result = body(self);
         if let Err(error) = &result {
             if error.is_retryable() {
                 return Err(error.clone());
             }
-            self.tx
-                .execute_batch("ROLLBACK TO part")
-                .map_err(translate)?;
+            execute(self.tx, "ROLLBACK TO part").map_err(translate)?;
             self.back_to(before);
         }
-        self.tx.execute_batch("RELEASE part").map_err(translate)?;
+        execute(self.tx, "RELEASE part").map_err(translate)?;
         Ok(result)
     }
 
@@ -135,7 +133,7 @@ impl Work<'_> {
     /// Runs one command in its own savepoint: it happens whole or leaves no trace.
     fn run(&mut self, job: &mut dyn Job) -> rusqlite::Result<()> {
         let before = self.mark();
-        self.tx.execute_batch("SAVEPOINT command")?;
+        execute(self.tx, "SAVEPOINT command")?;
         if job.run(self) {
             self.settings.keep();
         } else {
@@ -144,10 +142,10 @@ impl Work<'_> {
                 // nothing of the group stands, and its callers must hear that.
                 return Err(transaction_ended());
             }
-            self.tx.execute_batch("ROLLBACK TO command")?;
+            execute(self.tx, "ROLLBACK TO command")?;
             self.back_to(before);
         }
-        self.tx.execute_batch("RELEASE command")
+        execute(self.tx, "RELEASE command")
     }
 
     fn flush_sequences(&self) -> rusqlite::Result<()> {
@@ -159,6 +157,11 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// Runs a statement without values that is prepared once, not for each command.
+fn execute(tx: &Connection, sql: &'static str) -> rusqlite::Result<()> {
+    tx.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
 /// What a command can be taken back to.
@@ -223,7 +226,7 @@ pub(crate) struct Core {
     connection: Connection,
     ids: IdSource,
     test_calls: Vec<Dispatch>,
-    settings: SettingsCache,
+    settings: WriterSettings,
     board: Arc<SendBoard>,
     wake: Arc<Notify>,
     on_failed_sync: fn(&str),
@@ -238,6 +241,7 @@ impl Core {
     pub(crate) fn new(
         connection: Connection,
         ids: IdSource,
+        settings: SettingsCache,
         board: Arc<SendBoard>,
         wake: Arc<Notify>,
         on_failed_sync: fn(&str),
@@ -246,7 +250,7 @@ impl Core {
             connection,
             ids,
             test_calls: Vec::new(),
-            settings: SettingsCache::default(),
+            settings: WriterSettings::new(settings),
             board,
             wake,
             on_failed_sync,

@@ -206,7 +206,7 @@ pub struct CampaignRecord {
     /// Why it does or does not dial, while RUNNING.
     pub status_reason: Option<StatusReason>,
     /// Settings as requested.
-    pub draft: SettingsDraft,
+    pub draft: Arc<SettingsDraft>,
     /// Settings as parsed.
     pub settings: Arc<CampaignSettings>,
     /// Counts changes of settings and status.

@@ -155,7 +155,7 @@ pub struct CampaignUpdate {
     /// Revision the draft was merged from; another one now is [`crate::StoreError::Stale`].
     pub base_revision: i64,
     /// The whole merged draft.
-    pub draft: SettingsDraft,
+    pub draft: Arc<SettingsDraft>,
     /// The same, parsed.
     pub settings: Arc<CampaignSettings>,
     /// Whether the provider check was skipped; `None` keeps what was.

@@ -37,6 +37,17 @@ impl Connection {
     }
 
     pub(crate) async fn send(&mut self, method: &str, path: &str, body: Option<&str>) -> Answer {
+        self.send_with(method, path, "", body).await
+    }
+
+    /// The same with further header lines, each ended by CRLF.
+    pub(crate) async fn send_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: Option<&str>,
+    ) -> Answer {
         let auth = self
             .token
             .as_ref()
@@ -44,7 +55,7 @@ impl Connection {
             .unwrap_or_default();
         let body = body.unwrap_or_default();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\n{auth}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\n{auth}{headers}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             self.host,
             body.len()
         );

@@ -10,7 +10,7 @@ use crate::Figure;
 use crate::client::Connection;
 
 /// A well-formed token, for the bootstrap of a fresh database.
-fn bootstrap_token() -> String {
+pub(crate) fn bootstrap_token() -> String {
     api::token::generate(&dialer::SystemEntropy)
 }
 
@@ -19,7 +19,7 @@ pub(crate) struct Running {
     child: Child,
     pub(crate) host: String,
     pub(crate) token: String,
-    _directory: Option<tempfile::TempDir>,
+    directory: Option<tempfile::TempDir>,
 }
 
 impl Drop for Running {
@@ -58,6 +58,13 @@ impl Running {
             / 1024.0
     }
 
+    /// Ends the process without a word to it, and hands over its database.
+    pub(crate) fn kill(mut self) -> tempfile::TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.directory.take().unwrap()
+    }
+
     pub(crate) async fn connect(&self) -> Connection {
         Connection::open(&self.host, Some(&self.token)).await
     }
@@ -91,7 +98,7 @@ fn start(
         child,
         host,
         token,
-        _directory: directory,
+        directory,
     }
 }
 
@@ -112,12 +119,16 @@ pub(crate) fn sandbox(scenario: &Value) -> Running {
 /// The server on a fresh database on disk.
 pub(crate) fn server() -> Running {
     let directory = tempfile::tempdir_in(".").unwrap();
+    server_on(directory, &bootstrap_token(), "127.0.0.1:0")
+}
+
+/// The server on the database of `directory`; a fresh one gets `token`.
+pub(crate) fn server_on(directory: tempfile::TempDir, token: &str, listen: &str) -> Running {
     let url = format!("sqlite://{}", directory.path().join("bench.db").display());
-    let token = bootstrap_token();
     let arguments = [
         "serve",
         "--listen",
-        "127.0.0.1:0",
+        listen,
         "--database-url",
         &url,
         "--allow-private-networks",
@@ -128,23 +139,23 @@ pub(crate) fn server() -> Running {
     ];
     start(
         &arguments,
-        &[("CAMPANILE_BOOTSTRAP_TOKEN", &token)],
-        token.clone(),
+        &[("CAMPANILE_BOOTSTRAP_TOKEN", token)],
+        token.to_owned(),
         Some(directory),
     )
 }
 
-/// Makes a line to the sandbox and a campaign that may dial at any time.
+/// Makes a line to the vendor at `host` and a campaign that may dial at any time.
 pub(crate) async fn campaign(
     server: &Running,
-    sandbox: Option<&Running>,
+    host: Option<&str>,
     concurrency: u32,
     rate: u32,
 ) -> String {
     let mut connection = server.connect().await;
     let mut line = json!({ "provider": "SANDBOX", "name": "bench", "max_concurrent_calls": concurrency, "max_calls_per_second": rate });
-    if let Some(sandbox) = sandbox {
-        line["base_url"] = format!("http://{}/vapi", sandbox.host).into();
+    if let Some(host) = host {
+        line["base_url"] = format!("http://{host}/vapi").into();
     }
     let line = post(&mut connection, "/api/v2/voice-providers", &line).await;
     let campaign = json!({
@@ -155,6 +166,12 @@ pub(crate) async fn campaign(
     });
     let campaign = post(&mut connection, "/api/v2/voice-campaigns", &campaign).await;
     campaign["data"]["campaign_id"].as_str().unwrap().to_owned()
+}
+
+/// Carries out a life-cycle command.
+pub(crate) async fn order(server: &Running, campaign: &str, command: &str) {
+    let path = format!("/api/v2/voice-campaigns/{campaign}/{command}");
+    post(&mut server.connect().await, &path, &json!({})).await;
 }
 
 pub(crate) async fn post(connection: &mut Connection, path: &str, body: &Value) -> Value {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Declares the struct together with the list of its field names and the comparison of two
 /// drafts, so that a new setting cannot be forgotten in either.
@@ -24,6 +25,37 @@ macro_rules! draft {
                 let mut changed = Vec::new();
                 $(if self.$field != other.$field { changed.push(stringify!($field)); })+
                 changed
+            }
+
+            /// Writes the setting `name` alone; nothing when it is not set or there is none such.
+            ///
+            /// # Errors
+            /// Those of the serializer.
+            pub fn serialize_field<S: Serializer>(
+                &self,
+                name: &str,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                match name {
+                    $(stringify!($field) => self.$field.serialize(serializer),)+
+                    _ => serializer.serialize_none(),
+                }
+            }
+
+            /// Sets the setting `name` alone; nothing clears it.
+            ///
+            /// # Errors
+            /// When there is no such setting, or the value is of another kind.
+            pub fn set<'de, D: Deserializer<'de>>(
+                &mut self,
+                name: &str,
+                value: D,
+            ) -> Result<(), D::Error> {
+                match name {
+                    $(stringify!($field) => self.$field = Option::deserialize(value)?,)+
+                    _ => return Err(D::Error::unknown_field(name, Self::FIELDS)),
+                }
+                Ok(())
             }
         }
     };

@@ -82,7 +82,7 @@ impl Simulator {
         let update = CampaignUpdate {
             campaign_id: planned.campaign_id,
             base_revision: current.revision,
-            draft: draft.clone(),
+            draft: Arc::new(draft.clone()),
             settings: Arc::new(settings),
             unverified: None,
         };

@@ -45,7 +45,7 @@ pub(crate) fn claim(work: &mut Work<'_>, now: Timestamp, limit: u32) -> StoreRes
         .map_err(translate)?;
     let mut checks = Vec::new();
     while let Some(row) = rows.next().map_err(translate)? {
-        checks.push(read(&Cells(row))?);
+        checks.push(read(&Cells::of(row))?);
     }
     let leased_until = micros(now.saturating_add(LEASE).unwrap_or(now));
     for check in &checks {

@@ -34,7 +34,7 @@ fn latest(work: &Work<'_>, row: &AttemptRow) -> StoreResult<Option<Lead>> {
     let Some(found) = rows.next().map_err(translate)? else {
         return Ok(None);
     };
-    let cells = Cells(found);
+    let cells = Cells::of(found);
     Ok(Some(Lead {
         status: cells.choice("status", LeadStatus::parse)?,
         requeued_at: cells.maybe_instant("requeued_at")?,
@@ -179,7 +179,7 @@ fn outbound(work: &mut Work<'_>, row: &AttemptRow) -> StoreResult<Option<Outboun
     let Some(found) = rows.next().map_err(translate)? else {
         return Ok(None);
     };
-    let cells = Cells(found);
+    let cells = Cells::of(found);
     let kind = cells.choice("kind", CampaignType::parse)?;
     let text: String = cells.get("settings")?;
     let settings = work

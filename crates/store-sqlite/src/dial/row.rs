@@ -72,7 +72,7 @@ fn one(work: &Work<'_>, sql: &str, bound: impl Params) -> StoreResult<Option<Att
     let mut rows = statement.query(bound).map_err(translate)?;
     rows.next()
         .map_err(translate)?
-        .map(|row| read(&Cells(row)))
+        .map(|row| read(&Cells::of(row)))
         .transpose()
 }
 

@@ -149,7 +149,7 @@ fn line_row(work: &Work<'_>, line_id: LineId) -> StoreResult<Option<LineSnapshot
     let Some(row) = rows.next().map_err(translate)? else {
         return Ok(None);
     };
-    let cells = Cells(row);
+    let cells = Cells::of(row);
     Ok(Some(LineSnapshot {
         line_id,
         max_concurrent_calls: cells.u32("max_concurrent_calls")?,
@@ -170,7 +170,7 @@ fn live_calls(work: &Work<'_>, line_id: LineId) -> StoreResult<Live> {
     let mut rows = statement.query([line_id.raw()]).map_err(translate)?;
     let mut live = Live::default();
     while let Some(row) = rows.next().map_err(translate)? {
-        let cells = Cells(row);
+        let cells = Cells::of(row);
         let count = cells.u32("calls")?;
         live.total += count;
         *live
@@ -235,7 +235,7 @@ fn campaign_rows(
         .map_err(translate)?;
     let mut campaigns = Vec::new();
     while let Some(row) = rows.next().map_err(translate)? {
-        campaigns.push(campaign_row(work, &Cells(row))?);
+        campaigns.push(campaign_row(work, &Cells::of(row))?);
     }
     Ok(campaigns)
 }
@@ -268,7 +268,7 @@ fn number_rests(
         .map_err(translate)?;
     let mut rests = HashMap::new();
     while let Some(row) = rows.next().map_err(translate)? {
-        let cells = Cells(row);
+        let cells = Cells::of(row);
         rests.insert(cells.get("phone_number_id")?, cells.instant("rests_until")?);
     }
     Ok(rests)
@@ -359,7 +359,7 @@ fn pool_rotation(work: &Work<'_>, pool_id: PoolId) -> StoreResult<Vec<(String, O
     let mut strategy = PoolStrategy::LeastRecentlyUsed;
     let mut numbers: Vec<(String, Option<u32>, i64)> = Vec::new();
     while let Some(row) = rows.next().map_err(translate)? {
-        let cells = Cells(row);
+        let cells = Cells::of(row);
         strategy = cells.choice("strategy", PoolStrategy::parse)?;
         numbers.push((
             cells.get("phone_number_id")?,
@@ -452,7 +452,7 @@ fn next_cohort(
     let Some(row) = rows.next().map_err(translate)? else {
         return Ok(None);
     };
-    let cells = Cells(row);
+    let cells = Cells::of(row);
     Ok(Some((cells.get("rank")?, cells.get("zone")?)))
 }
 
@@ -494,7 +494,7 @@ fn due_leads(
     let mut rows = statement.query(bound).map_err(translate)?;
     let (mut found, mut next_due_at) = (Vec::new(), None);
     while let Some(row) = rows.next().map_err(translate)? {
-        let cells = Cells(row);
+        let cells = Cells::of(row);
         let due_at = instant(cells.get("due_at")?)?;
         if due_at > now || found.len() >= limit {
             next_due_at = Some(due_at);
@@ -570,7 +570,7 @@ pub(crate) fn history(
         .map_err(translate)?;
     let mut attempts = Vec::new();
     while let Some(row) = rows.next().map_err(translate)? {
-        let cells = Cells(row);
+        let cells = Cells::of(row);
         attempts.push(CountedAttempt {
             started_at: cells.instant("planned_at")?,
             ended_at: cells.instant("ended_at")?,

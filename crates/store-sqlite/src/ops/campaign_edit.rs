@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::CampaignId;
 use domain::TenantId;
 use domain::campaign::{CampaignCommand, CampaignStatus, StatusReason, Transition};
+use domain::settings::CampaignSettings;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 use serde_json::{Map, Value, json};
@@ -17,6 +18,7 @@ use crate::code::{micros, to_json};
 use crate::events::{self, Subject};
 use crate::ops::campaigns::{self, Head, from_to};
 use crate::ops::{calls, query, wake};
+use crate::settings_cache::Parsed;
 use crate::writer::Work;
 
 /// Settings that no call depends on: always free.
@@ -38,7 +40,7 @@ pub(crate) fn update(
     caller: Caller,
     update: &CampaignUpdate,
 ) -> StoreResult<(CampaignRecord, Vec<Scope>)> {
-    let before = campaigns::get(work.tx, caller.tenant_id, update.campaign_id)?;
+    let before = get(work, caller, update.campaign_id)?;
     if before.revision != update.base_revision {
         return Err(StoreError::Stale {
             current: before.revision,
@@ -50,7 +52,9 @@ pub(crate) fn update(
     if changed.is_empty() && unverified == before.unverified {
         return Ok((before, Vec::new()));
     }
-    campaigns::check_references(work, caller.tenant_id, &update.settings)?;
+    if moves(&before.settings, &update.settings) {
+        campaigns::check_references(work, caller.tenant_id, &update.settings)?;
+    }
     let reopens = before.status == CampaignStatus::Completed && changed.contains(&REOPENING);
     let mut record = campaigns::changes(&before.draft, &update.draft);
     if unverified != before.unverified {
@@ -66,7 +70,7 @@ pub(crate) fn update(
         );
     }
     let revision = before.revision + 1;
-    write_settings(work, caller.now, update, unverified)?;
+    write_settings(work, caller.now, update, &before, unverified)?;
     campaigns::record_revision(work, caller, update.campaign_id, revision, &record)?;
     let subject = Subject::campaign(caller.tenant_id, update.campaign_id);
     let names: Vec<&String> = record.keys().collect();
@@ -77,13 +81,7 @@ pub(crate) fn update(
         subject,
         &json!({ "changed": names, "revision": revision }),
     )?;
-    let scopes = take_effect(
-        work,
-        caller.now,
-        update.campaign_id,
-        &changed,
-        update.settings.max_calls_per_minute,
-    )?;
+    let scopes = take_effect(work, caller.now, update, before.status, &changed)?;
     if reopens {
         enter(
             work,
@@ -92,12 +90,11 @@ pub(crate) fn update(
             CampaignStatus::Running,
         )?;
         tell_reopened(work, caller, update.campaign_id, revision)?;
-        let campaign = campaigns::get(work.tx, caller.tenant_id, update.campaign_id)?;
-        return Ok((campaign, scopes));
+        return Ok((get(work, caller, update.campaign_id)?, scopes));
     }
     // What was just written, without reading and parsing it again.
     let campaign = CampaignRecord {
-        draft: update.draft.clone(),
+        draft: Arc::clone(&update.draft),
         settings: Arc::clone(&update.settings),
         revision,
         unverified,
@@ -128,25 +125,53 @@ fn check_edit_matrix(status: CampaignStatus, changed: &[&'static str]) -> StoreR
     }
 }
 
+fn get(
+    work: &mut Work<'_>,
+    caller: Caller,
+    campaign_id: CampaignId,
+) -> StoreResult<CampaignRecord> {
+    let settings = work.settings.cache(campaign_id);
+    campaigns::get(work.tx, settings, caller.tenant_id, campaign_id)
+}
+
+/// Whether the campaign goes to another line or pool. What it had is known to be sound: foreign
+/// keys keep both there, and a pool in use stays on its line.
+fn moves(before: &CampaignSettings, after: &CampaignSettings) -> bool {
+    before.line_id != after.line_id || campaigns::pool_of(before) != campaigns::pool_of(after)
+}
+
 fn write_settings(
-    work: &Work<'_>,
+    work: &mut Work<'_>,
     now: Timestamp,
     update: &CampaignUpdate,
+    before: &CampaignRecord,
     unverified: bool,
 ) -> StoreResult<()> {
-    let sql = "UPDATE campaigns SET line_id = ?2, pool_id = ?3, name = ?4, settings = ?5, unverified = ?6,
-                   revision = revision + 1, updated_at = ?7
+    let campaign_id = update.campaign_id;
+    let revision = before.revision + 1;
+    let sql = "UPDATE campaigns SET name = ?2, settings = ?3, unverified = ?4, revision = ?5, updated_at = ?6
                WHERE campaign_id = ?1";
     let bound = params![
-        update.campaign_id.raw(),
-        update.settings.line_id.raw(),
-        campaigns::pool_of(&update.settings).map(domain::PoolId::raw),
+        campaign_id.raw(),
         update.draft.name,
-        to_json(&update.draft),
+        to_json(&*update.draft),
         unverified,
+        revision,
         micros(now),
     ];
     query::execute(work.tx, sql, bound)?;
+    // Apart, because each is part of an index that would be written anew for nothing.
+    if moves(&before.settings, &update.settings) {
+        let sql = "UPDATE campaigns SET line_id = ?2, pool_id = ?3 WHERE campaign_id = ?1";
+        let pool_id = campaigns::pool_of(&update.settings).map(domain::PoolId::raw);
+        let bound = params![campaign_id.raw(), update.settings.line_id.raw(), pool_id];
+        query::execute(work.tx, sql, bound)?;
+    }
+    let parsed = Parsed {
+        draft: Arc::clone(&update.draft),
+        settings: Arc::clone(&update.settings),
+    };
+    work.settings.put(campaign_id, revision, parsed);
     Ok(())
 }
 
@@ -155,16 +180,19 @@ fn write_settings(
 fn take_effect(
     work: &mut Work<'_>,
     now: Timestamp,
-    campaign_id: CampaignId,
+    update: &CampaignUpdate,
+    status: CampaignStatus,
     changed: &[&'static str],
-    rate: Option<u32>,
 ) -> StoreResult<Vec<Scope>> {
     if changed.iter().all(|field| FREE.contains(field)) {
         return Ok(Vec::new());
     }
+    let campaign_id = update.campaign_id;
+    let rate = update.settings.max_calls_per_minute;
     let new_rate = rate.filter(|_| changed.contains(&"max_calls_per_minute"));
     // What failed by configuration may work now.
-    let sql = "UPDATE campaigns SET circuit_failures = 0, circuit_open_until = NULL WHERE campaign_id = ?1";
+    let sql = "UPDATE campaigns SET circuit_failures = 0, circuit_open_until = NULL
+               WHERE campaign_id = ?1 AND (circuit_failures > 0 OR circuit_open_until IS NOT NULL)";
     query::execute(work.tx, sql, [campaign_id.raw()])?;
     if changed.iter().any(|field| HINTED.contains(field)) {
         let sql = "UPDATE due SET due_at = max(?2, coalesce(
@@ -175,7 +203,9 @@ fn take_effect(
     if let Some(rate) = new_rate {
         pace_from_last_start(work, campaign_id, rate)?;
     }
-    wake::campaign(work, campaign_id, now)?;
+    if status == CampaignStatus::Running {
+        wake::campaign(work, campaign_id, now)?;
+    }
     work.revoke(Scope::Campaign(campaign_id));
     Ok(vec![Scope::Campaign(campaign_id)])
 }
@@ -218,7 +248,7 @@ pub(crate) fn order(
         }
     }
     Ok(OrderDone {
-        campaign: campaigns::get(work.tx, caller.tenant_id, order.campaign_id)?,
+        campaign: get(work, caller, order.campaign_id)?,
         changed: transition != Transition::Unchanged,
         live_calls: calls::live_of_campaign(work.tx, order.campaign_id)?,
     })

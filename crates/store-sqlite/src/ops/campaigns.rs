@@ -15,7 +15,7 @@ use store::{
 
 use crate::code::{Cells, micros, to_json};
 use crate::ops::{lead_write, lines, pools, query};
-use crate::settings_cache::{parse_draft, parse_settings};
+use crate::settings_cache::{Parsed, SettingsCache, parse_draft};
 use crate::writer::Work;
 
 /// No such campaign of this tenant.
@@ -113,7 +113,12 @@ pub(crate) fn create(
         let target = head(work.tx, caller.tenant_id, campaign_id)?;
         lead_write::copy(work, caller, &source, &target)?;
     }
-    get(work.tx, caller.tenant_id, campaign_id)
+    get(
+        work.tx,
+        work.settings.cache(campaign_id),
+        caller.tenant_id,
+        campaign_id,
+    )
 }
 
 /// The pool a campaign dials from.
@@ -141,13 +146,14 @@ pub(crate) fn check_references(
 
 /// What differs between two drafts, as setting → `{"from": …, "to": …}`.
 pub(crate) fn changes(before: &SettingsDraft, after: &SettingsDraft) -> Map<String, Value> {
-    let value = |draft| serde_json::to_value(draft).unwrap_or_default();
-    let (old, new) = (value(before), value(after));
+    // Texts, numbers, and lists and maps of them: writing one as JSON cannot fail.
+    let value = |draft: &SettingsDraft, field| {
+        let value = draft.serialize_field(field, serde_json::value::Serializer);
+        value.unwrap_or_default()
+    };
     let change = |field: &'static str| {
-        (
-            field.to_owned(),
-            from_to(old[field].clone(), new[field].clone()),
-        )
+        let change = from_to(value(before, field), value(after, field));
+        (field.to_owned(), change)
     };
     before
         .changed_fields(after)
@@ -187,17 +193,19 @@ pub(crate) fn record_revision(
 /// One campaign.
 pub(crate) fn get(
     db: &Connection,
+    settings: &SettingsCache,
     tenant_id: TenantId,
     campaign_id: CampaignId,
 ) -> StoreResult<CampaignRecord> {
     let sql = select!("WHERE tenant_id = ?1 AND campaign_id = ?2");
     let bound = [tenant_id.raw(), campaign_id.raw()];
-    query::one(db, sql, bound, |cells| read(db, cells))?.ok_or(NOT_FOUND)
+    query::one(db, sql, bound, |cells| read(db, settings, cells))?.ok_or(NOT_FOUND)
 }
 
 /// Campaigns, newest first.
 pub(crate) fn list(
     db: &Connection,
+    settings: &SettingsCache,
     tenant_id: TenantId,
     filter: &CampaignFilter,
     page: PageRequest,
@@ -216,7 +224,7 @@ pub(crate) fn list(
         filter.kind.map(CampaignType::as_str),
         filter.name.as_deref().map(query::containing),
     ];
-    let campaigns = query::many(db, sql, bound, |cells| read(db, cells))?;
+    let campaigns = query::many(db, sql, bound, |cells| read(db, settings, cells))?;
     Ok(query::page_of(campaigns, page, |campaign| {
         campaign.campaign_id.raw()
     }))
@@ -282,19 +290,28 @@ pub(crate) fn revisions(
     }))
 }
 
-fn read(db: &Connection, cells: &Cells<'_, '_>) -> StoreResult<CampaignRecord> {
+fn read(
+    db: &Connection,
+    settings: &SettingsCache,
+    cells: &Cells<'_, '_>,
+) -> StoreResult<CampaignRecord> {
     let campaign_id = CampaignId::from_raw(cells.get("campaign_id")?);
+    let tenant_id = TenantId::from_raw(cells.get("tenant_id")?);
     let kind = cells.choice("kind", CampaignType::parse)?;
-    let settings: String = cells.get("settings")?;
+    let status = cells.choice("status", CampaignStatus::parse)?;
+    let status_reason = cells.maybe_choice("status_reason", StatusReason::parse)?;
+    let text = cells.text("settings")?;
+    let revision = cells.get("revision")?;
+    let Parsed { draft, settings } = settings.get(campaign_id, revision, kind, text)?;
     Ok(CampaignRecord {
         campaign_id,
-        tenant_id: TenantId::from_raw(cells.get("tenant_id")?),
+        tenant_id,
         kind,
-        status: cells.choice("status", CampaignStatus::parse)?,
-        status_reason: cells.maybe_choice("status_reason", StatusReason::parse)?,
-        draft: parse_draft(&settings)?,
-        settings: Arc::new(parse_settings(kind, &settings)?),
-        revision: cells.get("revision")?,
+        status,
+        status_reason,
+        draft,
+        settings,
+        revision,
         unverified: cells.get("unverified")?,
         lead_counts: lead_counts(db, campaign_id)?,
         created_at: cells.instant("created_at")?,

@@ -17,7 +17,7 @@ pub(crate) fn one<T>(
     let mut rows = statement.query(bound).map_err(translate)?;
     rows.next()
         .map_err(translate)?
-        .map(|row| read(&Cells(row)))
+        .map(|row| read(&Cells::of(row)))
         .transpose()
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn many<T>(
     let mut rows = statement.query(bound).map_err(translate)?;
     let mut items = Vec::new();
     while let Some(row) = rows.next().map_err(translate)? {
-        items.push(read(&Cells(row))?);
+        items.push(read(&Cells::of(row))?);
     }
     Ok(items)
 }

@@ -17,7 +17,8 @@ fn core() -> Core {
     let tenant = "INSERT INTO tenants (tenant_id, name, created_at) VALUES (1, 'Acme', 0)";
     connection.execute(tenant, []).unwrap();
     let (board, wake) = (Arc::default(), Arc::default());
-    Core::new(connection, IdSource::default(), board, wake, |_| {})
+    let (ids, settings) = (IdSource::default(), SettingsCache::default());
+    Core::new(connection, ids, settings, board, wake, |_| {})
 }
 
 fn command(

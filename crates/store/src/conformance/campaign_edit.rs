@@ -1,5 +1,7 @@
 //! The edit matrix of the contract, revisions, and when new settings hold.
 
+use std::sync::Arc;
+
 use domain::campaign::{CampaignCommand, CampaignStatus};
 use domain::settings::SettingsDraft;
 use domain::{CampaignId, LineId};
@@ -250,11 +252,11 @@ pub async fn an_update_may_verify_a_campaign(store: &dyn Store) {
     let (caller, made) = tenant_with_campaign(store, "Acme").await;
     let draft = SettingsDraft {
         assistant_id: Some("asst_2".to_owned()),
-        ..made.draft.clone()
+        ..SettingsDraft::clone(&made.draft)
     };
     let settings = parsed(&draft);
     let unchecked = CampaignUpdate {
-        draft,
+        draft: Arc::new(draft),
         settings,
         unverified: Some(true),
         ..unchanged(&made)

@@ -26,7 +26,7 @@ pub async fn a_new_campaign_is_a_draft_at_revision_one(store: &dyn Store) {
         (made.status_reason, made.unverified, made.created_at),
         (None, false, morning())
     );
-    assert_eq!(made.draft, draft(line.line_id));
+    assert_eq!(*made.draft, draft(line.line_id));
     assert_eq!(made.settings.line_id, line.line_id);
     let zeros: Vec<_> = made.lead_counts.iter().collect();
     assert_eq!(zeros.len(), LeadStatus::ALL.len());
@@ -147,7 +147,7 @@ async fn names(store: &dyn Store, caller: Caller, filter: CampaignFilter) -> Vec
         .unwrap();
     page.items
         .into_iter()
-        .filter_map(|campaign| campaign.draft.name)
+        .filter_map(|campaign| campaign.draft.name.clone())
         .collect()
 }
 

@@ -1,5 +1,6 @@
 //! What the cases have in common.
 
+use std::borrow::Borrow;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -175,7 +176,8 @@ pub fn parsed(draft: &SettingsDraft) -> Arc<CampaignSettings> {
 }
 
 /// A campaign to make.
-pub fn new_campaign(draft: SettingsDraft) -> NewCampaign {
+pub fn new_campaign(draft: impl Borrow<SettingsDraft>) -> NewCampaign {
+    let draft = draft.borrow().clone();
     let settings = parsed(&draft);
     NewCampaign {
         kind: CampaignType::Outbound,
@@ -187,7 +189,11 @@ pub fn new_campaign(draft: SettingsDraft) -> NewCampaign {
 }
 
 /// A DRAFT campaign with these settings.
-pub async fn campaign(store: &dyn Store, caller: Caller, draft: SettingsDraft) -> CampaignRecord {
+pub async fn campaign(
+    store: &dyn Store,
+    caller: Caller,
+    draft: impl Borrow<SettingsDraft>,
+) -> CampaignRecord {
     fresh(
         store
             .create_campaign(caller, new_campaign(draft), None)
@@ -237,7 +243,7 @@ pub async fn edit(
         .await
         .unwrap();
     let mut draft = before.draft;
-    change(&mut draft);
+    change(Arc::make_mut(&mut draft));
     let settings = parsed(&draft);
     let update = CampaignUpdate {
         campaign_id,

@@ -26,6 +26,26 @@ pub(crate) struct References {
     pub(crate) pool: Option<PoolRecord>,
 }
 
+impl References {
+    /// When nothing depends on them.
+    pub(crate) const fn none() -> Self {
+        Self {
+            line: None,
+            pool: None,
+        }
+    }
+}
+
+/// The address of webhooks must be one that this server may call.
+pub(crate) fn webhook(app: &App, draft: &SettingsDraft, faults: &mut Faults) {
+    if let Some(text) = &draft.webhook_url
+        && !faults.has("webhook_url")
+    {
+        let private = app.options.allow_private_networks;
+        faults.take(check_url("webhook_url", text, private));
+    }
+}
+
 /// Looks up what the draft names in the store, and checks what needs no provider.
 pub(crate) async fn references(
     app: &App,
@@ -33,15 +53,7 @@ pub(crate) async fn references(
     draft: &SettingsDraft,
     faults: &mut Faults,
 ) -> ApiResult<References> {
-    if let Some(text) = &draft.webhook_url
-        && !faults.has("webhook_url")
-    {
-        faults.take(check_url(
-            "webhook_url",
-            text,
-            app.options.allow_private_networks,
-        ));
-    }
+    webhook(app, draft, faults);
     let line = match draft.tenant_voice_provider_id.filter(|_| !faults.has(LINE)) {
         Some(id) => known(
             LINE,

@@ -56,7 +56,7 @@ pub(crate) async fn duplicate_campaign(
         .await?;
     // The copy is made of what was read here, so it is a copy of this revision whatever follows.
     precondition.check(source.revision)?;
-    let mut draft = source.draft;
+    let mut draft = Arc::unwrap_or_clone(source.draft);
     draft.name = Some(
         body.name
             .unwrap_or_else(|| copy_name(&draft.name.unwrap_or_default())),

@@ -6,7 +6,7 @@ use domain::{CampaignId, settings::SettingsDraft};
 use store::{Caller, CampaignRecord, CampaignUpdate, LineRecord, StoreError};
 
 use super::body::CampaignPatch;
-use super::check::{Question, hindrances, references};
+use super::check::{Question, References, hindrances, references, webhook};
 use super::draft::{self, Requested};
 use super::view::CampaignView;
 use crate::answer::{Answer, Success};
@@ -119,10 +119,15 @@ impl Change<'_> {
     /// The update of `current`; `None` if it changes nothing.
     async fn prepare(&mut self, current: &CampaignRecord) -> ApiResult<Option<CampaignUpdate>> {
         let mut faults = self.requested.faults.clone();
-        let draft = self.requested.merged_onto(&current.draft)?;
+        let draft = Arc::new(self.requested.merged_onto(&current.draft)?);
         let changed = draft.changed_fields(&current.draft);
         let settings = draft::parse(current.kind, &draft, &mut faults);
-        let found = references(self.app, self.caller.tenant_id, &draft, &mut faults).await?;
+        let found = if self.asks_for_references(current, &draft) {
+            references(self.app, self.caller.tenant_id, &draft, &mut faults).await?
+        } else {
+            webhook(self.app, &draft, &mut faults);
+            References::none()
+        };
         if let Some(settings) = settings.as_ref().filter(|_| will_dial(current, &changed)) {
             let pool = found.pool.as_ref();
             faults.add_followups(hindrances(current.kind, settings, pool, self.caller.now));
@@ -148,6 +153,17 @@ impl Change<'_> {
             settings: Arc::new(settings),
             unverified,
         }))
+    }
+
+    /// Whether anything depends on what the draft names. A change that says nothing about line,
+    /// pool, speaker and number leaves references that were found sound when they were stored, and
+    /// stay so: the store keeps lines and pools that campaigns use, and pools on their lines.
+    fn asks_for_references(&self, current: &CampaignRecord, draft: &SettingsDraft) -> bool {
+        let names = |name: &&str| self.requested.names(name);
+        CHECKED.iter().any(names)
+            || self.requested.names("phone_number_pool_id")
+            // A pool can have lost its numbers since.
+            || (draft.phone_number_pool_id.is_some() && current.status != CampaignStatus::Draft)
     }
 
     /// Whether the campaign counts as checked after this change; `None` keeps what was.

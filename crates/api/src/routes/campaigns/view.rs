@@ -119,7 +119,7 @@ pub(crate) struct WindowView {
 
 impl CampaignView {
     pub(crate) fn of(record: &CampaignRecord) -> Self {
-        let draft: SettingsDraft = record.draft.clone();
+        let draft = SettingsDraft::clone(&record.draft);
         let name = draft.name.unwrap_or_default();
         let windows = draft.windows.map(|windows| {
             let view = |window: domain::settings::WindowDraft| WindowView {
