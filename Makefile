@@ -5,10 +5,10 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check layers fmt bench deps
+.PHONY: help demo test check layers fmt bench bench-record mutants deps
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: ## Show a sample campaign ringing simulated phones (no account, no configuration)
 	$(CARGO) build --package campanile
@@ -38,7 +38,16 @@ fmt: ## Format the code
 	$(CARGO) fmt --all
 
 bench: ## Measure what docs/performance.md promises (release build)
-	$(CARGO) bench --package campanile
+	$(CARGO) bench --package campanile --bench throughput -- $(ARGS)
+
+bench-record: ## Append the figures of the last `make bench` to docs/performance.md
+	@test -f target/tmp/bench.md || { echo 'there are no figures: run `make bench` first'; exit 1; }
+	@{ echo; cat target/tmp/bench.md; } >> docs/performance.md
+	@echo 'appended to docs/performance.md'
+
+mutants: ## Plant bugs in planner, gate, attempt policy and dispatch, and see them caught
+	@$(CARGO) mutants --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-mutants
+	nice $(CARGO) mutants --output target $(ARGS)
 
 deps: ## Install the Debian packages the tests need, where that is possible
 	@missing=''; \

@@ -20,7 +20,7 @@ pub(crate) struct Baseline {
 
 impl Baseline {
     pub(crate) async fn start() -> Self {
-        let directory = tempfile::tempdir_in(".").unwrap();
+        let directory = tempfile::tempdir_in(crate::machine::DISK).unwrap();
         let connection = rusqlite::Connection::open(directory.path().join("baseline.db")).unwrap();
         connection
             .pragma_update(None, "journal_mode", "WAL")

@@ -49,7 +49,7 @@ pub(crate) async fn sandbox_alone(scenario: &Value) -> f64 {
 
 /// The same when each call is a row first, durable by grouped commit.
 pub(crate) async fn reserve_and_post(scenario: &Value) -> f64 {
-    let directory = tempfile::tempdir_in(".").unwrap();
+    let directory = tempfile::tempdir_in(crate::machine::DISK).unwrap();
     let connection = rusqlite::Connection::open(directory.path().join("ceiling.db")).unwrap();
     for (pragma, value) in [("journal_mode", "WAL"), ("synchronous", "FULL")] {
         connection.pragma_update(None, pragma, value).unwrap();

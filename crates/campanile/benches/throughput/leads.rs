@@ -52,7 +52,7 @@ pub(crate) async fn measure_restart() -> Vec<Figure> {
                 "{:.0} leads/s, ten requests; {memory:.0} MiB",
                 LEADS as f64 / added.as_secs_f64()
             ),
-            goal: "–",
+            ..Figure::default()
         },
         Figure {
             name: "dialing again after a SIGKILL, 100,000 leads",
@@ -62,7 +62,9 @@ pub(crate) async fn measure_restart() -> Vec<Figure> {
                 ready.as_secs_f64() * 1e3,
                 server.memory_mib()
             ),
-            goal: "≤ 5 s",
+            target: "≤ 5 s",
+            met: Some(dialing <= Duration::from_secs(5)),
+            ..Figure::default()
         },
     ]
 }
@@ -99,6 +101,8 @@ pub(crate) async fn measure_million() -> Vec<Figure> {
             added.as_secs_f64(),
             server.memory_mib()
         ),
-        goal: "≤ 2 s",
+        target: "≤ 2 s each",
+        met: Some(ready.max(ringing) <= Duration::from_secs(2)),
+        ..Figure::default()
     }]
 }

@@ -6,7 +6,8 @@
 //!
 //! `cargo bench -p campanile -- calls` runs only the measurements whose name contains `calls`: pure,
 //! start, patch, calls, refill, ingest, slots, idle, restart, million, ticks; `full-tick` runs only
-//! when it is named.
+//! when it is named. `-- --database URL` gives the servers databases of another kind: `{number}` in
+//! the URL becomes 1, 2, 3 …, and each of these databases must exist and be empty.
 #![expect(
     clippy::disallowed_methods,
     reason = "a benchmark owns its clocks and tasks"
@@ -34,39 +35,59 @@ mod machine;
 mod numbers;
 mod patch;
 mod pure;
+mod report;
 mod servers;
 mod ticks;
+
+use std::time::Instant;
 
 /// Ten million leads: several minutes and several GiB of disk, so only when asked for by name.
 const FULL_TICKS: &str = "full-tick";
 
 /// One line of the table.
+#[derive(Default)]
 pub(crate) struct Figure {
     pub(crate) name: &'static str,
     pub(crate) measured: String,
+    /// The baseline of the same run, and what else explains the figure.
     pub(crate) beside: String,
-    pub(crate) goal: &'static str,
+    /// Measured by baseline, where there is one.
+    pub(crate) ratio: Option<f64>,
+    /// What is promised; empty for a figure that only explains others.
+    pub(crate) target: &'static str,
+    /// Whether the target was met, where there is one.
+    pub(crate) met: Option<bool>,
 }
 
 fn main() {
-    let filter = std::env::args()
-        .skip(1)
-        .find(|argument| !argument.starts_with('-'))
-        .unwrap_or_default();
+    let filter = arguments();
+    let began = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
     let figures = runtime.block_on(measure(&filter));
-    machine::print(&filter);
-    println!("\n| figure | measured | beside it | goal |\n|---|---|---|---|");
-    for figure in figures {
-        println!(
-            "| {} | {} | {} | {} |",
-            figure.name, figure.measured, figure.beside, figure.goal
-        );
+    let report = report::write(&filter, &figures, began.elapsed());
+    println!("\n{report}");
+    let path = report::keep(&report);
+    println!("Kept in {path}; `make bench-record` appends it to docs/performance.md.");
+}
+
+/// Reads the command line: the filter, and the database of the servers. `cargo bench` adds
+/// `--bench` of its own.
+fn arguments() -> String {
+    let mut filter = String::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        if argument == "--database" {
+            let url = arguments.next();
+            servers::use_database(url.expect("--database takes a URL that contains {number}"));
+        } else if !argument.starts_with('-') {
+            filter = argument;
+        }
     }
+    filter
 }
 
 /// Everything whose name contains `filter`; what takes many minutes only when it is named.
@@ -83,7 +104,7 @@ async fn measure(filter: &str) -> Vec<Figure> {
         figures.extend(pure::measure());
     }
     if wanted("start") {
-        figures.push(servers::measure_start().await);
+        figures.extend(servers::measure_start().await);
     }
     if wanted("patch") {
         figures.extend(patch::measure().await);
@@ -92,7 +113,7 @@ async fn measure(filter: &str) -> Vec<Figure> {
         figures.extend(calls::measure_starts().await);
     }
     if wanted("refill") {
-        figures.push(calls::measure_refill().await);
+        figures.extend(calls::measure_refill().await);
     }
     if wanted("ingest") {
         figures.extend(ingest::measure().await);
@@ -101,13 +122,17 @@ async fn measure(filter: &str) -> Vec<Figure> {
         figures.push(calls::measure_slots().await);
     }
     if wanted("idle") {
-        figures.push(idle::measure().await);
+        figures.extend(idle::measure().await);
     }
     if wanted("restart") {
         figures.extend(leads::measure_restart().await);
     }
     if wanted("million") {
         figures.extend(leads::measure_million().await);
+    }
+    if servers::uses_other_database() {
+        eprintln!("left out: ticks, which are measured inside the SQLite store");
+        return figures;
     }
     if wanted("ticks") {
         let size = ticks::Size {

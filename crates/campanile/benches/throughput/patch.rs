@@ -90,15 +90,17 @@ pub(crate) async fn measure() -> Vec<Figure> {
     }
     let answered = product.iter().sum::<f64>() * DURATION.as_secs_f64();
     let cpu = (server.cpu_seconds() - cpu) / answered * 1e6;
+    let ratio = median(ratios);
     vec![Figure {
         name: "PATCH per second, 64 connections (medians of 3 rounds in turn)",
         measured: format!("{:.0}/s", median(product)),
         beside: format!(
-            "bare axum handler with one grouped SQLite commit: {:.0}/s, ratio {:.2}; {cpu:.0} µs of the server's processor time a PATCH; {:.0} MiB",
+            "bare axum handler with one grouped SQLite commit: {:.0}/s; {cpu:.0} µs of the server's processor time a PATCH; {:.0} MiB",
             median(bare),
-            median(ratios),
             server.memory_mib()
         ),
-        goal: "ratio ≥ 0.60",
+        ratio: Some(ratio),
+        target: "ratio ≥ 0.60",
+        met: Some(ratio >= 0.6),
     }]
 }

@@ -2,12 +2,15 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::Figure;
 use crate::client::Connection;
+use crate::machine;
 
 /// A well-formed token, for the bootstrap of a fresh database.
 pub(crate) fn bootstrap_token() -> String {
@@ -19,7 +22,50 @@ pub(crate) struct Running {
     child: Child,
     pub(crate) host: String,
     pub(crate) token: String,
-    directory: Option<tempfile::TempDir>,
+    database: Option<Database>,
+    /// What must outlive the process.
+    files: Option<tempfile::TempDir>,
+}
+
+/// Where a server keeps its data; a folder of ours goes with it.
+pub(crate) struct Database {
+    url: String,
+    _directory: Option<tempfile::TempDir>,
+}
+
+/// The URL of other databases than SQLite, with `{number}` in it.
+static OTHER_DATABASE: OnceLock<String> = OnceLock::new();
+
+/// Lets the servers use databases of another kind.
+pub(crate) fn use_database(url: String) {
+    assert!(
+        url.contains("{number}"),
+        "every measurement needs a database of its own: put {{number}} into the URL"
+    );
+    let _ = OTHER_DATABASE.set(url);
+}
+
+pub(crate) fn uses_other_database() -> bool {
+    OTHER_DATABASE.get().is_some()
+}
+
+impl Database {
+    /// The next empty one.
+    fn fresh() -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(1);
+        if let Some(url) = OTHER_DATABASE.get() {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed).to_string();
+            return Self {
+                url: url.replace("{number}", &number),
+                _directory: None,
+            };
+        }
+        let directory = tempfile::tempdir_in(machine::DISK).unwrap();
+        Self {
+            url: format!("sqlite://{}", directory.path().join("bench.db").display()),
+            _directory: Some(directory),
+        }
+    }
 }
 
 impl Drop for Running {
@@ -59,10 +105,10 @@ impl Running {
     }
 
     /// Ends the process without a word to it, and hands over its database.
-    pub(crate) fn kill(mut self) -> tempfile::TempDir {
+    pub(crate) fn kill(mut self) -> Database {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.directory.take().unwrap()
+        self.database.take().unwrap()
     }
 
     pub(crate) async fn connect(&self) -> Connection {
@@ -70,12 +116,7 @@ impl Running {
     }
 }
 
-fn start(
-    arguments: &[&str],
-    environment: &[(&str, &str)],
-    token: String,
-    directory: Option<tempfile::TempDir>,
-) -> Running {
+fn start(arguments: &[&str], environment: &[(&str, &str)], token: String) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_campanile"));
     command
         .args(arguments)
@@ -98,7 +139,8 @@ fn start(
         child,
         host,
         token,
-        directory,
+        database: None,
+        files: None,
     }
 }
 
@@ -108,41 +150,35 @@ pub(crate) fn sandbox(scenario: &Value) -> Running {
     let path = directory.path().join("scenario.json");
     std::fs::write(&path, scenario.to_string()).unwrap();
     let path = path.to_str().unwrap().to_owned();
-    start(
-        &["sandbox", "--listen", "127.0.0.1:0", "--scenario", &path],
-        &[],
-        String::new(),
-        Some(directory),
-    )
+    let arguments = ["sandbox", "--listen", "127.0.0.1:0", "--scenario", &path];
+    let mut sandbox = start(&arguments, &[], String::new());
+    sandbox.files = Some(directory);
+    sandbox
 }
 
 /// The server on a fresh database on disk.
 pub(crate) fn server() -> Running {
-    let directory = tempfile::tempdir_in(".").unwrap();
-    server_on(directory, &bootstrap_token(), "127.0.0.1:0")
+    server_on(Database::fresh(), &bootstrap_token(), "127.0.0.1:0")
 }
 
-/// The server on the database of `directory`; a fresh one gets `token`.
-pub(crate) fn server_on(directory: tempfile::TempDir, token: &str, listen: &str) -> Running {
-    let url = format!("sqlite://{}", directory.path().join("bench.db").display());
+/// The server on a database; a fresh one gets `token`.
+pub(crate) fn server_on(database: Database, token: &str, listen: &str) -> Running {
     let arguments = [
         "serve",
         "--listen",
         listen,
         "--database-url",
-        &url,
+        &database.url,
         "--allow-private-networks",
         "--api-rate-limit",
         "1000000",
         "--api-rate-burst",
         "1000000",
     ];
-    start(
-        &arguments,
-        &[("CAMPANILE_BOOTSTRAP_TOKEN", token)],
-        token.to_owned(),
-        Some(directory),
-    )
+    let environment = [("CAMPANILE_BOOTSTRAP_TOKEN", token)];
+    let mut server = start(&arguments, &environment, token.to_owned());
+    server.database = Some(database);
+    server
 }
 
 /// Makes a line to the vendor at `host` and a campaign that may dial at any time.
@@ -186,7 +222,7 @@ pub(crate) async fn post(connection: &mut Connection, path: &str, body: &Value) 
 }
 
 /// From the start of the process to its readiness, on an empty database.
-pub(crate) async fn measure_start() -> Figure {
+pub(crate) async fn measure_start() -> Vec<Figure> {
     let mut times = Vec::new();
     for _ in 0..5 {
         let began = Instant::now();
@@ -200,12 +236,22 @@ pub(crate) async fn measure_start() -> Figure {
         .unwrap()
         .len() as f64
         / (1024.0 * 1024.0);
-    Figure {
-        name: "start to ready, empty database (median of 5)",
-        measured: format!("{:.0} ms", times[2].as_secs_f64() * 1000.0),
-        beside: format!("binary {size:.1} MiB (goal ≤ 60)"),
-        goal: "≤ 500 ms",
-    }
+    vec![
+        Figure {
+            name: "start to ready, empty database (median of 5)",
+            measured: format!("{:.0} ms", times[2].as_secs_f64() * 1000.0),
+            target: "≤ 500 ms",
+            met: Some(times[2] <= Duration::from_millis(500)),
+            ..Figure::default()
+        },
+        Figure {
+            name: "the binary, stripped",
+            measured: format!("{size:.1} MiB"),
+            target: "≤ 60 MiB",
+            met: Some(size <= 60.0),
+            ..Figure::default()
+        },
+    ]
 }
 
 pub(crate) async fn pause(duration: Duration) {

@@ -58,6 +58,7 @@ pub(crate) async fn measure(name: &'static str, big: Size) -> Vec<Figure> {
         )
     };
     let worst = |cost: &Cost| percentile(&cost.per_tick, 99).as_secs_f64() * 1e3;
+    let ratio = median(&big) / median(&small);
     vec![Figure {
         name,
         measured: format!(
@@ -68,22 +69,23 @@ pub(crate) async fn measure(name: &'static str, big: Size) -> Vec<Figure> {
             big.calls
         ),
         beside: format!(
-            "10 campaigns × 10,000 leads: median {:.1} ms, mean {:.1} ms, p99 {:.1} ms ({} calls); ratio of medians {:.2}, of means {:.2}; made in {:.0} s, {:.0} MiB on disk",
+            "10 campaigns × 10,000 leads: median {:.1} ms, mean {:.1} ms, p99 {:.1} ms ({} calls), ratio of means {:.2}; made in {:.0} s, {:.0} MiB on disk",
             median(&small),
             mean(&small),
             worst(&small),
             small.calls,
-            median(&big) / median(&small),
             mean(&big) / mean(&small),
             big.built.as_secs_f64(),
             big.mib
         ),
-        goal: "ratio ≤ 2",
+        ratio: Some(ratio),
+        target: "ratio of medians ≤ 2",
+        met: Some(ratio <= 2.0),
     }]
 }
 
 async fn run(size: Size) -> Cost {
-    let directory = tempfile::tempdir_in(".").unwrap();
+    let directory = tempfile::tempdir_in(crate::machine::DISK).unwrap();
     let path = directory.path().join("ticks.db");
     let began = Instant::now();
     let store = Arc::new(open(&path));
