@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Role, Settings};
+use crate::config::{Outside, Role, Settings};
 use crate::failure::{Failure, Outcome};
 use crate::process::StopSignals;
 pub(crate) use transport::ProviderNetwork;
@@ -111,8 +111,7 @@ impl Server {
     ) -> Outcome<Self> {
         let metrics = install_metrics()?;
         let sandbox_base_url = format!("{}/vapi", parts.sandbox.base_url());
-        let network =
-            ProviderNetwork::new(settings.allow_private_networks, Some(&sandbox_base_url))?;
+        let network = ProviderNetwork::new(settings.outside, Some(&sandbox_base_url))?;
         let transport: Arc<dyn Transport> = Arc::new(network);
         let public_url = match (&settings.public_url, &listener) {
             (Some(url), _) => Some(url.as_str().trim_end_matches('/').to_owned()),
@@ -291,7 +290,7 @@ fn api_options(
 ) -> api::Options {
     api::Options {
         public_url,
-        allow_private_networks: settings.allow_private_networks,
+        allow_private_networks: settings.outside == Outside::Anything,
         sandbox_base_url: Some(sandbox_base_url),
         rate_limit_per_second: settings.api_rate_limit,
         rate_limit_burst: settings.api_rate_burst,

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::commands::token;
 use crate::config::settings::TokenSettings;
-use crate::config::{Role, Settings};
+use crate::config::{Outside, Role, Settings};
 use crate::failure::{Failure, Outcome};
 use crate::process::StopSignals;
 use crate::server::{self, Parts, Server};
@@ -126,7 +126,11 @@ fn demo_settings(settings: &Settings, folder: &Path) -> Settings {
         secret_key_file: folder.join("campanile.db.key"),
         public_url: None,
         role: Role::All,
-        allow_private_networks: false,
+        // What allows private addresses is meant for a real installation.
+        outside: match settings.outside {
+            Outside::Nothing => Outside::Nothing,
+            Outside::Public | Outside::Anything => Outside::Public,
+        },
         bootstrap_token: None,
         token: TokenSettings {
             tenant: "default".to_owned(),

@@ -8,7 +8,7 @@ use store_sqlite::Access;
 
 use crate::commands::{sandbox, token};
 use crate::config::settings::TokenSettings;
-use crate::config::{Role, Settings};
+use crate::config::{Outside, Role, Settings};
 use crate::failure::{Failure, Outcome};
 use crate::process::StopSignals;
 use crate::server::{self, Parts, Server};
@@ -152,9 +152,13 @@ fn warn_about(settings: &Settings) {
             "--public-url is not set: only the sandbox can call back; set it to where voice providers reach this server"
         );
     }
-    if settings.allow_private_networks {
-        tracing::warn!(
+    match settings.outside {
+        Outside::Nothing => tracing::warn!(
+            "--sandbox-only is set: every voice provider but the sandbox of this process is out of reach"
+        ),
+        Outside::Public => {}
+        Outside::Anything => tracing::warn!(
             "--allow-private-networks is set: users of the API can make this server connect to private addresses"
-        );
+        ),
     }
 }

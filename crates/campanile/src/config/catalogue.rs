@@ -166,6 +166,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "sandbox_only",
+        flag: Some("sandbox-only"),
+        commands: SERVING,
+        kind: Kind::Switch,
+        value_name: "BOOL",
+        default: Some("false"),
+        help: "Talk to no voice provider but the sandbox of this process; for tests and copies of a real database",
+        ..PLAIN
+    },
+    Setting {
         key: "secret_key_file",
         flag: Some("secret-key-file"),
         commands: SERVING,

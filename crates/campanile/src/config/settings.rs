@@ -29,6 +29,18 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// Which voice providers outside of this process may be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outside {
+    /// None at all: the installation is a test, or holds a copy of another one's database, and must
+    /// ring nobody's phone whatever its users and its stored lines say.
+    Nothing,
+    /// Those on public addresses.
+    Public,
+    /// Those on any address.
+    Anything,
+}
+
 /// All settings, parsed.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -37,7 +49,7 @@ pub(crate) struct Settings {
     pub(crate) database: PathBuf,
     pub(crate) public_url: Option<Url>,
     pub(crate) role: Role,
-    pub(crate) allow_private_networks: bool,
+    pub(crate) outside: Outside,
     pub(crate) secret_key_file: PathBuf,
     pub(crate) bootstrap_token: Option<String>,
     pub(crate) api_rate_limit: u32,
@@ -106,7 +118,14 @@ impl Settings {
             listen: reader.parsed("listen", address).unwrap_or_default(),
             public_url: reader.parsed("public_url", public_url),
             role: reader.parsed("role", role).unwrap_or(Role::All),
-            allow_private_networks: reader.switch("allow_private_networks"),
+            outside: match (
+                reader.switch("sandbox_only"),
+                reader.switch("allow_private_networks"),
+            ) {
+                (true, _) => Outside::Nothing,
+                (false, false) => Outside::Public,
+                (false, true) => Outside::Anything,
+            },
             secret_key_file: key_file.unwrap_or_else(|| beside(&database)),
             database,
             bootstrap_token: reader.optional("bootstrap_token"),

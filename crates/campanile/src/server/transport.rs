@@ -6,22 +6,20 @@ use async_trait::async_trait;
 use dialer::{HttpTransport, TransportOptions};
 use providers::{ProviderAnswer, ProviderRequest, SendGuard, Transport, TransportError};
 
+use crate::config::Outside;
 use crate::failure::{Failure, Outcome};
 
 /// Carries requests for the sandbox of this process over loopback, and all others by the rules of
 /// the installation. The exception is that one address and nothing else, so that the sandbox
 /// needs no `--allow-private-networks`.
 pub(crate) struct ProviderNetwork {
-    outside: HttpTransport,
+    outside: Option<HttpTransport>,
     sandbox: Option<(String, HttpTransport)>,
 }
 
 impl ProviderNetwork {
     /// The network with this sandbox, whose address has no trailing slash.
-    pub(crate) fn new(
-        allow_private_networks: bool,
-        sandbox_base_url: Option<&str>,
-    ) -> Outcome<Self> {
+    pub(crate) fn new(outside: Outside, sandbox_base_url: Option<&str>) -> Outcome<Self> {
         let make = |allow_private_networks| {
             let made = HttpTransport::new(TransportOptions {
                 allow_private_networks,
@@ -33,15 +31,22 @@ impl ProviderNetwork {
             None => None,
         };
         Ok(Self {
-            outside: make(allow_private_networks)?,
+            outside: match outside {
+                Outside::Nothing => None,
+                Outside::Public => Some(make(false)?),
+                Outside::Anything => Some(make(true)?),
+            },
             sandbox,
         })
     }
 
-    fn route(&self, url: &str) -> &HttpTransport {
+    fn route(&self, url: &str) -> Result<&HttpTransport, TransportError> {
         match &self.sandbox {
-            Some((base_url, transport)) if is_below(url, base_url) => transport,
-            _ => &self.outside,
+            Some((base_url, transport)) if is_below(url, base_url) => Ok(transport),
+            _ => self.outside.as_ref().ok_or_else(|| TransportError {
+                never_sent: true,
+                message: "this server reaches no provider but its sandbox; start it without --sandbox-only to allow others".to_owned(),
+            }),
         }
     }
 }
@@ -60,7 +65,7 @@ impl Transport for ProviderNetwork {
         timeout: Duration,
         guard: SendGuard,
     ) -> Result<ProviderAnswer, TransportError> {
-        self.route(&request.url)
+        self.route(&request.url)?
             .place(request, timeout, guard)
             .await
     }
@@ -70,7 +75,7 @@ impl Transport for ProviderNetwork {
         request: ProviderRequest,
         timeout: Duration,
     ) -> Result<ProviderAnswer, TransportError> {
-        self.route(&request.url).exchange(request, timeout).await
+        self.route(&request.url)?.exchange(request, timeout).await
     }
 }
 
@@ -91,5 +96,26 @@ mod tests {
         ] {
             assert!(!is_below(url, base), "{url}");
         }
+    }
+
+    #[tokio::test]
+    async fn with_nothing_outside_only_the_sandbox_is_asked() {
+        let base = "http://127.0.0.1:1/vapi";
+        let network = ProviderNetwork::new(Outside::Nothing, Some(base)).unwrap();
+        let ask = |url: &str| {
+            let request = ProviderRequest {
+                method: http::Method::GET,
+                url: url.to_owned(),
+                headers: http::HeaderMap::new(),
+                body: bytes::Bytes::new(),
+            };
+            network.exchange(request, Duration::from_secs(5))
+        };
+        let refused = ask("https://192.0.2.1/call").await.unwrap_err();
+        assert!(refused.never_sent, "{refused}");
+        assert!(refused.message.contains("--sandbox-only"), "{refused}");
+        // Nobody listens on port 1, but it was tried.
+        let tried = ask(&format!("{base}/call")).await.unwrap_err();
+        assert!(tried.message.contains("cannot connect"), "{tried}");
     }
 }

@@ -33,10 +33,7 @@ pub(super) async fn check(
     if lines.is_empty() {
         return vec![Finding::ok(CHECK, "none yet")];
     }
-    let (Some(vault), Ok(network)) = (
-        vault,
-        ProviderNetwork::new(settings.allow_private_networks, None),
-    ) else {
+    let (Some(vault), Ok(network)) = (vault, ProviderNetwork::new(settings.outside, None)) else {
         return vec![Finding::fail(
             CHECK,
             "the credentials cannot be opened",
