@@ -5,7 +5,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check layers fmt bench bench-record mutants deps
+.PHONY: help demo test check layers fmt bench bench-record mutants fuzz deps
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ bench-record: ## Append the figures of the last `make bench` to docs/performance
 mutants: ## Plant bugs in planner, gate, attempt policy and dispatch, and see them caught
 	@$(CARGO) mutants --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-mutants
 	nice $(CARGO) mutants --output target $(ARGS)
+
+fuzz: ## Fuzz every reader of untrusted input, SECONDS_EACH (60) a target
+	fuzz/run $(ARGS)
 
 deps: ## Install the Debian packages the tests need, where that is possible
 	@missing=''; \

@@ -22,6 +22,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::faults::{Faults, root};
 use crate::idempotency::{Begun, Once, Request as Identity};
 use crate::json;
+use crate::schema::Schemas;
 use crate::state::App;
 
 /// Most bytes of a usual body.
@@ -105,7 +106,12 @@ impl<T: RequestBody> FromRequest<App> for Body<T> {
 }
 
 fn check<T: RequestBody>(app: &App, value: Value) -> ApiResult<Body<T>> {
-    let schema = app.schemas.of::<T>().map_err(ApiError::Internal)?;
+    judge(&app.schemas, value)
+}
+
+/// Holds a value against the schema of `T`.
+pub(crate) fn judge<T: RequestBody>(schemas: &Schemas, value: Value) -> ApiResult<Body<T>> {
+    let schema = schemas.of::<T>().map_err(ApiError::Internal)?;
     let faults = schema.faults(&value).into();
     Ok(Body {
         value,

@@ -289,7 +289,8 @@ fn replay(app: &App, key: &IdempotencyKey, stored: &StoredAnswer) -> ApiResult<A
     Ok(Answer::replay(StoredAnswer { body, ..*stored }))
 }
 
-fn fingerprint(query: &str, body: &Value) -> [u8; 32] {
+/// The same for what means the same, whatever the spelling.
+pub(crate) fn fingerprint(query: &str, body: &Value) -> [u8; 32] {
     let mut pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
     pairs.sort();
     let mut hash = Sha256::new();

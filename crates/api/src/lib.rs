@@ -90,6 +90,8 @@ mod state;
 #[cfg(test)]
 mod testing;
 pub mod token;
+#[doc(hidden)]
+pub mod untrusted;
 mod wire;
 
 use std::sync::Arc;

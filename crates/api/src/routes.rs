@@ -1,7 +1,7 @@
 //! Every route, by what it needs.
 
 mod calls;
-mod campaigns;
+pub(crate) mod campaigns;
 pub(crate) mod hooks;
 mod imports;
 mod leads;

@@ -1,11 +1,11 @@
 //! Campaigns: settings, life cycle, history.
 
 mod archive;
-mod body;
+pub(crate) mod body;
 pub(crate) mod check;
 mod create;
 mod delete;
-mod draft;
+pub(crate) mod draft;
 mod duplicate;
 mod get;
 mod list;

@@ -15,6 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("lines", &["store", "providers", "domain"]),
     ("dialer", &["lines", "store", "providers", "domain"]),
     ("api", &["lines", "store", "providers", "domain"]),
+    ("fuzzing", &["domain", "providers", "api"]),
     (
         "simulation",
         &[
