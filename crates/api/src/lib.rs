@@ -206,7 +206,7 @@ pub fn router(api: Api) -> Router {
 pub fn openapi_json() -> String {
     let document = routes_and_document().1;
     // Maps with string keys only: this cannot fail.
-    serde_json::to_string_pretty(&document).unwrap_or_default()
+    serde_json::to_string_pretty(&openapi::sharpen(&document)).unwrap_or_default()
 }
 
 fn assemble(api: Api) -> (App, Router) {

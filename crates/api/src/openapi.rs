@@ -1,6 +1,8 @@
 //! The OpenAPI document. Operations come from the router itself; what is common to all of them is
 //! added here in one pass.
 
+mod precision;
+
 use serde_json::json;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{HttpMethod, Operation, ParameterBuilder, ParameterIn, PathItem};
@@ -13,6 +15,8 @@ use utoipa::openapi::{
 use utoipa::{Modify, PartialSchema, ToSchema};
 
 use crate::error::{ErrorDetail, ErrorEnvelope};
+
+pub(crate) use precision::sharpen;
 
 const DESCRIPTION: &str = "Campanile places outbound voice calls for campaigns: whom, when, from which number, and never twice.
 

@@ -40,7 +40,7 @@ impl App {
             api.options.rate_limit_per_second,
             api.options.rate_limit_burst,
         );
-        let document = serde_json::to_value(openapi).unwrap_or_default();
+        let document = crate::openapi::sharpen(openapi);
         Self(Arc::new(Shared {
             limiter,
             running: Running::default(),

@@ -13,6 +13,7 @@ mod echoing_vendor;
 mod layering;
 mod program;
 mod readme;
+mod schemathesis;
 mod secrets;
 mod serve;
 mod sigkill;

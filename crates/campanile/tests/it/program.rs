@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,6 +13,14 @@ use serde_json::Value;
 
 /// Beyond this, something hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Held by a test that measures, or that presses the server for minutes, so that such tests run one
+/// after another. Under cargo-nextest, where every test is a process, `.config/nextest.toml` does it.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    // A test that failed is no reason for the next one to fail.
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A folder of its own for one installation.
 pub(crate) struct Home(tempfile::TempDir);

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::program::alone;
+
 /// A well-formed token for the bootstrap of the database.
 fn token() -> String {
     api::token::generate(&dialer::SystemEntropy)
@@ -244,6 +246,7 @@ fn pause(milliseconds: u64) {
 #[test]
 fn thirty_sudden_deaths_call_nobody_twice() {
     const LEADS: usize = 1_000;
+    let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     let scenario = json!({
         "concurrency": 500, "calls_per_second": 1_000, "ring_seconds": [4, 25], "talk_seconds": [15, 180],
@@ -281,6 +284,7 @@ fn thirty_sudden_deaths_call_nobody_twice() {
 
 #[test]
 fn nothing_rings_after_a_pause_was_answered() {
+    let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     let scenario = json!({ "concurrency": 500, "calls_per_second": 1_000, "ring_seconds": 1, "talk_seconds": [1, 30] });
     let installation = Installation::start(directory.path(), &scenario);
