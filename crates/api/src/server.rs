@@ -2,13 +2,14 @@
 //!
 //! It bounds what a peer can hold: connections in all, the time for a request's head (which is
 //! also how long an unused connection is kept), the time in which no byte moves, and the time a
-//! stop waits for answers under way.
+//! stop waits for answers under way. When every place is taken, the connection that was quiet for
+//! longest gives way to the next one, so that those who open connections and say nothing keep
+//! nobody out.
+
+mod activity;
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -16,14 +17,18 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use activity::{Crowd, Member, Watched};
+
 /// Pause after an `accept` that failed for want of resources.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a connection is given to go for the next one, before another is asked.
+const ROOM_PAUSE: Duration = Duration::from_millis(10);
 
 /// Most bytes of a request's head, and of what is read ahead.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
@@ -47,11 +52,12 @@ pub(crate) async fn run(
 ) -> io::Result<()> {
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(limits.max_connections));
+    let crowd = Arc::new(Crowd::default());
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &places, &crowd) => accepted,
         };
         while connections.try_join_next().is_some() {}
         match accepted {
@@ -62,6 +68,7 @@ pub(crate) async fn run(
                     router.clone(),
                     limits,
                     watcher,
+                    crowd.join(),
                     place,
                 ));
             }
@@ -86,21 +93,28 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Waits for a place first, so that a full server leaves peers in the kernel's queue.
+/// The next connection, once there is a place for it; those behind it wait in the kernel's queue.
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
+    crowd: &Crowd,
 ) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places)
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
-    loop {
+    let stream = loop {
         match listener.accept().await {
-            Ok((stream, _)) => return Ok((stream, place)),
+            Ok((stream, _)) => break stream,
             // The peer was gone before we looked: no fault of ours.
             Err(error) if is_the_peers(&error) => {}
             Err(error) => return Err(error),
+        }
+    };
+    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        return Ok((stream, place));
+    }
+    loop {
+        crowd.make_room();
+        let place = tokio::time::timeout(ROOM_PAUSE, Arc::clone(places).acquire_owned());
+        if let Ok(place) = place.await {
+            return Ok((stream, place.map_err(io::Error::other)?));
         }
     }
 }
@@ -118,17 +132,15 @@ async fn serve_connection(
     router: Router,
     limits: Limits,
     watcher: Watcher,
+    member: Member,
     place: OwnedSemaphorePermit,
 ) {
     // Answers are small and wait for nobody.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was refused");
     }
-    let activity = Arc::new(Activity::default());
-    let stream = Watched {
-        stream,
-        activity: Arc::clone(&activity),
-    };
+    let activity = member.activity();
+    let stream = Watched::new(stream, Arc::clone(&activity));
     let counted = Arc::clone(&activity);
     let service = tower::service_fn(move |request| {
         let guard = counted.begin();
@@ -153,105 +165,10 @@ async fn serve_connection(
         () = activity.stalled(limits.idle_timeout) => {
             tracing::debug!("connection cut: no byte moved");
         }
+        () = activity.unwanted() => {
+            tracing::debug!("connection cut: another needed its place");
+        }
     }
+    drop(member);
     drop(place);
-}
-
-/// What happens on a connection.
-#[derive(Debug, Default)]
-struct Activity {
-    moved: AtomicU64,
-    in_hand: AtomicUsize,
-}
-
-impl Activity {
-    fn begin(self: &Arc<Self>) -> InHand {
-        self.in_hand.fetch_add(1, Ordering::Relaxed);
-        InHand(Arc::clone(self))
-    }
-
-    fn touch(&self) {
-        self.moved.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Answers when no byte moved for at least `patience` while no request was being handled.
-    async fn stalled(&self, patience: Duration) {
-        let mut seen = self.moved.load(Ordering::Relaxed);
-        let mut quiet_looks = 0;
-        while quiet_looks < 4 {
-            tokio::time::sleep(patience / 4).await;
-            let moved = self.moved.load(Ordering::Relaxed);
-            let quiet = moved == seen && self.in_hand.load(Ordering::Relaxed) == 0;
-            quiet_looks = if quiet { quiet_looks + 1 } else { 0 };
-            seen = moved;
-        }
-    }
-}
-
-/// A request that is being handled.
-struct InHand(Arc<Activity>);
-
-impl Drop for InHand {
-    fn drop(&mut self) {
-        self.0.touch();
-        self.0.in_hand.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A stream that tells when bytes move.
-struct Watched {
-    stream: TcpStream,
-    activity: Arc<Activity>,
-}
-
-impl Watched {
-    fn note<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if polled.is_ready() {
-            self.activity.touch();
-        }
-        polled
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        self.note(polled)
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.note(polled)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.note(polled)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }

@@ -92,12 +92,25 @@ async fn a_body_that_does_not_come_ends_the_request() {
     running.stop.cancel();
 }
 
+/// A request whose body does not come, so that it stays in hand.
+async fn stuck(running: &Running) -> TcpStream {
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    let head = format!(
+        "POST /api/v2/tokens HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n",
+        running.server.token
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // It is asked for when the handler wants it.
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
 #[tokio::test]
-async fn a_full_server_lets_peers_wait_for_a_place() {
+async fn a_server_full_of_requests_lets_peers_wait_for_a_place() {
     let running = run(|options| options.max_connections = 1).await;
-    let mut holder = TcpStream::connect(running.address).await.unwrap();
-    holder.write_all(b"GET").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    let holder = stuck(&running).await;
     let mut waiting = TcpStream::connect(running.address).await.unwrap();
     waiting.write_all(GET).await.unwrap();
     let mut byte = [0; 1];
@@ -111,6 +124,45 @@ async fn a_full_server_lets_peers_wait_for_a_place() {
         .await
         .unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK"));
+    running.stop.cancel();
+}
+
+#[tokio::test]
+async fn in_a_full_server_the_quietest_connection_gives_way_and_a_request_never_does() {
+    let running = run(|options| options.max_connections = 3).await;
+    let mut busy = stuck(&running).await;
+    let mut silent = TcpStream::connect(running.address).await.unwrap();
+    let mut slow = TcpStream::connect(running.address).await.unwrap();
+    slow.write_all(b"GET /livez HT").await.unwrap();
+    // Each newcomer is answered at once and stays; the silent ones go in the order of their silence.
+    let mut newcomers = Vec::new();
+    for _ in 0..20 {
+        let mut newcomer = TcpStream::connect(running.address).await.unwrap();
+        newcomer
+            .write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let mut first = [0; 15];
+        let answered = newcomer.read_exact(&mut first);
+        tokio::time::timeout(Duration::from_secs(3), answered)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200 OK");
+        newcomers.push(newcomer);
+    }
+    for gone in [&mut silent, &mut slow] {
+        tokio::time::timeout(Duration::from_secs(3), read_all(gone))
+            .await
+            .unwrap();
+    }
+    busy.write_all(b"{\"a\": 1 }").await.unwrap();
+    let mut status = [0; 12];
+    tokio::time::timeout(Duration::from_secs(3), busy.read_exact(&mut status))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(&status, b"HTTP/1.1 422");
     running.stop.cancel();
 }
 

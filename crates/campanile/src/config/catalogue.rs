@@ -217,7 +217,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         kind: Kind::Whole(1, 1_000_000),
         value_name: "N",
         default: Some("1024"),
-        help: "HTTP connections at the same time; further ones wait",
+        help: "HTTP connections at the same time; further ones take the place of the quietest, or wait",
         ..PLAIN
     },
     Setting {
