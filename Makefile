@@ -15,7 +15,8 @@ demo: ## Show a sample campaign ringing simulated phones (no account, no configu
 	@$(CARGO) run --quiet --package campanile -- demo $(ARGS)
 
 test: deps ## Run every test, installing what it needs
-	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	@ulimit -Sn "$$(ulimit -Hn)" 2>/dev/null || true; \
+	if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --workspace --no-fail-fast; \
 	else \
 		$(CARGO) test --workspace --no-fail-fast --quiet; \

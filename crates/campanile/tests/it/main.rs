@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod echoing_vendor;
 mod layering;
+mod pressure;
 mod program;
 mod readme;
 mod schemathesis;

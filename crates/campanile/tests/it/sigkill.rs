@@ -16,9 +16,9 @@ fn token() -> String {
     api::token::generate(&dialer::SystemEntropy)
 }
 
-struct Process {
+pub(crate) struct Process {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Process {
@@ -49,7 +49,7 @@ impl Process {
     }
 
     /// SIGKILL: no handler runs, nothing is flushed.
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -108,16 +108,16 @@ fn unchunk(mut rest: &[u8]) -> Vec<u8> {
     body
 }
 
-struct Installation {
-    sandbox: Process,
-    server: Process,
-    token: String,
+pub(crate) struct Installation {
+    pub(crate) sandbox: Process,
+    pub(crate) server: Process,
+    pub(crate) token: String,
     database_url: String,
     listen: String,
 }
 
 impl Installation {
-    fn start(directory: &std::path::Path, scenario: &Value) -> Self {
+    pub(crate) fn start(directory: &std::path::Path, scenario: &Value) -> Self {
         let path = directory.join("scenario.json");
         std::fs::write(&path, scenario.to_string()).unwrap();
         let sandbox = Process::start(
@@ -153,6 +153,8 @@ impl Installation {
             "--database-url",
             database_url,
             "--allow-private-networks",
+            "--api-rate-limit=1000000",
+            "--api-rate-burst=1000000",
         ];
         Process::start(&arguments, &[("CAMPANILE_BOOTSTRAP_TOKEN", token)])
     }
@@ -160,17 +162,22 @@ impl Installation {
     /// Dies and comes back on the same address, so that callbacks find it again.
     fn kill_and_restart(&mut self) {
         self.server.kill();
+        self.restart();
+    }
+
+    /// Comes back on the same address, once it is dead.
+    pub(crate) fn restart(&mut self) {
         self.server = Self::serve(&self.database_url, &self.listen, &self.token);
     }
 
-    fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+    pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
         let (status, text) =
             request(&self.server.address, &self.token, method, path, body).unwrap();
         assert!(status < 300, "{method} {path}: {status} {text}");
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
-    fn rings(&self) -> Vec<Value> {
+    pub(crate) fn rings(&self) -> Vec<Value> {
         let (_, text) = request(&self.sandbox.address, "", "GET", "/control/rings", None).unwrap();
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
@@ -223,7 +230,7 @@ fn open_leads(counts: &Value) -> u64 {
 }
 
 /// Polls a condition; there is nothing to be told by.
-fn wait_until(limit: Duration, mut met: impl FnMut() -> bool) {
+pub(crate) fn wait_until(limit: Duration, mut met: impl FnMut() -> bool) {
     #[expect(clippy::disallowed_methods, reason = "a test against real processes")]
     let began = Instant::now();
     while !met() {

@@ -1,0 +1,4 @@
+//! The real process under clients that are many at once.
+
+mod crowds;
+mod one_effect;
