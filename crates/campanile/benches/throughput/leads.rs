@@ -31,7 +31,7 @@ pub(crate) async fn measure_restart() -> Vec<Figure> {
     const LEADS: usize = 100_000;
     let sandbox = servers::sandbox(&scenario());
     let server = servers::server();
-    let campaign = servers::campaign(&server, Some(&sandbox.host), 50_000, 50).await;
+    let campaign = servers::campaign(&server, Some(&sandbox.host), 10_000, 50).await;
     let added = add_leads(&server, &campaign, LEADS).await;
     let memory = server.memory_mib();
     servers::order(&server, &campaign, "start").await;
@@ -74,7 +74,7 @@ pub(crate) async fn measure_million() -> Vec<Figure> {
     const LEADS: usize = 1_000_000;
     let sandbox = servers::sandbox(&scenario());
     let server = servers::server();
-    let campaign = servers::campaign(&server, Some(&sandbox.host), 50_000, 50).await;
+    let campaign = servers::campaign(&server, Some(&sandbox.host), 10_000, 50).await;
     let added = add_leads(&server, &campaign, LEADS).await;
     let token = server.token.clone();
     let database = server.kill();

@@ -4,7 +4,7 @@
 //! this process, over loopback only. Every measurement is bounded in count and time, and every
 //! process that is started here is ended here. Nothing asserts: figures are for people.
 //!
-//! `cargo bench -p campanile -- calls` runs only the measurements whose name contains `calls`: pure,
+//! `cargo bench -p campanile -- calls` runs only the measurement of that name: pure,
 //! start, patch, calls, refill, ingest, slots, idle, restart, million, ticks; `full-tick` runs only
 //! when it is named. `-- --database URL` gives the servers databases of another kind: `{number}` in
 //! the URL becomes 1, 2, 3 …, and each of these databases must exist and be empty.
@@ -90,63 +90,67 @@ fn arguments() -> String {
     filter
 }
 
-/// Everything whose name contains `filter`; what takes many minutes only when it is named.
+/// Everything, or the one measurement that `filter` names.
 async fn measure(filter: &str) -> Vec<Figure> {
-    let wanted = |name: &str| {
-        let wanted = name.contains(filter);
-        if wanted {
-            eprintln!("measuring: {name}");
-        }
-        wanted
+    let mut run = Run {
+        filter: filter.to_owned(),
+        figures: Vec::new(),
     };
-    let mut figures = Vec::new();
-    if wanted("pure") {
-        figures.extend(pure::measure());
-    }
-    if wanted("start") {
-        figures.extend(servers::measure_start().await);
-    }
-    if wanted("patch") {
-        figures.extend(patch::measure().await);
-    }
-    if wanted("calls") {
-        figures.extend(calls::measure_starts().await);
-    }
-    if wanted("refill") {
-        figures.extend(calls::measure_refill().await);
-    }
-    if wanted("ingest") {
-        figures.extend(ingest::measure().await);
-    }
-    if wanted("slots") {
-        figures.push(calls::measure_slots().await);
-    }
-    if wanted("idle") {
-        figures.extend(idle::measure().await);
-    }
-    if wanted("restart") {
-        figures.extend(leads::measure_restart().await);
-    }
-    if wanted("million") {
-        figures.extend(leads::measure_million().await);
-    }
+    run.add("pure", async { pure::measure() }).await;
+    run.add("start", servers::measure_start()).await;
+    run.add("patch", patch::measure()).await;
+    run.add("calls", calls::measure_starts()).await;
+    run.add("refill", calls::measure_refill()).await;
+    run.add("ingest", ingest::measure()).await;
+    run.add("slots", async { vec![calls::measure_slots().await] })
+        .await;
+    run.add("idle", idle::measure()).await;
+    run.add("restart", leads::measure_restart()).await;
+    run.add("million", leads::measure_million()).await;
     if servers::uses_other_database() {
         eprintln!("left out: ticks, which are measured inside the SQLite store");
-        return figures;
+        return run.figures;
     }
-    if wanted("ticks") {
-        let size = ticks::Size {
-            campaigns: 10_000,
-            leads: 1_000_000,
-        };
-        figures.extend(ticks::measure("tick, 10,000 campaigns × 1 million leads", size).await);
+    let size = |leads| ticks::Size {
+        campaigns: 10_000,
+        leads,
+    };
+    let one_million = "tick, 10,000 campaigns × 1 million leads";
+    run.add("ticks", ticks::measure(one_million, size(1_000_000)))
+        .await;
+    if filter == FULL_TICKS {
+        let ten_million = "tick, 10,000 campaigns × 10 million leads";
+        run.add(FULL_TICKS, ticks::measure(ten_million, size(10_000_000)))
+            .await;
     }
-    if filter == FULL_TICKS && wanted(FULL_TICKS) {
-        let size = ticks::Size {
-            campaigns: 10_000,
-            leads: 10_000_000,
-        };
-        figures.extend(ticks::measure("tick, 10,000 campaigns × 10 million leads", size).await);
+    run.figures
+}
+
+/// The measurements of one run.
+struct Run {
+    filter: String,
+    figures: Vec<Figure>,
+}
+
+impl Run {
+    /// Takes a measurement if it is wanted. One that breaks off is a missed figure and does not
+    /// take the others with it.
+    async fn add<F>(&mut self, name: &'static str, measurement: F)
+    where
+        F: Future<Output = Vec<Figure>> + Send + 'static,
+    {
+        if !self.filter.is_empty() && self.filter != name {
+            return;
+        }
+        eprintln!("measuring: {name}");
+        match tokio::spawn(measurement).await {
+            Ok(figures) => self.figures.extend(figures),
+            Err(_) => self.figures.push(Figure {
+                name,
+                measured: "could not be measured: the output above says why".to_owned(),
+                met: Some(false),
+                ..Figure::default()
+            }),
+        }
     }
-    figures
 }
