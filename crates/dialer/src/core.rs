@@ -152,7 +152,12 @@ impl Core {
     /// Variables of each lead. If they cannot be read together, one that is damaged must not keep
     /// the others from being called.
     async fn payloads(&self, dispatches: &[Dispatch]) -> Vec<Option<LeadPayload>> {
-        let ids: Vec<LeadId> = dispatches.iter().map(|dispatch| dispatch.lead_id).collect();
+        let mut ids: Vec<LeadId> = dispatches.iter().map(|dispatch| dispatch.lead_id).collect();
+        domain::planted!(
+            "words_of_a_neighbour",
+            ids.rotate_left(0),
+            ids.rotate_left(1)
+        );
         if let Ok(payloads) = self.parts.store.lead_payloads(ids.clone()).await {
             return payloads;
         }
@@ -207,7 +212,7 @@ impl Core {
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
         let next = paces.entry(ready.dispatch.line_id).or_insert(now);
         let slot = (*next).max(now);
-        *next = slot + spacing;
+        *next = slot + domain::planted!("line_rate_ignored", spacing, Duration::ZERO);
         slot.saturating_sub(now)
     }
 
@@ -266,10 +271,18 @@ impl Core {
         let (attempt_id, send_not_after) =
             (ready.dispatch.attempt_id, ready.dispatch.send_not_after);
         Box::new(move || {
-            let Some(permit) = board.begin(attempt_id) else {
+            let permit = board.begin(attempt_id);
+            let Some(permit) = domain::planted!("board_not_asked", permit, {
+                match permit {
+                    None => return true,
+                    permit => permit,
+                }
+            }) else {
                 return false;
             };
-            if clock.now() >= send_not_after || clock.monotonic() >= deadline {
+            let late = clock.now() >= send_not_after || clock.monotonic() >= deadline;
+            let late = domain::planted!("wall_clock_only", late, clock.now() >= send_not_after);
+            if domain::planted!("deadline_ignored", late, false) {
                 return false;
             }
             *into.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
@@ -390,7 +403,14 @@ impl Core {
         };
         let attempt = AttemptRef::Id(check.attempt_id);
         match found {
-            None => vec![AttemptFact::new(attempt, Fact::LookupFailed)],
+            None => vec![AttemptFact::new(
+                attempt,
+                domain::planted!(
+                    "look_up_error_is_absence",
+                    Fact::LookupFailed,
+                    Fact::NotFound
+                ),
+            )],
             Some(facts) if facts.is_empty() => vec![AttemptFact::new(attempt, Fact::NotFound)],
             Some(mut facts) => {
                 if !facts
@@ -439,9 +459,10 @@ impl Core {
             .exchange(line.adapter().search_calls(&line.access, &search))
             .await?;
         let (events, cut) = line.adapter().read_search_calls(&answer).ok()?;
-        let ours = events
-            .into_iter()
-            .filter(|event| event.attempt_key.as_deref() == Some(&check.attempt_key));
+        let ours = events.into_iter().filter(|event| {
+            let ours = event.attempt_key.as_deref() == Some(&check.attempt_key);
+            domain::planted!("any_call_is_ours", ours, true)
+        });
         let facts: Vec<_> = ours
             .flat_map(|event| echo_facts(check.line_id, event))
             .collect();

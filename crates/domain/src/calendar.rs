@@ -187,15 +187,18 @@ impl<'a> Calendar<'a> {
     }
 
     fn closed_reason(&self, at: Timestamp) -> Option<Closed> {
-        let civil = self.zone.to_datetime(at);
+        let zone = crate::planted!("calendar_in_utc", self.zone, &TimeZone::UTC);
+        let civil = zone.to_datetime(at);
         let date = civil.date();
-        if self.hours.first_date.is_some_and(|first| date < first) {
+        let first_date = crate::planted!("start_date_ignored", self.hours.first_date, None);
+        if first_date.is_some_and(|first| date < first) {
             return Some(Closed::BeforeStartDate);
         }
         if self.hours.last_date.is_some_and(|last| date > last) {
             return Some(Closed::AfterEndDate);
         }
-        if self.hours.blackout_dates.contains(&date) {
+        let is_black = self.hours.blackout_dates.contains(&date);
+        if crate::planted!("blackout_ignored", is_black, false) {
             return Some(Closed::BlackoutDate);
         }
         let second = second_of_day(civil.time());
@@ -209,13 +212,18 @@ impl<'a> Calendar<'a> {
 
     fn covers(&self, range: &DailyRange, date: Date, second: u32) -> bool {
         let begins_today = range.days.contains(date.weekday());
+        let begins_today = crate::planted!("weekdays_ignored", begins_today, true);
         if !range.crosses_midnight() {
-            return begins_today && (range.start_second..range.end_second).contains(&second);
+            let end_second = range.end_second;
+            let end_second = crate::planted!("window_closes_late", end_second, end_second + 600);
+            return begins_today && (range.start_second..end_second).contains(&second);
         }
         let evening = begins_today && second >= range.start_second;
         let morning = second < range.end_second
             && date.yesterday().is_ok_and(|yesterday| {
-                range.days.contains(yesterday.weekday()) && self.may_begin_on(yesterday)
+                let began =
+                    range.days.contains(yesterday.weekday()) && self.may_begin_on(yesterday);
+                crate::planted!("every_night_goes_on", began, true)
             });
         evening || morning
     }

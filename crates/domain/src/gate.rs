@@ -214,13 +214,14 @@ fn judge_lead(
             blocks.push(reason(ReasonCode::LeadFinal, None));
         }
     }
-    if lead.suppressed {
+    if crate::planted!("suppression_ignored", lead.suppressed, false) {
         blocks.push(reason(ReasonCode::Suppressed, None));
     }
-    if lead.phone_in_call {
+    if crate::planted!("phone_in_call_ignored", lead.phone_in_call, false) {
         defers.push(reason(ReasonCode::PhoneInCall, None));
     }
-    if let Some(not_before) = lead.not_before.filter(|instant| now < *instant) {
+    let not_before = crate::planted!("not_before_ignored", lead.not_before, None);
+    if let Some(not_before) = not_before.filter(|instant: &Timestamp| now < *instant) {
         defers.push(reason(ReasonCode::NotBefore, Some(not_before)));
     }
 }

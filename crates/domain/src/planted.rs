@@ -37,11 +37,18 @@ macro_rules! planted {
     };
 }
 
+/// Nothing but its argument: a name for the right expression, so that a binding may be renewed.
+#[doc(hidden)]
+#[cfg(not(feature = "planted"))]
+pub const fn right<T>(value: T) -> T {
+    value
+}
+
 /// The right expression; in a build with planted bugs, the wrong one where its bug is planted.
 #[cfg(not(feature = "planted"))]
 #[macro_export]
 macro_rules! planted {
     ($bug:literal, $right:expr, $wrong:expr $(,)?) => {
-        $right
+        $crate::planted::right($right)
     };
 }

@@ -58,13 +58,22 @@ impl AttemptPolicy {
     /// What a finished attempt makes of its lead, `counted` attempts being on record.
     pub fn lead_after(&self, outcome: Outcome, counted: u32) -> LeadStatus {
         match outcome {
-            Outcome::Answered => LeadStatus::Answered,
-            Outcome::Voicemail if self.voicemail_is_answered => LeadStatus::Answered,
+            Outcome::Answered => crate::planted!(
+                "answered_is_retried",
+                LeadStatus::Answered,
+                LeadStatus::Ready
+            ),
+            Outcome::Voicemail
+                if crate::planted!("voicemail_is_retried", self.voicemail_is_answered, false) =>
+            {
+                LeadStatus::Answered
+            }
             Outcome::InvalidNumber => LeadStatus::Invalid,
             _ if counted >= self.max_call_attempts => LeadStatus::Exhausted,
             // Our own fault: the lead waits, whatever the list says.
             Outcome::FailedPermanent => LeadStatus::Ready,
             _ if self.retry_outcomes.contains(&outcome) => LeadStatus::Ready,
+            _ if crate::planted!("retry_outcomes_ignored", false, true) => LeadStatus::Ready,
             _ => LeadStatus::Exhausted,
         }
     }
@@ -80,6 +89,7 @@ impl AttemptPolicy {
             .get(index)
             .copied()
             .unwrap_or_default();
+        let minutes = crate::planted!("growing_gaps_ignored", minutes, 0);
         SignedDuration::from_mins(i64::from(minutes.max(self.min_gap_minutes)))
     }
 
@@ -87,23 +97,30 @@ impl AttemptPolicy {
     pub fn holds(&self, history: &[CountedAttempt], zone: &TimeZone, now: Timestamp) -> Vec<Hold> {
         let mut holds = Vec::new();
         let counted = u32::try_from(history.len()).unwrap_or(u32::MAX);
-        if counted >= self.max_call_attempts {
+        let most = self.max_call_attempts;
+        if counted >= crate::planted!("total_cap_off_by_one", most, most + 1) {
             holds.push(Hold::TotalReached);
         }
+        let zone = crate::planted!("daily_cap_in_utc", zone, &TimeZone::UTC);
         let today = zone.to_datetime(now).date();
         let is_today =
             |attempt: &&CountedAttempt| zone.to_datetime(attempt.started_at).date() == today;
         let counted_today = history.iter().filter(is_today).count();
-        if u32::try_from(counted_today).unwrap_or(u32::MAX) >= self.max_daily_attempts {
+        let most = self.max_daily_attempts;
+        let most = crate::planted!("daily_cap_off_by_one", most, most + 1);
+        if u32::try_from(counted_today).unwrap_or(u32::MAX) >= most {
             holds.push(Hold::DailyReached {
                 until: next_local_day(zone, now),
             });
         }
-        if let Some(last_end) = history.iter().map(|attempt| attempt.ended_at).max() {
+        let end = |attempt: &CountedAttempt| {
+            crate::planted!("gap_from_start", attempt.ended_at, attempt.started_at)
+        };
+        if let Some(last_end) = history.iter().map(end).max() {
             let until = last_end
                 .saturating_add(self.gap_after(counted))
                 .unwrap_or(Timestamp::MAX);
-            if now < until {
+            if crate::planted!("gap_ignored", now < until, false) {
                 holds.push(Hold::Gap { until });
             }
         }

@@ -59,7 +59,10 @@ pub(crate) fn append(
     subject: Subject,
     data: &Value,
 ) -> StoreResult<()> {
-    let sequence = work.next_sequence(subject.tenant_id)?;
+    let mut sequence = work.next_sequence(subject.tenant_id)?;
+    if domain::planted!("gap_in_the_feed", false, kind == "lead.removed") {
+        sequence = work.next_sequence(subject.tenant_id)?;
+    }
     let sql = "INSERT INTO events (tenant_id, sequence, type, campaign_id, lead_id, attempt_id, data, created_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;

@@ -21,6 +21,14 @@ pub fn apply(
     now: Timestamp,
 ) -> Change {
     let dispatching = state.name() == StateName::Dispatching;
+    let fact = crate::planted!(
+        "lost_means_unsent",
+        fact,
+        match fact {
+            Fact::AnswerLost => &Fact::NeverSent,
+            fact => fact,
+        }
+    );
     match fact {
         Fact::NeverSent if dispatching => {
             nothing_rang(AttemptState::Released, SignedDuration::ZERO, Vec::new())
@@ -122,7 +130,8 @@ fn progress(
         StateName::Rejected => matches!(to, AttemptState::Ringing | AttemptState::InProgress),
         _ => false,
     };
-    if !corrects && from.rank() >= to.name().rank() {
+    let is_old = !corrects && from.rank() >= to.name().rank();
+    if crate::planted!("progress_goes_back", is_old, !from.is_at_provider()) {
         return no_news(state, planned_at, patience, now);
     }
     let mut effects = proves_the_line(from);
@@ -156,7 +165,9 @@ fn no_news(
     patience: Patience,
     now: Timestamp,
 ) -> Change {
-    if state.name().is_at_provider() && now >= overdue_at(planned_at, patience) {
+    let overdue = now >= overdue_at(planned_at, patience);
+    let overdue = crate::planted!("never_given_up", overdue, false);
+    if state.name().is_at_provider() && overdue {
         return presumed_placed();
     }
     keep(state, next_check(&state, planned_at, patience, now))
@@ -188,7 +199,8 @@ fn ended(state: AttemptState, outcome: Outcome, fault: EndFault) -> Change {
         AttemptState::Rejected => counts && proves_a_call(outcome),
         _ => false,
     };
-    if !state.name().is_live() && !corrects {
+    let known = !state.name().is_live() && !corrects;
+    if crate::planted!("ended_twice", known, false) {
         return keep(state, None);
     }
     let mut effects = match fault {
@@ -259,7 +271,13 @@ fn looked_up(
             absent_at,
         } => {
             let settled = now >= after_ms(sent_by, patience.list_settle_ms);
+            let settled = crate::planted!("list_not_let_to_settle", settled, true);
             let first_absent_at = absent_at.filter(|_| absent && settled);
+            let first_absent_at = crate::planted!(
+                "one_look_is_absence",
+                first_absent_at,
+                absent.then_some(sent_by)
+            );
             if first_absent_at.is_some_and(|first| now >= after(first, ABSENCE_APART)) {
                 return nothing_rang(AttemptState::Absent, SignedDuration::ZERO, Vec::new());
             }
@@ -288,7 +306,7 @@ fn presumed_placed() -> Change {
     Change {
         state: AttemptState::Ended {
             outcome,
-            counts: true,
+            counts: crate::planted!("presumed_does_not_count", true, false),
         },
         effects: vec![freed],
         check_at: None,

@@ -79,7 +79,8 @@ impl<'a> LinePlanner<'a> {
                 until: Some(until),
             });
         }
-        if self.live_calls >= self.snapshot.max_concurrent_calls {
+        let most = self.snapshot.max_concurrent_calls;
+        if self.live_calls >= crate::planted!("line_limit_off_by_one", most, most + 1) {
             return Some(Reason {
                 code: ReasonCode::LineConcurrency,
                 until: None,
@@ -99,8 +100,10 @@ impl<'a> LinePlanner<'a> {
             .iter()
             .enumerate()
             .filter(|(_, work)| !work.is_done());
-        let (index, work) =
-            open.min_by_key(|(index, work)| (self.send_at(work), work.pass, *index))?;
+        let (index, work) = open.min_by_key(|(index, work)| {
+            let pass = crate::planted!("turns_ignored", work.pass, 0);
+            (self.send_at(work), pass, *index)
+        })?;
         (work.pass <= self.furthest_pass).then_some(index)
     }
 
@@ -155,8 +158,7 @@ impl<'a> LinePlanner<'a> {
                 .live_calls
                 .saturating_add(used(&number.phone_number_id));
             number.rests_until.is_none_or(|until| until <= self.now)
-                && number
-                    .max_concurrent_calls
+                && crate::planted!("number_limit_ignored", number.max_concurrent_calls, None)
                     .is_none_or(|most| live_calls < most)
         });
         let chosen = free.min_by_key(|number| used(&number.phone_number_id));
@@ -220,15 +222,22 @@ impl<'a> LinePlanner<'a> {
             phone: lead.phone.clone(),
             phone_number_id: number.to_owned(),
             send_at,
-            send_not_after: until.map_or(deadline, |until| until.min(deadline)),
+            send_not_after: crate::planted!("deadline_after_closing", until, None)
+                .map_or(deadline, |until| until.min(deadline)),
             allowed_until: until,
             zone: zone.unwrap_or_default(),
         });
         self.virtual_time = self.virtual_time.max(work.pass);
         work.record_call(send_at);
         self.live_calls += 1;
-        self.next_start_at = after(send_at, line_spacing(self.snapshot));
-        self.phones.insert(&lead.phone);
+        let spacing = line_spacing(self.snapshot);
+        let spacing = crate::planted!("line_rate_ignored", spacing, SignedDuration::ZERO);
+        self.next_start_at = after(send_at, spacing);
+        crate::planted!(
+            "number_twice_in_a_plan",
+            self.phones.insert(&lead.phone),
+            true
+        );
         *self.number_calls.entry(number).or_default() += 1;
     }
 

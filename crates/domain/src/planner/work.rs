@@ -86,7 +86,8 @@ impl<'a> CampaignWork<'a> {
             });
         }
         let most = self.campaign.settings.max_concurrent_calls;
-        if most.is_some_and(|most| self.live_calls >= most) {
+        let most = crate::planted!("campaign_limit_ignored", most, None);
+        if most.is_some_and(|most: u32| self.live_calls >= most) {
             return Some(Reason {
                 code: ReasonCode::CampaignConcurrency,
                 until: None,
@@ -124,8 +125,11 @@ impl<'a> CampaignWork<'a> {
         let settings = &self.campaign.settings;
         self.placed = true;
         self.live_calls += 1;
-        self.pass += STRIDE / i64::from(settings.priority.clamp(1, 10));
+        let priority = i64::from(settings.priority.clamp(1, 10));
+        let priority = crate::planted!("priority_upside_down", priority, 11 - priority);
+        self.pass += STRIDE / priority;
         let rate = settings.max_calls_per_minute;
+        let rate = crate::planted!("minute_pace_ignored", rate, None);
         self.next_start_at = rate.map(|rate| after(send_at, campaign_spacing(rate)));
     }
 
@@ -185,6 +189,9 @@ impl<'a> CampaignWork<'a> {
 
     /// When any clock opens or closes next: the status follows, and the end date is noticed.
     fn next_calendar_change(&self) -> Option<Timestamp> {
+        if crate::planted!("opening_slept_through", false, true) {
+            return None;
+        }
         earliest(self.clocks().filter_map(|clock| match clock {
             CalendarStatus::Open { until } => until,
             CalendarStatus::Closed { opens_at, .. } => opens_at,

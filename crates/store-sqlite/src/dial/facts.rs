@@ -56,9 +56,13 @@ pub(crate) fn apply(
         &change,
         attempt::overdue_at(row.planned_at, patience),
     )?;
-    if change.state.name() != row.state.name()
-        || (changed && change.state.name() == StateName::Ended)
-    {
+    let is_news = change.state.name() != row.state.name()
+        || (changed && change.state.name() == StateName::Ended);
+    if domain::planted!(
+        "ends_not_told",
+        is_news,
+        is_news && change.state.name().is_live()
+    ) {
         tell(work, now, &row, told, &change)?;
     }
     effects::carry_out(work, now, &row, &change)?;
@@ -165,6 +169,7 @@ fn is_missed(now: Timestamp, row: &AttemptRow, told: &AttemptFact, change: &Chan
     match change.state {
         AttemptState::Unknown { sent_by, .. } => {
             let looked_late = now.duration_since(sent_by) >= MISSED_AFTER;
+            let looked_late = domain::planted!("missed_at_once", looked_late, true);
             row.missed || (told.fact == Fact::NotFound && looked_late)
         }
         _ => false,

@@ -155,7 +155,9 @@ fn verdict(
     let counted = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
     let mut status = outbound.policy.lead_after(outcome, counted);
     let voicemail_too = outbound.policy.voicemail_is_answered;
-    if status == LeadStatus::Ready && was_reached(work, row, lead, voicemail_too)? {
+    let reached_before =
+        status == LeadStatus::Ready && was_reached(work, row, lead, voicemail_too)?;
+    if domain::planted!("answered_is_retried", reached_before, false) {
         status = LeadStatus::Answered;
     }
     let last_end = attempts

@@ -24,8 +24,10 @@ pub(crate) fn run(
             .map_err(translate)?;
         rows.collect::<Result<Vec<i64>, _>>().map_err(translate)?
     };
+    let ids = domain::planted!("dispatches_forgotten", ids, Vec::<i64>::new());
     for id in &ids {
-        let mut fact = AttemptFact::new(AttemptRef::Id(AttemptId::from_raw(*id)), Fact::AnswerLost);
+        let fate = domain::planted!("death_means_unsent", Fact::AnswerLost, Fact::NeverSent);
+        let mut fact = AttemptFact::new(AttemptRef::Id(AttemptId::from_raw(*id)), fate);
         fact.reason = Some("the server stopped while the call was being placed".to_owned());
         facts::apply(work, now, &fact, patience_of)?;
     }

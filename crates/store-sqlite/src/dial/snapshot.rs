@@ -560,6 +560,7 @@ pub(crate) fn history(
                WHERE campaign_id = ?1 AND phone = ?2 AND planned_at >= ?3 AND counts = 1";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
     let since = requeued_at.map_or(i64::MIN, micros);
+    let since = domain::planted!("history_forgotten", since, micros(now) - 3_600_000_000);
     let mut rows = statement
         .query(params![
             campaign_id.raw(),

@@ -206,7 +206,11 @@ fn take_effect(
     if status == CampaignStatus::Running {
         wake::campaign(work, campaign_id, now)?;
     }
-    work.revoke(Scope::Campaign(campaign_id));
+    domain::planted!(
+        "edit_without_revoke",
+        work.revoke(Scope::Campaign(campaign_id)),
+        ()
+    );
     Ok(vec![Scope::Campaign(campaign_id)])
 }
 
@@ -244,7 +248,11 @@ pub(crate) fn order(
         events::append(work, caller.now, kind, subject, &data)?;
         match status {
             CampaignStatus::Running => wake::campaign(work, order.campaign_id, caller.now)?,
-            _ => work.revoke(Scope::Campaign(order.campaign_id)),
+            _ => domain::planted!(
+                "pause_without_revoke",
+                work.revoke(Scope::Campaign(order.campaign_id)),
+                ()
+            ),
         }
     }
     Ok(OrderDone {

@@ -69,7 +69,8 @@ pub(crate) fn add(
         // It may have been the campaign's last open lead.
         wake::campaign(work, *campaign_id, caller.now)?;
     }
-    work.revoke(Scope::Phone(caller.tenant_id, phone.clone()));
+    let scope = Scope::Phone(caller.tenant_id, phone.clone());
+    domain::planted!("opt_out_without_revoke", work.revoke(scope), ());
     Ok(!was_there || !waiting.is_empty())
 }
 

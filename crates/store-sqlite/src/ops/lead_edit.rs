@@ -224,7 +224,8 @@ fn remove_one(
         subject,
         &json!({ "status": lead.status.as_str() }),
     )?;
-    work.revoke(Scope::Lead(lead.lead_id));
+    let scope = Scope::Lead(lead.lead_id);
+    domain::planted!("removal_without_revoke", work.revoke(scope), ());
     scopes.push(Scope::Lead(lead.lead_id));
     Ok(())
 }
