@@ -5,7 +5,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check layers fmt bench bench-record mutants fuzz deps
+.PHONY: help demo test check layers fmt bench bench-record mutants fuzz planted deps
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,6 +21,7 @@ test: deps ## Run every test, installing what it needs
 	else \
 		$(CARGO) test --workspace --no-fail-fast --quiet; \
 	fi
+	$(CARGO) test --package simulation --features planted --test it --quiet -- planted
 
 check: ## Format, lints, layers, licences
 	$(CARGO) fmt --all --check
@@ -37,6 +38,9 @@ layers:
 
 fmt: ## Format the code
 	$(CARGO) fmt --all
+
+planted: ## Plant every bug in the simulation and show which seed catches it
+	$(CARGO) run --release --package simulation --features planted --example planted
 
 bench: ## Measure what docs/performance.md promises (release build)
 	$(CARGO) bench --package campanile --bench throughput -- $(ARGS)

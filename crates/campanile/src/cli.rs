@@ -23,6 +23,7 @@ pub(crate) enum Action {
     TokenDisable(String),
     Doctor,
     Migrate,
+    Simulate,
     OpenApi,
     Config,
     Completions(Shell),
@@ -77,6 +78,12 @@ const LEAVES: &[Leaf] = &[
         takes: Some(Command::Migrate),
         about: "Bring the database to this program's version (serve does it as well)",
         example: "campanile migrate --database-url sqlite://campanile.db",
+    },
+    Leaf {
+        name: "simulate",
+        takes: Some(Command::Simulate),
+        about: "Run the deterministic simulation: days of campaigns in seconds, with faults, judged from outside",
+        example: "campanile simulate --seeds 1..200",
     },
     Leaf {
         name: "openapi",
@@ -216,6 +223,7 @@ pub(crate) fn read(matches: &ArgMatches) -> Option<Invocation> {
         "sandbox" => Action::Sandbox,
         "doctor" => Action::Doctor,
         "migrate" => Action::Migrate,
+        "simulate" => Action::Simulate,
         "openapi" => Action::OpenApi,
         "config" => Action::Config,
         "completions" => Action::Completions(*inner.get_one("shell")?),

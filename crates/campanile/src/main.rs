@@ -84,6 +84,7 @@ fn run(invocation: &Invocation) -> Outcome {
             process::block_on(commands::doctor::run(&settings, &resolved, &environment))
         }
         Action::Migrate => commands::migrate::run(&settings),
+        Action::Simulate => process::block_on(commands::simulate::run(&settings)),
         Action::Config => {
             commands::config::run(&settings, &resolved);
             Ok(())
@@ -94,6 +95,10 @@ fn run(invocation: &Invocation) -> Outcome {
 
 /// Tools are asked one thing and print one answer; what a server tells would be in the way.
 fn log_level<'a>(settings: &'a Settings, action: &Action) -> &'a str {
+    if *action == Action::Simulate && !settings.log_level_is_chosen {
+        // What a simulated process complains of on a bad day is what was asked for.
+        return "error";
+    }
     let serves = matches!(action, Action::Serve | Action::Sandbox);
     if serves || settings.log_level_is_chosen {
         &settings.log_level

@@ -1,18 +1,32 @@
 //! The whole dialer in one thread under a virtual clock, with faults, judged from the outside.
 //!
 //! The real planner, the real dialer core and the real SQLite statements run against the sandbox's
-//! world; time jumps from event to event. A seed decides everything: the campaigns, the leads, what
-//! users do and when, which answers are lost, which callbacks come twice, and at which step the
-//! process dies. What happened is judged by [`judge`] from the world's own log of phones and the
-//! log of what users were told, with calendar arithmetic of its own: never from the database.
+//! world; time jumps from event to event. A seed decides everything: tenants, lines, campaigns,
+//! leads, what users do and when, and which faults strike at which step. What happened is judged
+//! from the world's own log of phones and from what users were told, with calendar arithmetic of
+//! its own: never from the database, save for what is promised of the records themselves.
 //!
-//! Invariants of the simulator itself: same seed, same trace; no real time, no thread, no socket.
+//! Invariants of the simulator itself: same seed, same trace; no real time, no thread, no socket;
+//! what a cut leaves keeps its instants and dice; a rare state that many seeds never reach is a
+//! failure of the simulation, and is told as one.
 
 mod ambient;
+mod cuts;
+mod faults;
+mod history;
 mod judge;
+mod plan;
+#[cfg(feature = "planted")]
+pub mod planted;
+mod shrink;
 mod simulator;
+mod summary;
 mod transport;
-mod workload;
 
-pub use judge::Violation;
-pub use simulator::{Faults, Report, run};
+pub use cuts::Cuts;
+pub use faults::{FaultKind, FaultSet};
+pub use history::Violation;
+pub use plan::{DEFAULT_CAMPAIGN_DAYS, Options};
+pub use shrink::{Shrunk, shrink};
+pub use simulator::{Report, run};
+pub use summary::{ENOUGH_SEEDS, Summary};

@@ -1,45 +1,40 @@
 //! The event loop: virtual time jumps from event to event.
+//!
+//! Each event holds at most one commit of the process, so a death between two events is a death
+//! before or after every commit. Events of the process carry its life: those of a dead one are
+//! dropped, as its memory was.
 
 mod actions;
+mod callbacks;
+mod dial;
+mod disturbances;
+mod process;
+mod read_out;
 mod set_up;
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dialer::{Core, Options, Parts, Ready};
+use dialer::Ready;
+use domain::TenantId;
 use domain::ambient::Clock;
-use domain::campaign::LeadStatus;
-use domain::{CampaignId, TenantId};
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use sandbox::{Scenario, SecondsRange, World};
-use store::{AttemptFact, Caller, Check, LeadFilter, PageRequest, SendPermit, Store, Vault};
-use store_sqlite::{Access, SqliteStore};
+use sandbox::World;
+use store::{AttemptFact, Caller, Check, Dispatch, PoolContent, SendPermit, Store};
 
 use crate::ambient::{SeededEntropy, VirtualClock};
-use crate::judge::{self, UserLog, Violation};
+use crate::history::{History, Violation};
+use crate::judge;
+use crate::plan::{ClockChange, Options, Plan, PlannedAction, When, later};
 use crate::transport::SimulatedTransport;
-use crate::workload::{self, Action, Planned};
+use process::Process;
 
-/// Virtual hours with users' actions and faults.
-const BUSY_HOURS: i64 = 30;
-/// Virtual hours after that, without faults: everything must come to its end.
-const QUIET_HOURS: i64 = 24 * 9;
 /// Events of one run, so that a loop that spins is found and not waited for.
-const MAX_EVENTS: u64 = 400_000;
-
-/// Which faults a run may have. Each run draws a random part of them.
-#[derive(Debug, Clone, Copy)]
-pub struct Faults {
-    /// Lost answers, errors, garbage, lost and doubled callbacks.
-    pub provider: bool,
-    /// Death of the process at any step.
-    pub crashes: bool,
-}
+const MAX_EVENTS: u64 = 600_000;
 
 /// What a run came to.
 #[derive(Debug, Clone)]
@@ -48,22 +43,35 @@ pub struct Report {
     pub seed: u64,
     /// Broken promises; empty when all held.
     pub violations: Vec<Violation>,
-    /// Phones that rang.
+    /// Calls that the world accepted.
     pub rings: usize,
+    /// Virtual days times campaigns.
+    pub campaign_days: f64,
     /// How often each rare state was reached.
     pub reached: BTreeMap<&'static str, u64>,
     /// Hash of everything that happened: equal for equal seeds.
     pub trace: u64,
+    /// Users' actions that were drawn, before cuts.
+    pub actions: usize,
+    /// Campaigns that were drawn.
+    pub campaigns: usize,
 }
 
 enum Event {
     Tick,
+    Prepare(Vec<Dispatch>),
+    Pace(Box<Ready>),
     Send(Box<Ready>),
     Record(Vec<AttemptFact>, Option<SendPermit>),
     LookUp(Check),
     ScanChecks,
+    Import,
     Callbacks,
-    Act(Action),
+    Act(PlannedAction),
+    Clock(ClockChange),
+    Freeze(SignedDuration),
+    Outage(Option<Timestamp>),
+    Restart,
     Quiet,
 }
 
@@ -71,23 +79,55 @@ impl Event {
     const fn name(&self) -> &'static str {
         match self {
             Self::Tick => "tick",
+            Self::Prepare(_) => "prepare",
+            Self::Pace(_) => "pace",
             Self::Send(_) => "send",
             Self::Record(..) => "record",
             Self::LookUp(_) => "look-up",
             Self::ScanChecks => "scan",
+            Self::Import => "import",
             Self::Callbacks => "callbacks",
             Self::Act(_) => "act",
+            Self::Clock(_) => "clock",
+            Self::Freeze(_) => "freeze",
+            Self::Outage(_) => "outage",
+            Self::Restart => "restart",
             Self::Quiet => "quiet",
         }
     }
+
+    /// Whether it lives in the memory of the process.
+    const fn is_of_process(&self) -> bool {
+        matches!(
+            self,
+            Self::Tick
+                | Self::Prepare(_)
+                | Self::Pace(_)
+                | Self::Send(_)
+                | Self::Record(..)
+                | Self::LookUp(_)
+                | Self::ScanChecks
+                | Self::Import
+        )
+    }
+
+    /// Whether the process has a part in it, so that it waits while the process stands still.
+    const fn needs_process(&self) -> bool {
+        self.is_of_process() || matches!(self, Self::Act(_) | Self::Callbacks)
+    }
 }
 
-struct Process {
-    store: Arc<SqliteStore>,
-    core: Core,
+/// Is the process there?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Up,
+    /// Told to stop: it finishes what it began.
+    Stopping,
+    Down,
 }
 
-struct Simulator {
+pub(crate) struct Simulator {
+    plan: Plan,
     rng: SmallRng,
     clock: Arc<VirtualClock>,
     world: Arc<Mutex<World>>,
@@ -95,162 +135,104 @@ struct Simulator {
     entropy: Arc<SeededEntropy>,
     path: PathBuf,
     process: Process,
+    presence: Presence,
     queue: BTreeMap<(Timestamp, u64), (u64, Event)>,
     sequence: u64,
     /// Counts processes: events of a dead one are dropped.
     life: u64,
-    crash_rate: f64,
-    caller: Caller,
-    campaigns: Vec<Planned>,
-    log: UserLog,
+    tenants: Vec<TenantId>,
+    lines: Vec<set_up::MadeLine>,
+    pools: Vec<(domain::PoolId, PoolContent)>,
+    tokens: Vec<(domain::TokenId, bool)>,
+    imports: Vec<(usize, domain::ImportId)>,
+    history: History,
     reached: BTreeMap<&'static str, u64>,
     quiet: bool,
+    frozen_until: Timestamp,
     next_tick: Option<Timestamp>,
-    end: Timestamp,
+    reservations: u32,
+    waiting_actions: Vec<PlannedAction>,
+    events_by_name: BTreeMap<&'static str, u32>,
+    deaths_left: u32,
+    dies_in: Option<u32>,
+    /// The next commit of the process fails with this chance; shared with its store.
+    failing_commits: Arc<Mutex<process::FailingCommits>>,
 }
 
 /// Runs one seed.
 ///
 /// # Errors
 /// A sentence, when the machine (not the product) failed: no temporary directory, no runtime.
-pub fn run(seed: u64, faults: Faults) -> Result<Report, String> {
+pub fn run(seed: u64, options: &Options) -> Result<Report, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     let directory = tempfile::Builder::new()
         .prefix("campanile-simulation")
-        .tempdir_in(scratch());
+        .tempdir_in(process::scratch());
     let directory = directory.map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        let mut simulator =
-            Simulator::new(seed, faults, directory.path().join("simulated.db")).await?;
+        let path = directory.path().join("simulated.db");
+        let mut simulator = Simulator::new(seed, options, path).await?;
         simulator.run().await;
         Ok(simulator.report(seed).await)
     })
 }
 
-/// Memory-backed when there is such a place: a simulated process dies, the machine does not.
-fn scratch() -> PathBuf {
-    let memory = PathBuf::from("/dev/shm");
-    if memory.is_dir() {
-        memory
-    } else {
-        std::env::temp_dir()
-    }
-}
-
-fn open(path: &std::path::Path) -> Result<Arc<SqliteStore>, String> {
-    let options = store_sqlite::Options {
-        access: Access::Simulated,
-        readers: 1,
-        patience_of: lines::patience_of,
-        on_failed_sync: |_| {},
-    };
-    SqliteStore::open(path, options)
-        .map(Arc::new)
-        .map_err(|error| error.to_string())
-}
-
-fn scenario(rng: &mut SmallRng, faults: Faults) -> Scenario {
-    let mut scenario = Scenario {
-        concurrency: 50,
-        calls_per_second: 100.0,
-        ..Scenario::default()
-    };
-    scenario.ring_seconds = SecondsRange {
-        low: 1.0,
-        high: 40.0,
-    };
-    scenario.talk_seconds = SecondsRange {
-        low: 1.0,
-        high: 600.0,
-    };
-    if !faults.provider {
-        return scenario;
-    }
-    let mut rate = |most: f64| {
-        if rng.random_bool(0.5) {
-            rng.random_range(0.0..most)
-        } else {
-            0.0
-        }
-    };
-    let wrong = &mut scenario.faults;
-    wrong.create_timeout = rate(0.1);
-    wrong.create_timeout_after_accept = rate(0.2);
-    wrong.create_500 = rate(0.1);
-    wrong.create_500_after_accept = rate(0.2);
-    wrong.create_429 = rate(0.1);
-    wrong.create_garbage = rate(0.1);
-    wrong.webhook_loss = rate(0.6);
-    wrong.webhook_duplicate = rate(0.5);
-    wrong.webhook_reorder = rate(0.3);
-    wrong.webhook_before_response = rate(0.5);
-    wrong.get_500 = rate(0.3);
-    wrong.webhook_delay_seconds = SecondsRange {
-        low: 0.0,
-        high: rate(600.0),
-    };
-    wrong.list_lag_seconds = SecondsRange {
-        low: 0.0,
-        high: rate(20.0),
-    };
-    scenario
-}
-
 impl Simulator {
-    async fn new(seed: u64, faults: Faults, path: PathBuf) -> Result<Self, String> {
-        let mut rng = SmallRng::seed_from_u64(seed);
-        let start = workload::start(&mut rng);
-        let clock = Arc::new(VirtualClock::at(start));
-        let options = sandbox::Options {
+    async fn new(seed: u64, options: &Options, path: PathBuf) -> Result<Self, String> {
+        let plan = Plan::draw(seed, options);
+        let clock = Arc::new(VirtualClock::at(plan.start));
+        let world = Arc::new(Mutex::new(World::new(sandbox::Options {
             seed,
             time_scale: 1.0,
-            scenario: scenario(&mut rng, faults),
-        };
-        let world = Arc::new(Mutex::new(World::new(options)));
+            scenario: plan.weather.scenario.clone(),
+        })));
         let transport = Arc::new(SimulatedTransport::new(
             Arc::clone(&world),
             Arc::clone(&clock),
+            SmallRng::seed_from_u64(seed ^ 0x57a1e),
+            plan.weather.stale_reads,
         ));
         let entropy = Arc::new(SeededEntropy::new(seed ^ 0x5eed));
-        let process = start_process(&path, &clock, &transport, &entropy)?;
-        let tenant = process
-            .store
-            .ensure_tenant("default", start)
-            .await
-            .map_err(|error| error.to_string())?;
-        let caller = Caller {
-            tenant_id: tenant.tenant_id,
-            token_id: None,
-            now: start,
-        };
-        let end = later(start, SignedDuration::from_hours(BUSY_HOURS + QUIET_HOURS));
-        let crash_rate = if faults.crashes && rng.random_bool(0.6) {
-            rng.random_range(0.0..0.01)
-        } else {
-            0.0
-        };
+        let failing_commits = Arc::new(Mutex::new(process::FailingCommits::new(seed)));
+        let process = process::start(&path, &clock, &transport, &entropy, &failing_commits)?;
+        let mut tenants = Vec::new();
+        for tenant in 0..plan.tenants {
+            let name = format!("tenant {tenant}");
+            let made = process.store.ensure_tenant(&name, plan.start).await;
+            tenants.push(made.map_err(|error| error.to_string())?.tenant_id);
+        }
         Ok(Self {
-            rng,
+            rng: SmallRng::seed_from_u64(seed),
             clock,
             world,
             transport,
             entropy,
             path,
             process,
+            presence: Presence::Up,
             queue: BTreeMap::new(),
             sequence: 0,
             life: 0,
-            crash_rate,
-            caller,
-            campaigns: Vec::new(),
-            log: UserLog::default(),
+            tenants,
+            lines: Vec::new(),
+            pools: Vec::new(),
+            tokens: Vec::new(),
+            imports: Vec::new(),
+            history: History::default(),
             reached: BTreeMap::new(),
             quiet: false,
+            frozen_until: plan.start,
             next_tick: None,
-            end,
+            reservations: 0,
+            waiting_actions: Vec::new(),
+            events_by_name: BTreeMap::new(),
+            deaths_left: plan.weather.crashes.most,
+            dies_in: None,
+            failing_commits,
+            plan,
         })
     }
 
@@ -258,18 +240,19 @@ impl Simulator {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A user of the tenant, by the process's clock.
+    fn caller(&self, tenant: usize) -> Caller {
+        Caller {
+            tenant_id: self.tenants[tenant],
+            token_id: None,
+            now: self.clock.now(),
+        }
+    }
+
     fn push(&mut self, at: Timestamp, event: Event) {
         self.sequence += 1;
-        // The clock has microseconds; an event must not be before what it waits for.
-        let at =
-            Timestamp::from_microsecond(at.as_microsecond().saturating_add(1)).map_or(at, |next| {
-                if at.subsec_nanosecond() % 1_000 == 0 {
-                    at
-                } else {
-                    next
-                }
-            });
-        self.queue.insert((at, self.sequence), (self.life, event));
+        self.queue
+            .insert((whole_micros(at), self.sequence), (self.life, event));
     }
 
     fn note(&mut self, what: &'static str) {
@@ -277,96 +260,111 @@ impl Simulator {
     }
 
     fn broken(&mut self, invariant: &'static str, what: String) {
-        self.log.violations.push(Violation { invariant, what });
+        self.history.broken(invariant, what);
     }
 
     async fn run(&mut self) {
-        let now = self.clock.now();
-        if let Err(error) = self.set_up(now).await {
+        if let Err(error) = self.set_up().await {
             self.broken("SETUP", error);
             return;
         }
-        self.push(now, Event::Tick);
-        self.push(now, Event::ScanChecks);
-        self.push(
-            later(now, SignedDuration::from_hours(BUSY_HOURS)),
-            Event::Quiet,
-        );
+        self.begin();
         let mut events = 0_u64;
         while let Some(((at, _), (life, event))) = self.queue.pop_first() {
-            if at > self.end {
+            if at > self.plan.end {
                 break;
             }
             self.clock.advance_to(at);
-            let of_process = !matches!(event, Event::Act(_) | Event::Callbacks | Event::Quiet);
-            if of_process && life != self.life {
+            if event.is_of_process() && life != self.life {
                 continue;
             }
+            if event.needs_process() && at < self.frozen_until {
+                let thaw = self.frozen_until;
+                self.push(thaw, event);
+                continue;
+            }
+            let name = event.name();
             self.handle(event).await;
-            self.after_event().await;
+            self.after_event(name);
             events += 1;
             if events > MAX_EVENTS {
-                let pending: Vec<_> = self
-                    .queue
-                    .iter()
-                    .take(5)
-                    .map(|((at, _), (_, event))| format!("{at} {}", event.name()))
-                    .collect();
-                self.broken(
-                    "V0",
-                    format!("more than {MAX_EVENTS} events, something spins: {pending:?}"),
-                );
+                self.tell_spinning();
                 return;
             }
         }
     }
 
+    fn begin(&mut self) {
+        let now = self.clock.true_now();
+        for event in [Event::Tick, Event::ScanChecks, Event::Import] {
+            self.push(now, event);
+        }
+        self.push(self.plan.quiet_from, Event::Quiet);
+        for action in std::mem::take(&mut self.plan.actions) {
+            match action.when {
+                When::At(at) => self.push(at, Event::Act(action)),
+                When::AfterReservation(..) => self.waiting_actions.push(action),
+            }
+        }
+        let weather = self.plan.weather.clone();
+        for (at, change) in weather.clock {
+            self.push(at, Event::Clock(change));
+        }
+        for (at, long) in weather.freezes {
+            self.push(at, Event::Freeze(long));
+        }
+        for (at, until) in weather.outages {
+            self.push(at, Event::Outage(Some(until)));
+        }
+        self.failing(weather.failing_commits);
+    }
+
+    fn tell_spinning(&mut self) {
+        let pending: Vec<_> = self
+            .queue
+            .iter()
+            .take(5)
+            .map(|((at, _), (_, event))| format!("{at} {}", event.name()))
+            .collect();
+        let by_name = &self.events_by_name;
+        let what =
+            format!("more than {MAX_EVENTS} events, something spins: {pending:?} {by_name:?}");
+        self.broken("V0", what);
+    }
+
     async fn handle(&mut self, event: Event) {
-        let now = self.clock.now();
+        let now = self.clock.true_now();
         match event {
             Event::Tick => self.tick(now).await,
+            Event::Prepare(dispatches) => self.prepare(now, dispatches).await,
+            Event::Pace(ready) => self.pace(now, ready),
             Event::Send(ready) => self.send(now, &ready).await,
-            Event::Record(facts, permit) => {
-                if let Err(error) = self.process.core.record(facts).await {
-                    self.broken("STORE", error.to_string());
-                }
-                drop(permit);
-            }
+            Event::Record(facts, permit) => self.record(now, facts, permit).await,
             Event::ScanChecks => self.scan_checks(now).await,
-            Event::LookUp(check) => {
-                self.note("look_up");
-                let facts = self.process.core.look_up(&check).await;
-                let took = self.transport.last_took();
-                self.push(plus(now, took), Event::Record(facts, None));
-            }
+            Event::LookUp(check) => self.look_up(now, &check).await,
+            Event::Import => self.import(now).await,
             Event::Callbacks => self.deliver(now).await,
             Event::Act(action) => self.act(now, action).await,
-            Event::Quiet => {
-                self.quiet = true;
-                let mut world = self.world();
-                let calm = Scenario {
-                    faults: sandbox::Faults::default(),
-                    ..world.scenario().clone()
-                };
-                world.set_scenario(calm);
-            }
+            Event::Clock(change) => self.change_clock(now, change),
+            Event::Freeze(long) => self.freeze(now, long),
+            Event::Outage(until) => self.outage(now, until),
+            Event::Restart => self.restart(now).await,
+            Event::Quiet => self.calm_down(now),
         }
     }
 
-    /// What follows every event: maybe a crash, then the next tick and the next callbacks.
-    async fn after_event(&mut self) {
-        let now = self.clock.now();
-        if !self.quiet && self.crash_rate > 0.0 && self.rng.random_bool(self.crash_rate) {
-            self.crash(now).await;
-        }
-        let woken = self.process.store.wake_signal();
-        if woken.notified().now_or_never().is_some() {
-            // A few milliseconds, as between a commit and the loop's next turn.
-            let at = later(
-                now,
-                SignedDuration::from_millis(self.rng.random_range(0..20)),
-            );
-            self.schedule_tick(at);
+    /// What follows every event: maybe a death, then the next tick and the next callbacks.
+    fn after_event(&mut self, name: &'static str) {
+        let now = self.clock.true_now();
+        self.sample_clock(now);
+        self.maybe_die(now, name);
+        if self.presence == Presence::Up {
+            let woken = self.process.store.wake_signal();
+            if woken.notified().now_or_never().is_some() {
+                // A few milliseconds, as between a commit and the loop's next turn.
+                let pause = SignedDuration::from_millis(self.rng.random_range(0..20));
+                self.schedule_tick(later(now, pause));
+            }
         }
         let due = self.world().next_due_at();
         if let Some(at) = due {
@@ -391,261 +389,55 @@ impl Simulator {
         }
     }
 
-    async fn tick(&mut self, now: Timestamp) {
-        if self.next_tick.is_some_and(|planned| planned > now) {
-            return; // An earlier wake-up replaced this one, or it was planned twice.
-        }
-        self.next_tick = None;
-        let ticked = match self.process.core.tick().await {
-            Ok(ticked) => ticked,
-            Err(error) => return self.broken("STORE", error.to_string()),
-        };
-        if let Some(at) = ticked.next_wake_at {
-            self.schedule_tick(at.max(later(now, SignedDuration::from_millis(1))));
-        }
-        for dispatch in &ticked.dispatches {
-            let reserved = (dispatch.campaign_id, dispatch.phone.clone());
-            self.log
-                .attempts
-                .insert(dispatch.attempt_key.clone(), reserved);
-        }
-        for ready in self.process.core.prepare(ticked.dispatches).await {
-            // Sometimes the sender is slow, up to beyond the deadline.
-            let slow = if self.rng.random_bool(0.05) {
-                self.rng.random_range(0..4_000)
-            } else {
-                self.rng.random_range(0..30)
-            };
-            let at = later(
-                ready.dispatch.send_at.max(now),
-                SignedDuration::from_millis(slow),
-            );
-            self.push(at, Event::Send(Box::new(ready)));
-        }
-    }
-
-    async fn send(&mut self, now: Timestamp, ready: &Ready) {
-        let (facts, permit) = self.process.core.send(ready).await;
-        let took = if permit.is_some() {
-            self.transport.last_took()
-        } else {
-            std::time::Duration::ZERO
-        };
-        if permit.is_none() {
-            self.note("released");
-        }
-        if facts
-            .iter()
-            .any(|fact| fact.fact == domain::attempt::Fact::AnswerLost)
-        {
-            self.note("answer_lost");
-        }
-        let network = SignedDuration::from_millis(self.rng.random_range(1..200));
-        self.push(
-            later(plus(now, took), network),
-            Event::Record(facts, permit),
-        );
-    }
-
-    async fn scan_checks(&mut self, now: Timestamp) {
-        match self.process.core.due_checks().await {
-            Ok(checks) => {
-                for check in checks {
-                    self.push(now, Event::LookUp(check));
-                }
-            }
-            Err(error) => self.broken("STORE", error.to_string()),
-        }
-        let next = self.process.store.next_check_at().await.ok().flatten();
-        let soon = later(now, SignedDuration::from_secs(1));
-        let idle = later(now, SignedDuration::from_secs(30));
-        self.push(
-            next.map_or(idle, |at| at.clamp(soon, idle)),
-            Event::ScanChecks,
-        );
-    }
-
-    async fn deliver(&mut self, now: Timestamp) {
-        let due = self.world().due_callbacks(now);
-        for callback in due {
-            self.note("callback");
-            let url = callback.target.url.clone();
-            if self.ingest(now, &url, &callback).await.is_none() {
-                self.world().callback_failed(now, &callback, Some(500));
-            }
-        }
-    }
-
-    /// The callback's way through the API, without HTTP.
-    async fn ingest(
-        &mut self,
-        now: Timestamp,
-        url: &str,
-        callback: &sandbox::Callback,
-    ) -> Option<()> {
-        let line_key = url.split("/hooks/sandbox/").nth(1)?.split('/').next()?;
-        let line = self.process.store.line_by_key(line_key).await.ok()??;
-        let adapter = providers::ProviderKind::Sandbox.adapter();
-        let mut headers = http::HeaderMap::new();
-        for (name, value) in &callback.target.headers {
-            let name = http::HeaderName::from_bytes(name.as_bytes()).ok()?;
-            headers.insert(name, http::HeaderValue::from_str(value).ok()?);
-        }
-        let raw = providers::RawCallback {
-            headers: &headers,
-            body: &callback.body,
-        };
-        let verified = adapter.verify_callback(raw, "whsec").ok()?;
-        let events = adapter.read_callback(&verified).ok()?;
-        let facts: Vec<_> = events
-            .into_iter()
-            .flat_map(|event| lines::echo_facts(line.line_id, event))
-            .collect();
-        self.process.store.apply_facts(now, facts).await.ok()?;
-        Some(())
-    }
-
-    /// The process dies: its memory is gone, the file and the world stay.
-    async fn crash(&mut self, now: Timestamp) {
-        self.note("crash");
-        self.life += 1;
-        self.next_tick = None;
-        let path = self.path.clone();
-        self.queue.retain(|_, (_, event)| {
-            matches!(event, Event::Act(_) | Event::Callbacks | Event::Quiet)
-        });
-        let started = restart(
-            &mut self.process,
-            &path,
-            &self.clock,
-            &self.transport,
-            &self.entropy,
-        );
-        if let Err(error) = started {
-            return self.broken("RESTART", error);
-        }
-        match self.process.store.recover(now).await {
-            Ok(unknown) if unknown > 0 => self.note("recovered_unknown"),
-            Ok(_) => {}
-            Err(error) => self.broken("RESTART", error.to_string()),
-        }
-        self.push(now, Event::Tick);
-        self.push(now, Event::ScanChecks);
-    }
-
     async fn report(&mut self, seed: u64) -> Report {
-        if self.log.violations.is_empty() {
-            self.check_liveness().await;
-        }
+        let now = self.clock.true_now();
+        let mut violations = std::mem::take(&mut self.history.violations);
         let rings: Vec<_> = self.world().rings(0).cloned().collect();
-        let mut violations = std::mem::take(&mut self.log.violations);
-        violations.extend(judge::judge(&self.log, &rings));
-        let mut hasher = DefaultHasher::new();
-        for ring in &rings {
-            (
-                ring.received_at,
-                ring.ended_at,
-                &ring.to,
-                &ring.attempt_key,
-                &ring.outcome,
-            )
-                .hash(&mut hasher);
+        let requests: Vec<_> = self.world().requests(0).cloned().collect();
+        let view = judge::Seen {
+            plan: &self.plan,
+            history: &self.history,
+            rings: &rings,
+            requests: &requests,
+        };
+        violations.extend(judge::people(&view));
+        violations.extend(judge::capacity(&view));
+        violations.extend(judge::liveness(&view));
+        let mut reached = judge::reached(&view);
+        match self.read_records().await {
+            Ok(records) => {
+                violations.extend(judge::records(&view, &records, now));
+                judge::reached_on_record(&records, &mut reached);
+            }
+            Err(error) => violations.push(Violation {
+                invariant: "STORE",
+                what: error.to_string(),
+            }),
         }
-        self.reached
-            .iter()
-            .for_each(|entry| entry.hash(&mut hasher));
+        reached.append(&mut self.reached.clone());
+        reached.insert("commit_failed", self.failed_commits());
+        reached.insert("saturated", u64::from(self.plan.saturated));
+        reached.insert("stale_read", self.transport.stale_reads());
+        reached.retain(|_, count| *count > 0);
+        let days = now.duration_since(self.plan.start).as_secs_f64() / 86_400.0;
+        let campaigns = u32::try_from(self.plan.campaigns.len()).unwrap_or(u32::MAX);
         Report {
             seed,
+            trace: judge::trace(&rings, &requests, &reached),
             violations,
             rings: rings.len(),
-            reached: std::mem::take(&mut self.reached),
-            trace: hasher.finish(),
-        }
-    }
-
-    /// After the quiet days nothing may hang: no attempt unresolved, no due lead forgotten.
-    async fn check_liveness(&mut self) {
-        let now = self.clock.now();
-        let tenant_id: TenantId = self.caller.tenant_id;
-        let ids: Vec<CampaignId> = self
-            .campaigns
-            .iter()
-            .map(|planned| planned.campaign_id)
-            .collect();
-        for campaign_id in ids {
-            let page = PageRequest {
-                limit: 200,
-                before: None,
-            };
-            let leads = self
-                .process
-                .store
-                .list_leads(tenant_id, campaign_id, LeadFilter::default(), page, now)
-                .await;
-            let Ok(leads) = leads else {
-                return self.broken("STORE", "leads cannot be listed".to_owned());
-            };
-            for lead in leads.items {
-                let long_ago = later(now, SignedDuration::from_hours(-6));
-                let started = lead.last_attempt_at.unwrap_or(now);
-                let hangs = matches!(lead.status, LeadStatus::InCall | LeadStatus::Unresolved)
-                    && started < long_ago;
-                if hangs {
-                    self.broken("V1", format!("a lead is {} since {started}", lead.status));
-                }
-                if lead.status == LeadStatus::Ready && lead.due_at.is_none() {
-                    self.broken("V3", "a READY lead is in no queue".to_owned());
-                }
-            }
+            campaign_days: days * f64::from(campaigns),
+            reached,
+            actions: self.plan.drawn_actions,
+            campaigns: self.plan.campaigns.len(),
         }
     }
 }
 
-fn start_process(
-    path: &std::path::Path,
-    clock: &Arc<VirtualClock>,
-    transport: &Arc<SimulatedTransport>,
-    entropy: &Arc<SeededEntropy>,
-) -> Result<Process, String> {
-    let store = open(path)?;
-    let clock: Arc<dyn Clock> = Arc::<VirtualClock>::clone(clock);
-    let parts = Parts {
-        store: Arc::<SqliteStore>::clone(&store),
-        vault: Vault::new(&[7; 32]),
-        transport: Arc::<SimulatedTransport>::clone(transport),
-        clock,
-        entropy: Arc::<SeededEntropy>::clone(entropy),
-        options: Options {
-            public_url: Some("http://127.0.0.1:9".to_owned()),
-            sandbox_base_url: None,
-            time_scale: 1.0,
-        },
-    };
-    Ok(Process {
-        store,
-        core: Core::new(parts),
-    })
-}
-
-/// Replaces a dead process. The old store must be closed before the new one can take its lock, so
-/// the field holds a store on a scratch file for that instant.
-fn restart(
-    process: &mut Process,
-    path: &std::path::Path,
-    clock: &Arc<VirtualClock>,
-    transport: &Arc<SimulatedTransport>,
-    entropy: &Arc<SeededEntropy>,
-) -> Result<(), String> {
-    let stand_in = start_process(&path.with_extension("standin"), clock, transport, entropy)?;
-    drop(std::mem::replace(process, stand_in));
-    *process = start_process(path, clock, transport, entropy)?;
-    Ok(())
-}
-
-fn later(at: Timestamp, pause: SignedDuration) -> Timestamp {
-    at.saturating_add(pause).unwrap_or(at)
-}
-
-fn plus(at: Timestamp, pause: std::time::Duration) -> Timestamp {
-    later(at, SignedDuration::try_from(pause).unwrap_or_default())
+/// The clocks have microseconds; an event must not be before what it waits for.
+fn whole_micros(at: Timestamp) -> Timestamp {
+    if at.subsec_nanosecond() % 1_000 == 0 {
+        return at;
+    }
+    Timestamp::from_microsecond(at.as_microsecond().saturating_add(1)).unwrap_or(at)
 }

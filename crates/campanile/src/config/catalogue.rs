@@ -29,6 +29,7 @@ pub(crate) enum Command {
     Doctor,
     Migrate,
     Config,
+    Simulate,
 }
 
 /// A setting. Its key in the file also names its environment variable.
@@ -75,6 +76,7 @@ const EVERY: &[Command] = &[
     Command::Doctor,
     Command::Migrate,
     Command::Config,
+    Command::Simulate,
 ];
 
 const WITH_DATABASE: &[Command] = &[
@@ -103,6 +105,7 @@ const PRINTING: &[Command] = &[
     Command::Doctor,
     Command::Migrate,
     Command::Config,
+    Command::Simulate,
 ];
 
 /// A setting that most differ from in a few fields only.
@@ -358,6 +361,42 @@ pub(crate) const SETTINGS: &[Setting] = &[
         value_name: "BOOL",
         default: Some("false"),
         help: "End by itself when every lead is done",
+        ..PLAIN
+    },
+    Setting {
+        key: "simulate.seeds",
+        flag: Some("seeds"),
+        commands: &[Command::Simulate],
+        value_name: "A..B",
+        default: Some("1..100"),
+        help: "Seeds to run, first and last; one number is one seed",
+        ..PLAIN
+    },
+    Setting {
+        key: "simulate.campaign_days",
+        flag: Some("campaign-days"),
+        commands: &[Command::Simulate],
+        kind: Kind::Whole(2, 1_000),
+        value_name: "N",
+        default: Some("10"),
+        help: "Length of a run: its campaigns times its days, at least two days and at most sixty",
+        ..PLAIN
+    },
+    Setting {
+        key: "simulate.faults",
+        flag: Some("faults"),
+        commands: &[Command::Simulate],
+        value_name: "LIST",
+        default: Some("all"),
+        help: "Faults that may strike: all, none, or names joined by commas, as in crashes,lost-answers",
+        ..PLAIN
+    },
+    Setting {
+        key: "simulate.cut",
+        flag: Some("cut"),
+        commands: &[Command::Simulate],
+        value_name: "CUTS",
+        help: "Leave parts of a run away, as a replay command says: leads=3,actions=1+4,without=clock",
         ..PLAIN
     },
 ];

@@ -63,6 +63,7 @@ pub(crate) struct Settings {
     pub(crate) token: TokenSettings,
     pub(crate) sandbox: SandboxSettings,
     pub(crate) demo: DemoSettings,
+    pub(crate) simulate: SimulateSettings,
 }
 
 /// Settings of the token commands.
@@ -80,6 +81,14 @@ pub(crate) struct SandboxSettings {
     pub(crate) seed: u64,
     pub(crate) time_scale: f64,
     pub(crate) scenario: Option<PathBuf>,
+}
+
+/// Settings of `simulate`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SimulateSettings {
+    /// First and last seed.
+    pub(crate) seeds: (u64, u64),
+    pub(crate) options: simulation::Options,
 }
 
 /// Settings of `demo`.
@@ -159,6 +168,18 @@ impl Settings {
                 for_seconds: reader.whole("demo.for_seconds"),
                 exit_when_done: reader.switch("demo.exit_when_done"),
             },
+            simulate: SimulateSettings {
+                seeds: reader.parsed("simulate.seeds", seeds).unwrap_or_default(),
+                options: simulation::Options {
+                    campaign_days: reader.whole("simulate.campaign_days").unwrap_or(10),
+                    faults: reader
+                        .parsed("simulate.faults", faults)
+                        .unwrap_or(simulation::FaultSet::all()),
+                    cuts: reader
+                        .parsed("simulate.cut", simulation::Cuts::parse)
+                        .unwrap_or_default(),
+                },
+            },
         }
     }
 }
@@ -234,6 +255,30 @@ impl Reader<'_> {
         };
         self.parsed(key, read).unwrap_or(1.0)
     }
+}
+
+/// Most seeds of one run.
+const MOST_SEEDS: u64 = 1_000_000;
+
+fn seeds(text: &str) -> Result<(u64, u64), String> {
+    let (from, to) = text.split_once("..").unwrap_or((text, text));
+    match (from.trim().parse::<u64>(), to.trim().parse::<u64>()) {
+        (Ok(from), Ok(to)) if from <= to && to - from < MOST_SEEDS => Ok((from, to)),
+        _ => Err(format!(
+            "\"{text}\" is not a range of seeds, as in 1..100, first and last, at most {MOST_SEEDS} of them"
+        )),
+    }
+}
+
+fn faults(text: &str) -> Result<simulation::FaultSet, String> {
+    simulation::FaultSet::parse(text).map_err(|name| {
+        let known = simulation::FaultKind::ALL.iter().map(|kind| kind.as_str());
+        let known: Vec<_> = known.collect();
+        format!(
+            "\"{name}\" is no kind of fault; known are all, none, {}",
+            known.join(", ")
+        )
+    })
 }
 
 fn address(text: &str) -> Result<String, String> {

@@ -15,6 +15,7 @@ fn help_is_an_answer_and_nothing_to_do_is_wrong_usage() {
         "token",
         "doctor",
         "migrate",
+        "simulate",
         "openapi",
         "config",
         "completions",

@@ -18,5 +18,6 @@ mod schemathesis;
 mod secrets;
 mod serve;
 mod sigkill;
+mod simulate;
 mod test_call;
 mod token;
