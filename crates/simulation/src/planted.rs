@@ -31,11 +31,11 @@ pub const BUGS: &[Bug] = &[
     bug(
         "any_call_is_ours",
         "a look-up takes any call of the list for its own",
-        1,
+        13,
     ),
-    bug("blackout_ignored", "blackout dates are open", 1),
+    bug("blackout_ignored", "blackout dates are open", 10),
     bug("board_not_asked", "a send that was revoked goes out", 1),
-    bug("calendar_in_utc", "hours are read on the clock of UTC", 1),
+    bug("calendar_in_utc", "hours are read on the clock of UTC", 3),
     bug(
         "campaign_limit_ignored",
         "a campaign's max_concurrent_calls does not hold",
@@ -44,15 +44,15 @@ pub const BUGS: &[Bug] = &[
     bug(
         "daily_cap_in_utc",
         "the daily cap follows the date of UTC",
-        1,
+        9,
     ),
     bug("daily_cap_off_by_one", "one call too many in a day", 1),
     bug(
         "deadline_after_closing",
         "a send may leave after the window closed",
-        1,
+        337,
     ),
-    bug("deadline_ignored", "a late sender sends all the same", 1),
+    bug("deadline_ignored", "a late sender sends all the same", 337),
     bug(
         "death_means_unsent",
         "after a death, what was being sent counts as unsent",
@@ -61,17 +61,17 @@ pub const BUGS: &[Bug] = &[
     bug(
         "dispatches_forgotten",
         "after a death, nobody asks about what was being sent",
-        1,
+        304,
     ),
     bug(
         "edit_without_revoke",
         "reserved calls go out under settings that were replaced",
-        1,
+        79,
     ),
     bug(
         "ended_twice",
         "an end that is known is overwritten by a later report",
-        1,
+        16,
     ),
     bug(
         "ends_not_told",
@@ -81,14 +81,14 @@ pub const BUGS: &[Bug] = &[
     bug(
         "every_night_goes_on",
         "a window over midnight goes on in nights that did not begin",
-        1,
+        4,
     ),
     bug(
         "gap_from_start",
         "the pause counts from the beginning of a call",
-        1,
+        57,
     ),
-    bug("gap_ignored", "no pause between attempts", 1),
+    bug("gap_ignored", "no pause between attempts", 25),
     bug("gap_in_the_feed", "the feed skips a number", 1),
     bug("growing_gaps_ignored", "pauses do not grow", 1),
     bug(
@@ -96,21 +96,21 @@ pub const BUGS: &[Bug] = &[
         "attempts older than an hour are forgotten",
         1,
     ),
-    bug("line_limit_off_by_one", "one call too many on a line", 1),
+    bug("line_limit_off_by_one", "one call too many on a line", 2),
     bug(
         "line_rate_ignored",
         "a line's calls per second do not hold",
-        1,
+        35,
     ),
     bug(
         "list_not_let_to_settle",
         "an early look-up counts as proof of absence",
-        1,
+        337,
     ),
     bug(
         "look_up_error_is_absence",
         "a look-up that failed counts as absence",
-        1,
+        24,
     ),
     bug(
         "lost_answer_sent_again",
@@ -125,23 +125,27 @@ pub const BUGS: &[Bug] = &[
     bug(
         "minute_pace_ignored",
         "max_calls_per_minute does not hold",
-        1,
+        26,
     ),
     bug(
         "missed_at_once",
         "the slot of a call in doubt is free at once",
-        1,
+        51,
     ),
     bug(
         "never_given_up",
         "a call whose end is never told holds its slot for ever",
-        1,
+        59,
     ),
-    bug("not_before_ignored", "a lead's not_before does not hold", 1),
+    bug(
+        "not_before_ignored",
+        "a lead's not_before does not hold",
+        263,
+    ),
     bug(
         "number_limit_ignored",
         "a number's max_concurrent_calls does not hold",
-        1,
+        8,
     ),
     bug(
         "number_twice_in_a_plan",

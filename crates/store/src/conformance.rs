@@ -159,6 +159,7 @@ macro_rules! conformance_suite {
                 removed_leads_are_gone,
                 a_campaign_whose_last_open_lead_is_removed_completes,
                 removing_takes_back_what_was_not_sent,
+                removing_and_adding_again_forgets_nothing,
                 leads_of_another_tenant_are_not_found,
             }
             do_not_call {

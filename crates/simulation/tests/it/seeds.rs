@@ -37,7 +37,13 @@ fn rough(seeds: std::ops::Range<u64>) -> Summary {
 #[test]
 fn rough_days_break_no_promise() {
     let summary = rough(100..114);
-    for state in ["death", "recovered_unknown", "answer_lost", "released", "freeze"] {
+    for state in [
+        "death",
+        "recovered_unknown",
+        "answer_lost",
+        "released",
+        "freeze",
+    ] {
         assert!(
             summary.reached.contains_key(state),
             "{state} was never reached: {summary:?}"

@@ -3,20 +3,20 @@
 //! Only the lead's latest attempt decides: a late report about an older one changes that call's
 //! record, not the lead.
 
-use domain::Outcome;
 use domain::campaign::{CampaignType, LeadStatus};
 use domain::settings::Outbound;
+use domain::{LeadId, Outcome};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 use serde_json::json;
-use store::{Scope, StoreResult};
+use store::{NO_LEAD, Scope, StoreResult};
 
 use crate::code::{Cells, micros};
 use crate::dial::row::AttemptRow;
 use crate::dial::snapshot::{history, is_suppressed};
 use crate::error::translate;
 use crate::events::{self, Subject};
-use crate::ops::due;
+use crate::ops::{due, query};
 use crate::writer::Work;
 
 struct Lead {
@@ -78,14 +78,18 @@ pub(crate) fn freed(
     events::append(work, now, kind, subject(row), &data)
 }
 
-/// An older attempt turns out to have reached the person: a lead that waits for its next attempt
-/// is done. One that is in a call gets that verdict when the call ends.
+/// An older attempt, or one of a lead that was removed and added again, turns out to have reached
+/// the person: a lead that waits for its next attempt is done. One that is in a call gets that
+/// verdict when the call ends.
 fn reached_earlier(
     work: &mut Work<'_>,
     now: Timestamp,
     row: &AttemptRow,
     outcome: Option<Outcome>,
 ) -> StoreResult<()> {
+    if row.lead_id == NO_LEAD {
+        return Ok(());
+    }
     let Some(outbound) = outbound(work, row)? else {
         return Ok(());
     };
@@ -93,24 +97,30 @@ fn reached_earlier(
     if !outcome.is_some_and(reached) {
         return Ok(());
     }
-    let sql = "UPDATE leads SET status = 'ANSWERED', last_outcome = ?3, updated_at = ?4
-               WHERE lead_id = ?1 AND status = 'READY' AND coalesce(requeued_at, ?2) <= ?2";
+    let sql = "UPDATE leads SET status = 'ANSWERED', last_outcome = ?4, updated_at = ?5
+               WHERE campaign_id = ?1 AND phone = ?2 AND status = 'READY' AND coalesce(requeued_at, ?3) <= ?3
+               RETURNING lead_id";
     let bound = params![
-        row.lead_id.raw(),
+        row.campaign_id.raw(),
+        row.phone.as_str(),
         micros(row.planned_at),
         outcome.map(Outcome::as_str),
         micros(now)
     ];
-    let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    let changed = statement.execute(bound).map_err(translate)?;
-    drop(statement);
-    if changed == 0 {
+    let waiting = query::one(work.tx, sql, bound, |cells| {
+        Ok(LeadId::from_raw(cells.get("lead_id")?))
+    })?;
+    let Some(lead_id) = waiting else {
         return Ok(());
-    }
-    due::remove(work, row.lead_id)?;
-    work.revoke(Scope::Lead(row.lead_id));
+    };
+    due::remove(work, lead_id)?;
+    work.revoke(Scope::Lead(lead_id));
+    let subject = Subject {
+        lead_id: Some(lead_id),
+        ..subject(row)
+    };
     let data = json!({ "status": "ANSWERED", "outcome": outcome.map(Outcome::as_str) });
-    events::append(work, now, "lead.completed", subject(row), &data)
+    events::append(work, now, "lead.completed", subject, &data)
 }
 
 /// Whether any attempt on record reached the person.

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serde_json::{Map, Value, json};
 use store::{
-    Caller, Conflict, LeadChange, LeadFields, LeadKey, NewLead, OnDuplicate, Scope, StoreResult,
+    Caller, Conflict, LeadChange, LeadFields, LeadKey, NO_LEAD, NewLead, OnDuplicate, Scope,
+    StoreResult,
 };
 
 use crate::code::{Cells, micros, to_json};
@@ -151,7 +152,38 @@ pub(crate) fn put(
     Ok(Put::Updated(found.lead_id))
 }
 
-/// Inserts a lead: READY, or OPTED_OUT when its number is on the do-not-call list.
+/// What the campaign's calls to the number make of a lead that is added again: whoever was reached
+/// stays reached, whoever was given up stays given up, until a user puts the lead back.
+fn status_by_record(
+    work: &mut Work<'_>,
+    campaign: &Head,
+    phone: &PhoneNumber,
+) -> StoreResult<LeadStatus> {
+    let sql =
+        "SELECT outcome FROM attempts WHERE campaign_id = ?1 AND phone = ?2 AND lead_id <> ?3 AND outcome IS NOT NULL
+               AND (counts = 1 OR state = 'REJECTED') ORDER BY planned_at";
+    let bound = params![campaign.campaign_id.raw(), phone.as_str(), NO_LEAD.raw()];
+    let outcomes = query::many(work.tx, sql, bound, |cells| {
+        cells.choice("outcome", Outcome::parse)
+    })?;
+    let Some(last) = outcomes.last() else {
+        return Ok(LeadStatus::Ready);
+    };
+    let settings = campaign.settings(work)?;
+    let Some(outbound) = &settings.outbound else {
+        return Ok(LeadStatus::Ready);
+    };
+    let reached =
+        |outcome: &Outcome| outbound.policy.lead_after(*outcome, 0) == LeadStatus::Answered;
+    if outcomes.iter().any(reached) {
+        return Ok(LeadStatus::Answered);
+    }
+    let counted = u32::try_from(outcomes.len()).unwrap_or(u32::MAX);
+    Ok(outbound.policy.lead_after(*last, counted))
+}
+
+/// Inserts a lead: READY, unless its number is on the do-not-call list or the campaign's calls to
+/// it have settled the matter.
 fn insert(
     work: &mut Work<'_>,
     caller: Caller,
@@ -164,7 +196,7 @@ fn insert(
     let status = if suppressed {
         LeadStatus::OptedOut
     } else {
-        LeadStatus::Ready
+        status_by_record(work, campaign, phone)?
     };
     let lead_id = LeadId::from_raw(work.next_id(caller.now));
     let sql = "INSERT INTO leads (lead_id, campaign_id, tenant_id, phone, status, timezone, rank, not_before,

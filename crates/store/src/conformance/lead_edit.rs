@@ -6,9 +6,9 @@ use domain::{LeadId, Outcome};
 use serde_json::json;
 
 use super::fixture::{
-    add, apply, assert_not_found, at, call_and_end, change, complete, conflict, do_not_call, later,
-    lead, mark_as_unanswered, order, phone, tenant, tenant_with_campaign, tenant_with_running,
-    tick,
+    add, apply, assert_not_found, at, call_and_end, change, complete, conflict, do_not_call, ended,
+    later, lead, mark_as_unanswered, order, phone, tenant, tenant_with_campaign,
+    tenant_with_running, tick,
 };
 use crate::{Conflict, LeadChange, LeadKey, Store, StoreError};
 
@@ -267,6 +267,45 @@ pub async fn removing_takes_back_what_was_not_sent(store: &dyn Store) {
         [None]
     );
     order(store, caller, id, domain::campaign::CampaignCommand::Stop).await;
+}
+
+pub async fn removing_and_adding_again_forgets_nothing(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    let remove = |n| store.remove_leads(caller, id, vec![LeadKey::Phone(phone(n))]);
+    // Reached, then removed.
+    add(store, caller, id, 1).await;
+    call_and_end(store, caller.now, Outcome::Answered).await;
+    remove(1).await.unwrap();
+    let again = add(store, caller, id, 1).await;
+    assert_eq!(again.status, domain::campaign::LeadStatus::Answered);
+    // Not a number at all.
+    add(store, caller, id, 2).await;
+    call_and_end(store, later(60), Outcome::InvalidNumber).await;
+    remove(2).await.unwrap();
+    let again = add(store, caller, id, 2).await;
+    assert_eq!(again.status, domain::campaign::LeadStatus::Invalid);
+    // Removed and added while the call was up, and reached by it.
+    add(store, caller, id, 3).await;
+    let up = tick(store, later(120)).await.remove(0);
+    store.send_board().forget(up.attempt_id);
+    apply(store, later(120), up.attempt_id, Fact::Connected).await;
+    remove(3).await.unwrap();
+    let again = add(store, caller, id, 3).await;
+    assert_eq!(again.status, domain::campaign::LeadStatus::Ready);
+    apply(store, later(180), up.attempt_id, ended(Outcome::Answered)).await;
+    let reached = lead(store, caller, id, 3).await;
+    assert_eq!(reached.lead_id, again.lead_id);
+    assert_eq!(reached.status, domain::campaign::LeadStatus::Answered);
+    assert!(tick(store, later(100_000)).await.is_empty());
+    // A user may put such a lead back.
+    let back = LeadChange {
+        mark_as_unanswered: Some(true),
+        ..LeadChange::default()
+    };
+    change(store, at(caller, later(100_000)), id, 3, back)
+        .await
+        .unwrap();
+    assert_eq!(tick(store, later(100_000)).await.len(), 1);
 }
 
 pub async fn leads_of_another_tenant_are_not_found(store: &dyn Store) {
