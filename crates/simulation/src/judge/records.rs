@@ -209,7 +209,7 @@ fn judge_told(seen: &Seen<'_>, of: &CampaignRecords, verdict: &mut Verdict) {
         Told::Settings(draft) => Some(&**draft),
         _ => None,
     });
-    if settings.is_some_and(|draft| *draft != of.campaign.draft) {
+    if settings.is_some_and(|draft| *draft != *of.campaign.draft) {
         verdict.broken(
             "L4",
             format!("the settings of campaign {} are not as told", of.index),
