@@ -66,6 +66,7 @@ fn run(invocation: &Invocation) -> Outcome {
         invocation.config_file.as_deref(),
     )?;
     let settings = Settings::parse(&resolved)?;
+    arm_failpoint(&environment)?;
     logging::start(
         settings.log_format,
         log_level(&settings, &invocation.action),
@@ -90,6 +91,18 @@ fn run(invocation: &Invocation) -> Outcome {
             Ok(())
         }
         Action::OpenApi | Action::Completions(_) => Ok(()),
+    }
+}
+
+/// A build without failpoints does not look: there the variable is unknown like any other.
+fn arm_failpoint(environment: &Environment) -> Outcome {
+    if !failpoint::ENABLED {
+        return Ok(());
+    }
+    match environment.failpoint().map_err(Failure::usage)? {
+        Some(order) => failpoint::arm(&order)
+            .map_err(|error| Failure::usage(format!("CAMPANILE_FAILPOINT: {error}"))),
+        None => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::ambient::{Clock, Entropy, random_key};
 use domain::attempt::{EndFault, Fact, Refusal, StateName};
 use domain::{LeadId, LineId, Outcome};
+use failpoint::Failpoint;
 use jiff::Timestamp;
 use lines::{OpenLine, callback_url, echo_facts, facts_about};
 use providers::public_address::is_loopback;
@@ -235,6 +236,7 @@ impl Core {
             .transport
             .place(request, PLACE_TIMEOUT, guard)
             .await;
+        failpoint::reach(Failpoint::CallAnswered);
         let permit = permit.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut facts = match result {
             Ok(answer) => Self::read_placed(dispatch, line.adapter().read_place_call(&answer)),
@@ -286,6 +288,7 @@ impl Core {
                 return false;
             }
             *into.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
+            failpoint::reach(Failpoint::CallPermitted);
             true
         })
     }
@@ -401,6 +404,7 @@ impl Core {
             Ok(line) if check.same_account => self.ask(check, &line).await,
             _ => None,
         };
+        failpoint::reach(Failpoint::CallLookedUp);
         let attempt = AttemptRef::Id(check.attempt_id);
         match found {
             None => vec![AttemptFact::new(

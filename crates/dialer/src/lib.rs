@@ -14,6 +14,7 @@
 mod ambient;
 mod core;
 mod facts_queue;
+mod one_body;
 mod pool;
 mod resolver;
 mod run;

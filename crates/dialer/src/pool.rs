@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
+
+use crate::one_body::OneBody;
 
 /// Idle connections kept per address.
 const MAX_IDLE: usize = 128;
@@ -19,7 +19,7 @@ const MAX_IDLE: usize = 128;
 /// rarely meets a connection that is just being closed: its fate would be unknown.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
 
-type Sender = SendRequest<Full<Bytes>>;
+type Sender = SendRequest<OneBody>;
 
 #[derive(Default)]
 pub(crate) struct Pool {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use domain::ambient::Clock;
+use failpoint::Failpoint;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -213,6 +214,7 @@ async fn send_all(
     if dispatches.is_empty() {
         return;
     }
+    failpoint::reach(Failpoint::CallsReserved);
     for ready in core.prepare(dispatches).await {
         let (core, facts) = (core.clone(), facts.clone());
         sending.spawn(async move { send_one(&core, &ready, &facts).await });
@@ -228,6 +230,7 @@ async fn send_one(core: &Core, ready: &Ready, facts: &mpsc::UnboundedSender<Told
     if !apart.is_zero() {
         tokio::time::sleep(apart).await;
     }
+    failpoint::reach(Failpoint::CallDue);
     // The receiver outlives every sender; if it is gone, so is the process.
     let _ = facts.send(core.send(ready).await);
 }

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use http::{HeaderValue, Request, Uri, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::client::conn::http1;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -13,6 +12,7 @@ use providers::public_address::is_public;
 use providers::{ProviderAnswer, ProviderRequest, SendGuard, Transport, TransportError};
 use tower_service::Service;
 
+use crate::one_body::OneBody;
 use crate::pool::Pool;
 use crate::resolver::GuardedResolver;
 
@@ -133,7 +133,7 @@ impl HttpTransport {
         Ok(format!("{scheme}://{authority}"))
     }
 
-    async fn connect(&self, uri: &Uri) -> Result<http1::SendRequest<Full<Bytes>>, TransportError> {
+    async fn connect(&self, uri: &Uri) -> Result<http1::SendRequest<OneBody>, TransportError> {
         let mut connector = self.connector.clone();
         let connecting = async {
             let stream = connector
@@ -160,9 +160,9 @@ impl HttpTransport {
     }
 }
 
-fn to_message(request: ProviderRequest, uri: &Uri) -> Result<Request<Full<Bytes>>, TransportError> {
+fn to_message(request: ProviderRequest, uri: &Uri) -> Result<Request<OneBody>, TransportError> {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut message = Request::new(Full::new(request.body));
+    let mut message = Request::new(OneBody::new(request.body));
     *message.method_mut() = request.method;
     *message.uri_mut() = path
         .parse()

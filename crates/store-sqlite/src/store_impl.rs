@@ -10,6 +10,7 @@ use domain::{
     AttemptId, CampaignId, IdSource, ImportId, LeadId, LineId, PhoneNumber, PoolId, TenantId,
     TokenId,
 };
+use failpoint::Failpoint;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use store::{
@@ -571,6 +572,7 @@ impl Store for SqliteStore {
         if !matches!(command, CampaignCommand::Start | CampaignCommand::Resume) {
             self.settle(&[Scope::Campaign(campaign_id)]).await;
         }
+        failpoint::reach(Failpoint::OrderSettled);
         let Written::Fresh(mut done) = written else {
             return Ok(written);
         };
@@ -732,6 +734,7 @@ impl Store for SqliteStore {
             .write(move |work| ops::lead_edit::remove(work, caller, campaign_id, &keys))
             .await?;
         self.settle(&scopes).await;
+        failpoint::reach(Failpoint::RemovalSettled);
         Ok(results)
     }
 

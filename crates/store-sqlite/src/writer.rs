@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{IdSource, TenantId};
+use failpoint::{Failpoint, Transaction};
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use store::{Dispatch, Scope, SendBoard, StoreError, StoreResult};
@@ -35,6 +36,8 @@ pub(crate) struct Work<'a> {
 struct AfterCommit {
     steps: Vec<Step>,
     wakes: bool,
+    /// What the group is made of; followed where a test may arm a failpoint only.
+    transactions: Vec<Transaction>,
 }
 
 enum Step {
@@ -88,6 +91,13 @@ impl Work<'_> {
     /// Takes back what was not begun once the narrowing is durable.
     pub(crate) fn revoke(&mut self, scope: Scope) {
         self.after.steps.push(Step::Revoke(scope));
+    }
+
+    /// Says what this command is, so that a test can stop the process around its commit.
+    pub(crate) fn is_a(&mut self, transaction: Transaction) {
+        if failpoint::ENABLED {
+            self.after.transactions.push(transaction);
+        }
     }
 
     /// Rings the dialer once this is durable.
@@ -162,6 +172,10 @@ impl Work<'_> {
 /// Runs a statement without values that is prepared once, not for each command.
 fn execute(tx: &Connection, sql: &'static str) -> rusqlite::Result<()> {
     tx.prepare_cached(sql)?.execute([]).map(|_| ())
+fn reach(group: &AfterCommit, moment: fn(Transaction) -> Failpoint) {
+    for transaction in &group.transactions {
+        failpoint::reach(moment(*transaction));
+    }
 }
 
 /// What a command can be taken back to.
@@ -301,7 +315,9 @@ impl Core {
         if self.disturb.as_mut().is_some_and(|disturb| disturb()) {
             return Err(transaction_ended());
         }
+        reach(&after, Failpoint::BeforeCommit);
         tx.commit()?;
+        reach(&after, Failpoint::AfterCommit);
         Ok(after)
     }
 

@@ -16,6 +16,8 @@ use crate::failure::{Failure, Outcome};
 const DEFAULT_FILE: &str = "campanile.toml";
 /// Names the file.
 const FILE_VARIABLE: &str = "CAMPANILE_CONFIG";
+/// Arms a failpoint, in builds that have them.
+const FAILPOINT_VARIABLE: &str = "CAMPANILE_FAILPOINT";
 /// Variables of the project that are no settings.
 const OTHER_VARIABLES: &[&str] = &[FILE_VARIABLE, "CAMPANILE_TEST_PYTHON"];
 
@@ -80,6 +82,12 @@ impl Environment {
                 (name.clone(), near.map(str::to_owned))
             })
             .collect()
+    }
+
+    /// The failpoint to arm. No setting: it is not in the file, the flags or the documentation of a
+    /// product that does not have it.
+    pub(crate) fn failpoint(&self) -> Result<Option<String>, String> {
+        self.text(FAILPOINT_VARIABLE)
     }
 
     fn text(&self, name: &str) -> Result<Option<String>, String> {

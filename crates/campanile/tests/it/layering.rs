@@ -7,14 +7,21 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 /// Crates of the project that each crate may depend on.
 const EDGES: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("failpoint", &[]),
     ("store", &["domain"]),
-    ("store-sqlite", &["store", "domain"]),
+    ("store-sqlite", &["store", "domain", "failpoint"]),
     ("providers", &["domain"]),
     // Not even the adapters: a misreading of a vendor's format must not be shared with what tests it.
     ("sandbox", &[]),
     ("lines", &["store", "providers", "domain"]),
-    ("dialer", &["lines", "store", "providers", "domain"]),
-    ("api", &["lines", "store", "providers", "domain"]),
+    (
+        "dialer",
+        &["lines", "store", "providers", "domain", "failpoint"],
+    ),
+    (
+        "api",
+        &["lines", "store", "providers", "domain", "failpoint"],
+    ),
     ("fuzzing", &["domain", "providers", "api"]),
     (
         "simulation",
@@ -40,6 +47,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "dialer",
             "api",
             "simulation",
+            "failpoint",
         ],
     ),
 ];
@@ -53,6 +61,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("anyhow", &["campanile"]),
     ("clap", &["campanile"]),
     ("mimalloc", &["campanile"]),
+    ("rustix", &["failpoint"]),
     ("hyper", &["api", "dialer", "sandbox"]),
     ("rustls", &["dialer", "sandbox"]),
 ];

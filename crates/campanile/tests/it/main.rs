@@ -21,3 +21,4 @@ mod sigkill;
 mod simulate;
 mod test_call;
 mod token;
+mod torture;

@@ -3,6 +3,7 @@
 use domain::attempt::StateName;
 use domain::settings::CallingEntity;
 use domain::{AttemptId, LineId};
+use failpoint::Transaction;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, params};
 use store::{Check, StoreResult};
@@ -36,6 +37,7 @@ pub(crate) fn next(db: &Connection) -> StoreResult<Option<Timestamp>> {
 
 /// Claims due look-ups, the most overdue first.
 pub(crate) fn claim(work: &mut Work<'_>, now: Timestamp, limit: u32) -> StoreResult<Vec<Check>> {
+    work.is_a(Transaction::Checks);
     let sql = "SELECT attempt_id, attempt_key, attempts.line_id, state, provider_call_id, phone_number_id, assistant_id, entity,
                       planned_at, send_not_after, attempts.account = lines.account AS same_account
                FROM attempts JOIN lines USING (line_id) WHERE check_at <= ?1 ORDER BY check_at LIMIT ?2";

@@ -3,6 +3,7 @@
 //! Idempotent: a fact that says nothing new changes nothing but the time of the next look-up.
 
 use domain::attempt::{self, AttemptState, Change, Fact, StateName};
+use failpoint::Transaction;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 use serde_json::json;
@@ -27,6 +28,7 @@ pub(crate) fn apply_all(
     facts: &[AttemptFact],
     patience_of: PatienceOf,
 ) -> StoreResult<Vec<Applied>> {
+    work.is_a(Transaction::Facts);
     facts
         .iter()
         .map(|fact| apply(work, now, fact, patience_of))

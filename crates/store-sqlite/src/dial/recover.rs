@@ -2,6 +2,7 @@
 
 use domain::AttemptId;
 use domain::attempt::Fact;
+use failpoint::Transaction;
 use jiff::Timestamp;
 use store::{AttemptFact, AttemptRef, PatienceOf, StoreResult};
 
@@ -16,6 +17,7 @@ pub(crate) fn run(
     now: Timestamp,
     patience_of: PatienceOf,
 ) -> StoreResult<u64> {
+    work.is_a(Transaction::Recovery);
     let ids = {
         let sql = "SELECT attempt_id FROM attempts WHERE live = 1 AND state = 'DISPATCHING'";
         let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;

@@ -2,6 +2,7 @@
 
 use domain::planner::{self, CampaignPlan, Deferral, LinePlan};
 use domain::{LineId, TenantId};
+use failpoint::Transaction;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 use serde_json::json;
@@ -19,6 +20,7 @@ const SET_ASIDE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Runs one tick.
 pub(crate) fn run(work: &mut Work<'_>, mut tick: Tick) -> StoreResult<Ticked> {
+    work.is_a(Transaction::Tick);
     let test_calls = test_call::hand_out(work)?;
     let mut dispatches = Vec::new();
     for (line_id, tenant_id) in due_lines(work, tick.now, tick.max_lines)? {

@@ -6,6 +6,7 @@ use domain::CampaignId;
 use domain::TenantId;
 use domain::campaign::{CampaignCommand, CampaignStatus, StatusReason, Transition};
 use domain::settings::CampaignSettings;
+use failpoint::Transaction;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 use serde_json::{Map, Value, json};
@@ -41,6 +42,8 @@ pub(crate) fn update(
     update: &CampaignUpdate,
 ) -> StoreResult<(CampaignRecord, Vec<Scope>)> {
     let before = get(work, caller, update.campaign_id)?;
+    work.is_a(Transaction::CampaignEdit);
+    let before = campaigns::get(work.tx, caller.tenant_id, update.campaign_id)?;
     if before.revision != update.base_revision {
         return Err(StoreError::Stale {
             current: before.revision,
@@ -235,6 +238,7 @@ pub(crate) fn order(
     caller: Caller,
     order: &CampaignOrder,
 ) -> StoreResult<OrderDone> {
+    work.is_a(Transaction::CampaignOrder);
     let campaign = campaigns::head(work.tx, caller.tenant_id, order.campaign_id)?;
     order.precondition.check(campaign.revision)?;
     let transition = campaign

@@ -2,6 +2,7 @@
 
 use domain::campaign::CampaignStatus;
 use domain::{CampaignId, ImportId, PhoneNumber, TenantId, TokenId};
+use failpoint::Transaction;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,7 @@ pub(crate) fn queue(
     leads: &[NewLead],
     on_duplicate: OnDuplicate,
 ) -> StoreResult<ImportRecord> {
+    work.is_a(Transaction::ImportQueue);
     let status = campaigns::head(work.tx, caller.tenant_id, campaign_id)?.status;
     if matches!(status, CampaignStatus::Stopped | CampaignStatus::Archived) {
         return Err(Conflict::TakesNoLeads(status).into());
@@ -168,6 +170,7 @@ struct Tally {
 
 /// Adds queued leads of the oldest import; answers whether more are waiting.
 pub(crate) fn run(work: &mut Work<'_>, now: Timestamp, max_leads: u32) -> StoreResult<bool> {
+    work.is_a(Transaction::ImportStep);
     let Some(import) = oldest(work, now)? else {
         return Ok(false);
     };

@@ -2,6 +2,7 @@
 
 use domain::CampaignId;
 use domain::campaign::LeadStatus;
+use failpoint::Transaction;
 use rusqlite::params;
 use serde_json::json;
 use store::{
@@ -71,6 +72,7 @@ pub(crate) fn update(
     campaign_id: CampaignId,
     changes: &[(LeadKey, LeadChange)],
 ) -> StoreResult<Answers<LeadRecord>> {
+    work.is_a(Transaction::LeadEdit);
     let mut campaign = campaigns::head(work.tx, caller.tenant_id, campaign_id)?;
     let mut scopes = Vec::new();
     let mut answers = Vec::with_capacity(changes.len());
@@ -95,6 +97,7 @@ pub(crate) fn remove(
     campaign_id: CampaignId,
     keys: &[LeadKey],
 ) -> StoreResult<Answers<()>> {
+    work.is_a(Transaction::LeadRemoval);
     campaigns::head(work.tx, caller.tenant_id, campaign_id)?;
     let mut scopes = Vec::new();
     let mut answers = Vec::with_capacity(keys.len());

@@ -2,6 +2,7 @@
 
 use domain::campaign::LeadStatus;
 use domain::{CampaignId, LeadId, Outcome, PhoneNumber, TenantId};
+use failpoint::Transaction;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, params};
@@ -26,6 +27,7 @@ pub(crate) fn add(
     lead: &NewLead,
     on_duplicate: OnDuplicate,
 ) -> StoreResult<LeadAdded> {
+    work.is_a(Transaction::LeadAddition);
     let mut campaign = campaigns::head(work.tx, caller.tenant_id, campaign_id)?;
     let (lead_id, created) = match lead_write::put(work, caller, &mut campaign, lead, on_duplicate)?
     {

@@ -1,6 +1,7 @@
 //! From a callback to facts in the store.
 
 use axum::extract::Request;
+use failpoint::Failpoint;
 use http::StatusCode;
 use lines::echo_facts;
 use providers::{CallEvent, CallbackError, RawCallback};
@@ -62,6 +63,7 @@ pub(super) async fn deliver(app: &App, address: Address, request: Request) -> Ap
     let verified = adapter
         .verify_callback(raw, &open.webhook_secret)
         .map_err(refused)?;
+    failpoint::reach(Failpoint::CallbackVerified);
     let events = adapter.read_callback(&verified).map_err(refused)?;
     let events = events
         .into_iter()
@@ -71,6 +73,7 @@ pub(super) async fn deliver(app: &App, address: Address, request: Request) -> Ap
         .collect();
     if !facts.is_empty() {
         let applied = app.store.apply_facts(app.now(), facts).await?;
+        failpoint::reach(Failpoint::CallbackApplied);
         let unmatched = applied
             .iter()
             .filter(|applied| **applied == Applied::Unmatched)

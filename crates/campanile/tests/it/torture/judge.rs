@@ -1,0 +1,363 @@
+//! The verdict, from the phones that rang and from what users were told; never from the product's
+//! own records, but for one thing that only they have: until when a call was meant to be sent.
+//!
+//! It is told everything as plain data, so that the tests beside it can show that it condemns.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::truth::Micros;
+use super::users::{Deed, Told};
+
+const SECOND: Micros = 1_000_000;
+/// On its way through a busy machine a request may be this late; the next one need not be.
+const TRAVEL: Micros = SECOND / 4;
+
+/// A call as the sandbox saw it.
+#[derive(Debug, Clone)]
+pub(super) struct Ring {
+    pub(super) key: String,
+    pub(super) to: String,
+    /// What the request's variables say whom it is meant for.
+    pub(super) meant_for: Option<String>,
+    pub(super) campaign: Option<usize>,
+    pub(super) received_at: Micros,
+    pub(super) ended_at: Option<Micros>,
+}
+
+/// A request to place a call as the sandbox saw it.
+#[derive(Debug, Clone)]
+pub(super) struct Post {
+    pub(super) key: String,
+    pub(super) received_at: Micros,
+}
+
+/// What was promised to hold.
+#[derive(Debug, Clone)]
+pub(super) struct Limits {
+    pub(super) concurrency: usize,
+    pub(super) per_second: usize,
+    pub(super) attempts: usize,
+    pub(super) gap: Micros,
+}
+
+/// Everything there is to know of a run.
+#[derive(Debug)]
+pub(super) struct Evidence {
+    pub(super) rings: Vec<Ring>,
+    pub(super) posts: Vec<Post>,
+    pub(super) told: Vec<Told>,
+    pub(super) limits: Limits,
+    /// Until when each attempt was meant to be sent, on the clock of the sandbox.
+    pub(super) deadlines: HashMap<String, Micros>,
+    /// Spans in which no call may begin, whatever users did: after a SIGTERM, for one.
+    pub(super) silences: Vec<(Micros, Micros, &'static str)>,
+}
+
+/// Broken promises, by the names of `docs/reliability.md`.
+pub(super) fn judge(evidence: &Evidence) -> Vec<String> {
+    let mut broken = Vec::new();
+    once_each(evidence, &mut broken);
+    people(evidence, &mut broken);
+    capacity(evidence, &mut broken);
+    users(evidence, &mut broken);
+    for post in &evidence.posts {
+        let deadline = evidence.deadlines.get(&post.key);
+        if deadline.is_some_and(|deadline| post.received_at > deadline + TRAVEL) {
+            broken.push(format!("late: {} after its deadline", post.key));
+        }
+        for (from, until, why) in &evidence.silences {
+            if (*from..*until).contains(&post.received_at) {
+                broken.push(format!("{why}: {} was sent", post.key));
+            }
+        }
+    }
+    broken
+}
+
+/// P1: one request and one call for an attempt; P10: to the number it is meant for.
+fn once_each(evidence: &Evidence, broken: &mut Vec<String>) {
+    let mut posted = HashSet::new();
+    for post in &evidence.posts {
+        if post.key.is_empty() || !posted.insert(&post.key) {
+            broken.push(format!("P1: attempt {:?} was sent twice", post.key));
+        }
+    }
+    let mut rang = HashSet::new();
+    for ring in &evidence.rings {
+        if !rang.insert(&ring.key) {
+            broken.push(format!("P1: attempt {:?} rang twice", ring.key));
+        }
+        if ring.meant_for.as_ref() != Some(&ring.to) || ring.campaign.is_none() {
+            broken.push(format!("P10: {} was called for another", ring.to));
+        }
+    }
+}
+
+/// P2: no two calls to a number at once; P6 and P7: as many as allowed, as far apart.
+fn people(evidence: &Evidence, broken: &mut Vec<String>) {
+    let mut by_number: BTreeMap<&str, Vec<&Ring>> = BTreeMap::new();
+    for ring in &evidence.rings {
+        by_number.entry(&ring.to).or_default().push(ring);
+    }
+    for (number, rings) in by_number {
+        let mut by_campaign: BTreeMap<Option<usize>, Vec<&Ring>> = BTreeMap::new();
+        for (index, ring) in rings.iter().enumerate() {
+            let is_up = |earlier: &&Ring| earlier.ended_at.is_none_or(|end| end > ring.received_at);
+            if rings[..index].iter().any(|earlier| is_up(earlier)) {
+                broken.push(format!("P2: two calls to {number} at once"));
+            }
+            by_campaign.entry(ring.campaign).or_default().push(ring);
+        }
+        for rings in by_campaign.values() {
+            if rings.len() > evidence.limits.attempts {
+                broken.push(format!("P6: {} calls to {number}", rings.len()));
+            }
+            for pair in rings.windows(2) {
+                let ended = pair[0].ended_at.unwrap_or(Micros::MAX);
+                if pair[1].received_at < ended.saturating_add(evidence.limits.gap) {
+                    broken.push(format!("P7: {number} was called again too soon"));
+                }
+            }
+        }
+    }
+}
+
+/// A1: calls up at once; A2: calls in a second.
+fn capacity(evidence: &Evidence, broken: &mut Vec<String>) {
+    let mut changes: Vec<(Micros, i64)> = Vec::new();
+    for ring in &evidence.rings {
+        changes.push((ring.received_at, 1));
+        // One that is still up at the end never frees its place.
+        changes.extend(ring.ended_at.map(|end| (end, -1)));
+    }
+    // At the same instant the end comes first.
+    changes.sort_unstable();
+    let (mut up, mut most) = (0, 0);
+    for (_, change) in changes {
+        up += change;
+        most = most.max(up);
+    }
+    if most > i64::try_from(evidence.limits.concurrency).unwrap_or(i64::MAX) {
+        broken.push(format!("A1: {most} calls at once"));
+    }
+    let mut times: Vec<Micros> = evidence.posts.iter().map(|post| post.received_at).collect();
+    times.sort_unstable();
+    let most = most_within(&times, SECOND - TRAVEL);
+    if most > evidence.limits.per_second {
+        broken.push(format!("A2: {most} calls in a second"));
+    }
+}
+
+/// Most instants in any span of that length.
+pub(super) fn most_within(times: &[Micros], span: Micros) -> usize {
+    let (mut first, mut most) = (0, 0);
+    for (last, time) in times.iter().enumerate() {
+        while times[first] + span <= *time {
+            first += 1;
+        }
+        most = most.max(last + 1 - first);
+    }
+    most
+}
+
+/// P4 and P5: nothing rings after a removal, an opt-out or a pause was answered.
+fn users(evidence: &Evidence, broken: &mut Vec<String>) {
+    let after = |ring: &Ring, told: &Told| told.answered_at.is_some_and(|at| ring.received_at > at);
+    for (index, told) in evidence.told.iter().enumerate() {
+        match &told.deed {
+            Deed::Pause => {
+                let resumed = evidence.told[index..]
+                    .iter()
+                    .find(|later| later.campaign == told.campaign && later.deed == Deed::Resume);
+                let until = resumed.map_or(Micros::MAX, |resumed| resumed.asked_at);
+                let rings = evidence.rings.iter().filter(|ring| {
+                    ring.campaign == Some(told.campaign) && ring.received_at < until
+                });
+                for ring in rings.filter(|ring| after(ring, told)) {
+                    broken.push(format!("P5: {} was called in a paused campaign", ring.to));
+                }
+            }
+            Deed::Remove(phone) | Deed::OptOut(phone) => {
+                let everywhere = matches!(told.deed, Deed::OptOut(_));
+                let rings = evidence.rings.iter().filter(|ring| {
+                    ring.to == *phone && (everywhere || ring.campaign == Some(told.campaign))
+                });
+                for ring in rings.filter(|ring| after(ring, told)) {
+                    broken.push(format!("P4: {} was called after {:?}", ring.to, told.deed));
+                }
+            }
+            Deed::Resume | Deed::Add(_) | Deed::Edit => {}
+        }
+    }
+}
+
+/// Numbers whose addition was acknowledged and that nobody tried to take away.
+pub(super) fn to_be_called(told: &[Told]) -> BTreeSet<(usize, String)> {
+    let mut numbers = BTreeSet::new();
+    for told in told.iter().filter(|told| told.answered_at.is_some()) {
+        if let Deed::Add(phones) = &told.deed {
+            numbers.extend(phones.iter().map(|phone| (told.campaign, phone.clone())));
+        }
+    }
+    for told in told {
+        match &told.deed {
+            Deed::Remove(phone) => {
+                numbers.remove(&(told.campaign, phone.clone()));
+            }
+            Deed::OptOut(phone) => numbers.retain(|(_, number)| number != phone),
+            _ => {}
+        }
+    }
+    numbers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NUMBER: &str = "+14152000000";
+
+    fn ring(key: &str, to: &str, received_at: Micros, ended_at: Micros) -> Ring {
+        Ring {
+            key: key.to_owned(),
+            to: to.to_owned(),
+            meant_for: Some(to.to_owned()),
+            campaign: Some(0),
+            received_at,
+            ended_at: Some(ended_at),
+        }
+    }
+
+    fn evidence(rings: Vec<Ring>) -> Evidence {
+        let post = |ring: &Ring| Post {
+            key: ring.key.clone(),
+            received_at: ring.received_at,
+        };
+        Evidence {
+            posts: rings.iter().map(post).collect(),
+            rings,
+            told: Vec::new(),
+            limits: Limits {
+                concurrency: 2,
+                per_second: 2,
+                attempts: 2,
+                gap: 10,
+            },
+            deadlines: HashMap::new(),
+            silences: Vec::new(),
+        }
+    }
+
+    fn told(deed: Deed, asked_at: Micros) -> Told {
+        Told {
+            campaign: 0,
+            deed,
+            asked_at,
+            answered_at: Some(asked_at + 5),
+        }
+    }
+
+    /// The one promise that is broken.
+    fn verdict(evidence: &Evidence) -> String {
+        let broken = judge(evidence);
+        let names: BTreeSet<&str> = broken
+            .iter()
+            .map(|what| what.split(':').next().unwrap())
+            .collect();
+        names.into_iter().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_run_without_fault_is_acquitted() {
+        let mut run = evidence(vec![
+            ring("a", NUMBER, 0, 100),
+            ring("b", NUMBER, 110, 200),
+            ring("c", "+14152000001", 2 * SECOND, 2 * SECOND + 10),
+        ]);
+        run.told = vec![
+            told(Deed::Pause, SECOND),
+            told(Deed::Resume, SECOND + 100),
+            told(Deed::Remove(NUMBER.to_owned()), 300),
+            told(Deed::OptOut(NUMBER.to_owned()), 400),
+        ];
+        run.deadlines = HashMap::from([("a".to_owned(), 0), ("c".to_owned(), 2 * SECOND)]);
+        assert_eq!(judge(&run), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_kind_of_fault_is_found() {
+        let twice = evidence(vec![
+            ring("a", NUMBER, 0, 1),
+            ring("a", "+14152000001", 9, 10),
+        ]);
+        assert_eq!(verdict(&twice), "P1");
+        let overlap = evidence(vec![ring("a", NUMBER, 0, 50), ring("b", NUMBER, 40, 90)]);
+        assert_eq!(verdict(&overlap), "P2 P7");
+        let soon = evidence(vec![ring("a", NUMBER, 0, 50), ring("b", NUMBER, 59, 90)]);
+        assert_eq!(verdict(&soon), "P7");
+        let often = evidence(vec![
+            ring("a", NUMBER, 0, 1),
+            ring("b", NUMBER, SECOND, SECOND + 1),
+            ring("c", NUMBER, 2 * SECOND, 2 * SECOND + 1),
+        ]);
+        assert_eq!(verdict(&often), "P6");
+        let others = ["+14152000001", "+14152000002", "+14152000003"];
+        let apart = |index: usize| Micros::try_from(index).unwrap() * SECOND;
+        let crowd =
+            |(index, to): (usize, &&str)| ring(&index.to_string(), to, apart(index), 9 * SECOND);
+        assert_eq!(
+            verdict(&evidence(others.iter().enumerate().map(crowd).collect())),
+            "A1"
+        );
+        let burst = |(index, to): (usize, &&str)| {
+            let at = Micros::try_from(index).unwrap() * 10;
+            ring(&index.to_string(), to, at, at + 5)
+        };
+        assert_eq!(
+            verdict(&evidence(others.iter().enumerate().map(burst).collect())),
+            "A2"
+        );
+        let mut wrong = evidence(vec![ring("a", NUMBER, 0, 1)]);
+        wrong.rings[0].meant_for = Some(others[0].to_owned());
+        assert_eq!(verdict(&wrong), "P10");
+    }
+
+    #[test]
+    fn what_users_were_told_binds() {
+        let mut run = evidence(vec![ring("a", NUMBER, 100, 101)]);
+        run.told = vec![told(Deed::Pause, 10), told(Deed::Resume, 200)];
+        assert_eq!(verdict(&run), "P5");
+        run.told = vec![told(Deed::Pause, 10)];
+        assert_eq!(verdict(&run), "P5");
+        run.told[0].answered_at = None;
+        assert_eq!(verdict(&run), "", "nobody was told anything");
+        for deed in [
+            Deed::Remove(NUMBER.to_owned()),
+            Deed::OptOut(NUMBER.to_owned()),
+        ] {
+            run.told = vec![told(deed, 10)];
+            assert_eq!(verdict(&run), "P4");
+        }
+        run.told.clear();
+        run.deadlines = HashMap::from([("a".to_owned(), 99 - TRAVEL)]);
+        assert_eq!(verdict(&run), "late");
+        run.deadlines.clear();
+        run.silences = vec![(50, 101, "after SIGTERM")];
+        assert_eq!(verdict(&run), "after SIGTERM");
+    }
+
+    #[test]
+    fn who_must_be_called_was_added_for_certain_and_never_taken_away() {
+        let many = vec![NUMBER.to_owned(), "+14152000001".to_owned()];
+        let mut log = vec![told(Deed::Add(many), 0)];
+        assert_eq!(to_be_called(&log).len(), 2);
+        log.push(told(Deed::Remove(NUMBER.to_owned()), 1));
+        log[1].answered_at = None;
+        assert_eq!(to_be_called(&log).len(), 1, "it may have been removed");
+        log[0].answered_at = None;
+        assert!(
+            to_be_called(&log).is_empty(),
+            "it may never have been added"
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! Torture of the real process: it is killed, stopped, starved and lied to while it dials and while
+//! people use it, and then judged from outside.
+//!
+//! Each kind of torture ([`kinds`]) has a sandbox and a server of its own ([`scene`]), with users at
+//! work ([`users`]). The judge ([`judge`]) reads the sandbox's log of phones and what users were
+//! told. What must not be here: a look into the product to find out what happened; a wait for a
+//! while where something can be waited for; a kind that cannot fail.
+//!
+//! `make test` runs [`Plan::SMALL`], all kinds side by side, since they mostly wait.
+//! `make torture` runs [`Plan::LARGE`] and prints a report.
+
+mod dice;
+pub(crate) mod http;
+mod installation;
+mod judge;
+mod kinds;
+mod pauses;
+mod process;
+mod report;
+mod scene;
+mod truth;
+mod users;
+pub(crate) mod wait;
+
+use std::path::Path;
+
+use report::{Done, Line, Report};
+
+/// How much of each kind.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    deaths: usize,
+    unanswered: usize,
+    failpoint_rounds: usize,
+    stops_before_sends: usize,
+    /// Scenes of that kind, side by side.
+    stop_scenes: usize,
+    stops_at_random: usize,
+    longest_stop_ms: u64,
+    restarts: usize,
+    limit_rounds: usize,
+    disk_errors: usize,
+    full_disks: usize,
+    clock_steps: usize,
+    /// Whether it tells how far it is.
+    is_told: bool,
+}
+
+impl Plan {
+    const SMALL: Self = Self {
+        deaths: 30,
+        unanswered: 3,
+        failpoint_rounds: 1,
+        stops_before_sends: 5,
+        stop_scenes: 1,
+        stops_at_random: 3,
+        longest_stop_ms: 4_000,
+        restarts: 2,
+        limit_rounds: 1,
+        disk_errors: 4,
+        full_disks: 2,
+        clock_steps: 14,
+        is_told: false,
+    };
+
+    const LARGE: Self = Self {
+        deaths: 1_000,
+        unanswered: 100,
+        failpoint_rounds: 3,
+        stops_before_sends: 50,
+        stop_scenes: 4,
+        stops_at_random: 50,
+        longest_stop_ms: 120_000,
+        restarts: 100,
+        limit_rounds: 20,
+        disk_errors: 100,
+        full_disks: 100,
+        clock_steps: 140,
+        is_told: true,
+    };
+
+    #[expect(
+        clippy::print_stderr,
+        reason = "whoever runs it for half an hour wants to know"
+    )]
+    fn progress(&self, kind: &str, done: usize, of: usize) {
+        if self.is_told && (done == of || done.is_multiple_of(of.div_ceil(10))) {
+            eprintln!("{kind}: {done} of {of}");
+        }
+    }
+}
+
+/// Its name, and its run with a folder and a seed of its own.
+type Kind = (&'static str, fn(&Plan, &Path, u64) -> Done);
+
+const KINDS: [Kind; 9] = [
+    ("SIGKILL at random", kinds::deaths::at_random),
+    (
+        "SIGKILL at every failpoint",
+        kinds::deaths::at_every_failpoint,
+    ),
+    (
+        "SIGKILL between request and answer",
+        kinds::deaths::between_request_and_answer,
+    ),
+    ("SIGSTOP at random", kinds::stops::at_random),
+    (
+        "SIGTERM under load, second server",
+        kinds::restarts::under_load,
+    ),
+    ("few files, little memory", kinds::limits::files_and_memory),
+    ("EIO on a write or fsync", kinds::input_output::errors),
+    ("full disk", kinds::disk::full),
+    ("clock steps", kinds::clock::steps),
+];
+
+/// Runs every kind side by side; each tells what it came to.
+fn torture(plan: &Plan) -> Report {
+    let before_sends: Kind = (
+        "SIGSTOP between commit and send",
+        kinds::stops::before_sends,
+    );
+    let mut all = KINDS.to_vec();
+    all.extend(std::iter::repeat_n(before_sends, plan.stop_scenes));
+    std::thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for (index, (kind, run)) in all.into_iter().enumerate() {
+            let work = move || {
+                let folder = tempfile::tempdir().unwrap();
+                let began = wait::instant();
+                let done = run(plan, folder.path(), index as u64 + 1);
+                let took = began.elapsed();
+                Line { kind, took, done }
+            };
+            let thread = std::thread::Builder::new().name(kind.to_owned());
+            threads.push((kind, thread.spawn_scoped(scope, work).unwrap()));
+        }
+        let lines = threads.into_iter().map(|(kind, thread)| {
+            thread
+                .join()
+                .unwrap_or_else(|_| panic!("{kind} could not go on"))
+        });
+        Report(lines.collect())
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "the report is what it is run for")]
+fn judge_all(plan: &Plan) {
+    let report = torture(plan);
+    println!("{report}");
+    let violations = report.violations();
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
+}
+
+#[test]
+fn a_small_torture_of_the_real_process_harms_nobody() {
+    judge_all(&Plan::SMALL);
+}
+
+#[test]
+#[ignore = "half an hour: make torture"]
+fn the_whole_torture_harms_nobody() {
+    judge_all(&Plan::LARGE);
+}

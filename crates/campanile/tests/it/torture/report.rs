@@ -1,0 +1,81 @@
+//! What a run came to, in words that can be put into the documentation as they are.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What the judge found.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Verdict {
+    pub(super) calls: usize,
+    pub(super) requests: usize,
+    /// Orders of users that were answered with success.
+    pub(super) orders: usize,
+    /// Attempts in doubt that turned out to have been placed.
+    pub(super) unknown_placed: i64,
+    pub(super) absent: i64,
+    pub(super) presumed: i64,
+    pub(super) violations: Vec<String>,
+}
+
+/// What one kind of torture did.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// So often, with what the judge found.
+    Judged(usize, Verdict),
+    /// Not here, and why.
+    Skipped(String),
+}
+
+/// A line of the report.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) kind: &'static str,
+    pub(super) took: Duration,
+    pub(super) done: Done,
+}
+
+/// The whole report.
+#[derive(Debug)]
+pub(super) struct Report(pub(super) Vec<Line>);
+
+impl Report {
+    pub(super) fn violations(&self) -> Vec<String> {
+        let of_line = |line: &Line| match &line.done {
+            Done::Judged(_, verdict) => {
+                let named = |what: &String| format!("{}: {what}", line.kind);
+                verdict.violations.iter().map(named).collect()
+            }
+            Done::Skipped(_) => Vec::new(),
+        };
+        self.0.iter().flat_map(of_line).collect()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "| torture | times | requests | calls | orders | in doubt → placed | → absent | → presumed | violations | time |"
+        )?;
+        writeln!(f, "|---|---|---|---|---|---|---|---|---|---|")?;
+        for line in &self.0 {
+            let seconds = line.took.as_secs();
+            match &line.done {
+                Done::Judged(times, verdict) => writeln!(
+                    f,
+                    "| {} | {times} | {} | {} | {} | {} | {} | {} | {} | {seconds} s |",
+                    line.kind,
+                    verdict.requests,
+                    verdict.calls,
+                    verdict.orders,
+                    verdict.unknown_placed,
+                    verdict.absent,
+                    verdict.presumed,
+                    verdict.violations.len(),
+                )?,
+                Done::Skipped(why) => writeln!(f, "| {} | skipped: {why} |", line.kind)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,223 @@
+//! People who go on using the server while it dies: they pause, resume, remove, opt out, add and
+//! edit over HTTP, and write down what they were told and when.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use serde_json::{Value, json};
+
+use super::dice::Dice;
+use super::http::request;
+use super::truth::{Micros, Truth};
+use super::wait::pause;
+
+/// What a user asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Deed {
+    Pause,
+    Resume,
+    /// This number's lead, of this campaign.
+    Remove(String),
+    /// This number, in every campaign.
+    OptOut(String),
+    Add(Vec<String>),
+    Edit,
+}
+
+/// A request and what became of it.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    pub(super) campaign: usize,
+    pub(super) deed: Deed,
+    pub(super) asked_at: Micros,
+    /// When the success was read; `None` when it was refused, or nobody answered.
+    pub(super) answered_at: Option<Micros>,
+}
+
+/// Numbers that nobody has yet.
+#[derive(Debug)]
+pub(super) struct Numbers(AtomicU64);
+
+impl Numbers {
+    pub(super) const fn new() -> Self {
+        Self(AtomicU64::new(2_000_000))
+    }
+
+    pub(super) fn fresh(&self, count: usize) -> Vec<String> {
+        let number = || self.0.fetch_add(1, Ordering::Relaxed);
+        (0..count)
+            .map(|_| format!("+1415{:07}", number()))
+            .collect()
+    }
+}
+
+/// How to reach the server, and where to write down what it says.
+#[derive(Debug, Clone)]
+pub(super) struct Desk {
+    pub(super) address: String,
+    pub(super) token: String,
+    pub(super) truth: Truth,
+    pub(super) campaigns: Vec<String>,
+    pub(super) numbers: Arc<Numbers>,
+    pub(super) record: Arc<Mutex<Vec<Told>>>,
+}
+
+impl Desk {
+    /// Asks once. The answer says whether it succeeded.
+    pub(super) fn ask(&self, campaign: usize, deed: Deed) -> bool {
+        let (method, path, body) = self.request_of(campaign, &deed);
+        let asked_at = self.truth.now();
+        let answer = request(&self.address, &self.token, method, &path, Some(&body));
+        let now = self.truth.now();
+        let done = answer.is_some_and(|(status, text)| status < 300 && each_succeeded(&text));
+        self.record.lock().unwrap().push(Told {
+            campaign,
+            deed,
+            asked_at,
+            answered_at: done.then_some(now),
+        });
+        done
+    }
+
+    fn request_of(&self, campaign: usize, deed: &Deed) -> (&'static str, String, Value) {
+        let base = format!("/api/v2/voice-campaigns/{}", self.campaigns[campaign]);
+        match deed {
+            Deed::Pause => ("POST", format!("{base}/pause"), json!({})),
+            Deed::Resume => ("POST", format!("{base}/resume"), json!({})),
+            Deed::Remove(phone) => (
+                "DELETE",
+                format!("{base}/leads/remove/bulk"),
+                json!([{ "phone_number": phone }]),
+            ),
+            Deed::OptOut(phone) => (
+                "PATCH",
+                format!("{base}/leads/update/bulk"),
+                json!([{ "phone_number": phone, "do_not_call": true }]),
+            ),
+            Deed::Add(phones) if phones.len() == 1 => {
+                ("POST", format!("{base}/leads"), lead(&phones[0]))
+            }
+            Deed::Add(phones) => {
+                let leads = phones.iter().map(|phone| lead(phone)).collect();
+                ("POST", format!("{base}/leads/bulk"), Value::Array(leads))
+            }
+            Deed::Edit => (
+                "PATCH",
+                base,
+                json!({ "priority": self.truth.now() % 10 + 1 }),
+            ),
+        }
+    }
+
+    /// Until it is done: the server is somewhere between two lives.
+    pub(super) fn insist(&self, campaign: usize, deed: &Deed) {
+        for _ in 0..200 {
+            if self.ask(campaign, deed.clone()) {
+                return;
+            }
+            pause(100);
+        }
+        panic!("{deed:?} never succeeds");
+    }
+
+    /// A number that a campaign has, or had.
+    fn somebody(&self, campaign: usize, dice: &mut Dice) -> Option<String> {
+        let record = self.record.lock().unwrap();
+        let added: Vec<&Vec<String>> = record
+            .iter()
+            .filter(|told| told.campaign == campaign)
+            .filter_map(|told| match &told.deed {
+                Deed::Add(phones) => Some(phones),
+                _ => None,
+            })
+            .collect();
+        // The last added are those that are not called yet, most likely.
+        let recent = &added[added.len().saturating_sub(4)..];
+        if recent.is_empty() {
+            return None;
+        }
+        let roll = dice.between(0, 9);
+        Some(dice.pick(one_of(recent, roll)).clone())
+    }
+}
+
+/// Mostly the newest list, at times an older one.
+fn one_of<'a>(lists: &[&'a Vec<String>], roll: u64) -> &'a [String] {
+    let back = usize::try_from(roll).unwrap_or(0) % (lists.len() * 2);
+    let index = lists.len() - 1 - back.min(lists.len() - 1);
+    lists[index]
+}
+
+fn lead(phone: &str) -> Value {
+    json!({ "phone_number": phone, "custom_fields": { "meant_for": phone } })
+}
+
+/// Answers about several leads are successes of the whole and tell of each.
+fn each_succeeded(text: &str) -> bool {
+    let answer: Value = serde_json::from_str(text).unwrap_or_default();
+    let results = answer["results"].as_array();
+    results.is_none_or(|results| results.iter().all(|result| result["success"] == true))
+}
+
+/// A user at work in a thread of its own.
+pub(super) struct User {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl User {
+    pub(super) fn start(desk: Desk, seed: u64) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let work = move || {
+            let mut dice = Dice::new(seed);
+            while !stopped.load(Ordering::Relaxed) {
+                act(&desk, &mut dice);
+                pause(dice.between(20, 150));
+            }
+        };
+        let thread = std::thread::Builder::new().name("user".to_owned());
+        Self {
+            stop,
+            thread: Some(thread.spawn(work).unwrap()),
+        }
+    }
+
+    /// Lets the user finish what is begun.
+    pub(super) fn stop(mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+fn act(desk: &Desk, dice: &mut Dice) {
+    let last = desk.campaigns.len() as u64 - 1;
+    let campaign = usize::try_from(dice.between(0, last)).unwrap();
+    let somebody = desk.somebody(campaign, dice);
+    match (dice.between(0, 9), somebody) {
+        (0..=2, _) => {
+            desk.ask(campaign, Deed::Pause);
+            pause(dice.between(10, 300));
+            desk.ask(campaign, Deed::Resume);
+        }
+        (3..=4, Some(phone)) => {
+            desk.ask(campaign, Deed::Remove(phone));
+        }
+        (5, Some(phone)) => {
+            desk.ask(campaign, Deed::OptOut(phone));
+        }
+        (6, _) => {
+            desk.ask(campaign, Deed::Edit);
+        }
+        (7, _) => {
+            desk.ask(campaign, Deed::Add(desk.numbers.fresh(1)));
+        }
+        _ => {
+            let many = usize::try_from(dice.between(2, 8)).unwrap();
+            desk.ask(campaign, Deed::Add(desk.numbers.fresh(many)));
+        }
+    }
+}
