@@ -75,7 +75,10 @@ fn run(invocation: &Invocation) -> Outcome {
     match &invocation.action {
         Action::Serve => process::block_on(commands::serve::run(&settings)),
         Action::Demo => process::block_on(commands::demo::run(&settings)),
-        Action::Sandbox => process::block_on(commands::sandbox::run(&settings)),
+        Action::Sandbox => process::block_on_threads(
+            commands::sandbox::LEAST_THREADS,
+            commands::sandbox::run(&settings),
+        ),
         Action::TokenCreate => process::block_on(commands::token::create(&settings)),
         Action::TokenList => process::block_on(commands::token::list(&settings)),
         Action::TokenDisable(token) => {

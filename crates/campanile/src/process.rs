@@ -14,9 +14,10 @@ use crate::output;
 /// Threads of the asynchronous runtime; their tasks are supervised by whoever started them.
 const WORKER_THREAD: &str = "worker";
 
-/// A runtime with a thread for each core.
-pub(crate) fn runtime() -> Outcome<Runtime> {
+/// A runtime with a thread for each core, and at least so many.
+pub(crate) fn runtime(least_threads: usize) -> Outcome<Runtime> {
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let threads = threads.max(least_threads);
     let built = Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name(WORKER_THREAD)
@@ -141,7 +142,15 @@ async fn pass_on(
 
 /// Runs `command` on a runtime of its own. What it leaves behind is not waited for.
 pub(crate) fn block_on<T>(command: impl Future<Output = Outcome<T>>) -> Outcome<T> {
-    let runtime = runtime()?;
+    block_on_threads(1, command)
+}
+
+/// The same with at least so many threads.
+pub(crate) fn block_on_threads<T>(
+    least_threads: usize,
+    command: impl Future<Output = Outcome<T>>,
+) -> Outcome<T> {
+    let runtime = runtime(least_threads)?;
     let outcome = runtime.block_on(command);
     runtime.shutdown_timeout(Duration::from_millis(200));
     outcome

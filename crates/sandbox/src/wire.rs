@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use jiff::Timestamp;
 
 /// The largest request body that is read, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -23,6 +24,9 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body, at most 1 MiB; longer ones are answered 413.
     pub body: Bytes,
+    /// When it came, where that is earlier than the moment in which the world handles it: a busy
+    /// machine must not make a request look later than it was sent.
+    pub received_at: Option<Timestamp>,
 }
 
 impl Request {
@@ -47,6 +51,7 @@ impl Request {
             query,
             headers,
             body: Bytes::new(),
+            received_at: None,
         }
     }
 

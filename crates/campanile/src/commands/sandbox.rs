@@ -9,6 +9,10 @@ use crate::failure::{Failure, Outcome};
 use crate::process::StopSignals;
 use crate::{output, server};
 
+/// Its world answers one after the other; further threads go on reading what comes meanwhile, so
+/// that its logs tell when a request came and not when its turn was.
+pub(crate) const LEAST_THREADS: usize = 8;
+
 pub(crate) async fn run(settings: &Settings) -> Outcome {
     let options = options(settings)?;
     let signals = StopSignals::listen()?;

@@ -114,8 +114,12 @@ async fn answer(
     shutdown: CancellationToken,
     request: http::Request<Incoming>,
 ) -> Result<Response<Body>, Withheld> {
+    let received_at = shared.clock.now();
     let request = match read(request).await {
-        Ok(request) => request,
+        Ok(request) => Request {
+            received_at: Some(received_at),
+            ..request
+        },
         Err(answer) => return Ok(into_response(answer)),
     };
     if let Some(body) = LogBody::for_request(&shared, &request) {
@@ -179,6 +183,7 @@ async fn read(request: http::Request<Incoming>) -> Result<Request, Answer> {
         query: head.uri.query().map(str::to_owned),
         headers: head.headers,
         body,
+        received_at: None,
     })
 }
 

@@ -348,7 +348,7 @@ impl World {
     ) -> u64 {
         self.rings.push(Ring {
             number: self.rings.next_number(),
-            received_at: self.now,
+            received_at: visit.record.received_at,
             rang_at: None,
             ended_at: None,
             vendor: "vapi",

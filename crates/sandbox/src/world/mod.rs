@@ -145,6 +145,11 @@ impl World {
         }
     }
 
+    /// When a request came: never later than now.
+    fn received_at(&self, request: &Request) -> Timestamp {
+        request.received_at.map_or(self.now, |at| at.min(self.now))
+    }
+
     /// Lets time pass up to `now`, so that everything due by then has happened.
     pub fn advance(&mut self, now: Timestamp) {
         while let Some(entry) = self.agenda.first_entry() {
@@ -249,7 +254,7 @@ impl World {
         let account: Arc<str> = Arc::from(request.bearer_key().unwrap_or(""));
         let record = RequestRecord {
             number: self.requests.next_number(),
-            received_at: self.now,
+            received_at: self.received_at(request),
             method: request.method.clone(),
             path: Box::from(clip(&request.path, 500)),
             account: (!account.is_empty()).then(|| Arc::clone(&account)),

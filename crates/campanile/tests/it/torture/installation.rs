@@ -99,6 +99,18 @@ impl Installation {
             .collect()
     }
 
+    /// From now on the provider behaves.
+    pub(super) fn end_faults(&self, faults: &Value) {
+        let names = faults.as_object().into_iter().flatten();
+        let none: serde_json::Map<String, Value> =
+            names.map(|(name, _)| (name.clone(), json!(0))).collect();
+        let scenario = json!({ "faults": none });
+        let address = self.sandbox_address();
+        let answer = request(address, "", "PUT", "/control/scenario", Some(&scenario));
+        let (status, text) = answer.expect("the sandbox answers");
+        assert_eq!(status, 200, "{text}");
+    }
+
     pub(super) fn sandbox_address(&self) -> &str {
         self.sandbox.address.as_deref().unwrap()
     }

@@ -62,8 +62,12 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<String> {
     users(evidence, &mut broken);
     for post in &evidence.posts {
         let deadline = evidence.deadlines.get(&post.key);
-        if deadline.is_some_and(|deadline| post.received_at > deadline + TRAVEL) {
-            broken.push(format!("late: {} after its deadline", post.key));
+        let late = deadline.map_or(0, |deadline| post.received_at - deadline);
+        if late > TRAVEL {
+            broken.push(format!(
+                "late: {} left {late} µs after its deadline, at {}",
+                post.key, post.received_at
+            ));
         }
         for (from, until, why) in &evidence.silences {
             if (*from..*until).contains(&post.received_at) {
@@ -103,7 +107,7 @@ fn people(evidence: &Evidence, broken: &mut Vec<String>) {
         let mut by_campaign: BTreeMap<Option<usize>, Vec<&Ring>> = BTreeMap::new();
         for (index, ring) in rings.iter().enumerate() {
             let is_up = |earlier: &&Ring| earlier.ended_at.is_none_or(|end| end > ring.received_at);
-            if rings[..index].iter().any(|earlier| is_up(earlier)) {
+            if rings[..index].iter().any(is_up) {
                 broken.push(format!("P2: two calls to {number} at once"));
             }
             by_campaign.entry(ring.campaign).or_default().push(ring);

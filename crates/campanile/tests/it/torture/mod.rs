@@ -114,6 +114,9 @@ const KINDS: [Kind; 9] = [
     ("clock steps", kinds::clock::steps),
 ];
 
+/// A part of a kind's name, to look into one of them.
+const ONLY_VARIABLE: &str = "TORTURE_ONLY";
+
 /// Runs every kind side by side; each tells what it came to.
 fn torture(plan: &Plan) -> Report {
     let before_sends: Kind = (
@@ -122,6 +125,15 @@ fn torture(plan: &Plan) -> Report {
     );
     let mut all = KINDS.to_vec();
     all.extend(std::iter::repeat_n(before_sends, plan.stop_scenes));
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a choice of whoever runs the test, not a setting of the product"
+    )]
+    let only = std::env::var(ONLY_VARIABLE);
+    if let Ok(only) = only {
+        all.retain(|(kind, _)| kind.contains(&only));
+        assert!(!all.is_empty(), "no kind of torture is called {only:?}");
+    }
     std::thread::scope(|scope| {
         let mut threads = Vec::new();
         for (index, (kind, run)) in all.into_iter().enumerate() {

@@ -151,6 +151,8 @@ impl Scene {
     /// Lets every campaign come to its end on a server that lives, and judges.
     pub(super) fn finish(mut self, bound: Duration) -> Verdict {
         self.users_stop();
+        // Liveness is promised for when faults are over.
+        self.installation.end_faults(&self.setting.faults);
         for campaign in 0..self.desk.campaigns.len() {
             self.desk.insist(campaign, &Deed::Resume);
         }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use failpoint::Transaction;
 use serde_json::{Value, json};
 
 use super::dice::Dice;
@@ -119,6 +120,35 @@ impl Desk {
             pause(100);
         }
         panic!("{deed:?} never succeeds");
+    }
+
+    /// Does what makes the server come to a transaction that only a user's deed brings about.
+    pub(super) fn provoke(&self, transaction: Transaction, dice: &mut Dice) {
+        let deeds = match transaction {
+            Transaction::CampaignOrder => vec![Deed::Pause, Deed::Resume],
+            Transaction::CampaignEdit => vec![Deed::Edit],
+            Transaction::LeadAddition => vec![Deed::Add(self.numbers.fresh(1))],
+            Transaction::ImportQueue | Transaction::ImportStep => {
+                vec![Deed::Add(self.numbers.fresh(3))]
+            }
+            Transaction::LeadEdit => self
+                .somebody(0, dice)
+                .map(Deed::OptOut)
+                .into_iter()
+                .collect(),
+            Transaction::LeadRemoval => self
+                .somebody(0, dice)
+                .map(Deed::Remove)
+                .into_iter()
+                .collect(),
+            Transaction::Tick
+            | Transaction::Facts
+            | Transaction::Checks
+            | Transaction::Recovery => Vec::new(),
+        };
+        for deed in deeds {
+            self.ask(0, deed);
+        }
     }
 
     /// A number that a campaign has, or had.

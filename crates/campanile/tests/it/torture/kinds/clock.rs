@@ -56,7 +56,7 @@ impl Clock {
 
 pub(crate) fn steps(plan: &Plan, folder: &Path, seed: u64) -> Done {
     let library = LIBRARIES.iter().find(|path| Path::new(path).exists());
-    let Some(library) = library.filter(|_| runs(&["faketime", "+1h", "true"])) else {
+    let Some(library) = library.filter(|_| runs(&["faketime", "-f", "+1h", "true"])) else {
         return Done::Skipped("faketime is not installed".to_owned());
     };
     let clock = Clock(folder.join("clock"));

@@ -59,7 +59,7 @@ pub(crate) fn at_every_failpoint(plan: &Plan, folder: &Path, seed: u64) -> Done 
         for (index, moment) in moments.iter().enumerate() {
             let times = dice.between(1, most_times(*moment));
             let order = format!("{}:kill@{times}", moment.name());
-            if !dies(&mut scene, &order) {
+            if !dies(&mut scene, *moment, &order, &mut dice) {
                 missed.push(format!("{order} was never reached"));
             }
             let done = round * moments.len() + index + 1;
@@ -95,14 +95,17 @@ const fn most_times(moment: Failpoint) -> u64 {
 }
 
 /// Starts a server that is to die of this order, and waits until it has.
-fn dies(scene: &mut Scene, order: &str) -> bool {
+fn dies(scene: &mut Scene, moment: Failpoint, order: &str, dice: &mut Dice) -> bool {
     // The port of the dead server may be taken for a moment; that end is another one.
     for _ in 0..20 {
         scene.installation.restart_as(&Launch::armed(order));
         let mut waits = 0;
         let _ = met_within(Duration::from_secs(90), || {
-            if waits % 50 == 0 {
+            if waits % 20 == 0 {
                 scene.keep_busy(40);
+                if let Some(transaction) = provoked_by(moment) {
+                    scene.desk.provoke(transaction, dice);
+                }
             }
             waits += 1;
             scene.installation.server.ended().is_some()
@@ -117,6 +120,18 @@ fn dies(scene: &mut Scene, order: &str) -> bool {
         }
     }
     false
+}
+
+/// The transaction that brings the process to this moment.
+const fn provoked_by(moment: Failpoint) -> Option<Transaction> {
+    match moment {
+        Failpoint::BeforeCommit(transaction) | Failpoint::AfterCommit(transaction) => {
+            Some(transaction)
+        }
+        Failpoint::OrderSettled => Some(Transaction::CampaignOrder),
+        Failpoint::RemovalSettled => Some(Transaction::LeadRemoval),
+        _ => None,
+    }
 }
 
 fn was_killed(status: ExitStatus) -> bool {
