@@ -5,7 +5,7 @@ CARGO ?= cargo
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check layers fmt bench bench-record mutants fuzz planted deps
+.PHONY: help demo test torture check layers fmt bench bench-record mutants fuzz planted deps
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ test: deps ## Run every test, installing what it needs
 		$(CARGO) test --workspace --no-fail-fast --quiet; \
 	fi
 	$(CARGO) test --package simulation --features planted --test it --quiet -- planted
+
+torture: deps ## Kill, stop, starve and lie to the real process for half an hour; prints a report
+	$(CARGO) test --package campanile --test it -- --ignored --exact --nocapture torture::the_whole_torture_harms_nobody
 
 check: ## Format, lints, layers, licences
 	$(CARGO) fmt --all --check
@@ -62,6 +65,8 @@ deps: ## Install the Debian packages the tests need, where that is possible
 	command -v cc >/dev/null || missing="$$missing build-essential"; \
 	command -v curl >/dev/null || missing="$$missing curl"; \
 	command -v jq >/dev/null || missing="$$missing jq"; \
+	command -v strace >/dev/null || missing="$$missing strace"; \
+	command -v faketime >/dev/null || missing="$$missing faketime"; \
 	python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
 	if [ -z "$$missing" ]; then echo 'nothing is missing'; exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then echo "please install:$$missing"; exit 1; fi; \

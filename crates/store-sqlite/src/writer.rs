@@ -172,6 +172,8 @@ impl Work<'_> {
 /// Runs a statement without values that is prepared once, not for each command.
 fn execute(tx: &Connection, sql: &'static str) -> rusqlite::Result<()> {
     tx.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
 fn reach(group: &AfterCommit, moment: fn(Transaction) -> Failpoint) {
     for transaction in &group.transactions {
         failpoint::reach(moment(*transaction));

@@ -41,9 +41,8 @@ pub(crate) fn update(
     caller: Caller,
     update: &CampaignUpdate,
 ) -> StoreResult<(CampaignRecord, Vec<Scope>)> {
-    let before = get(work, caller, update.campaign_id)?;
     work.is_a(Transaction::CampaignEdit);
-    let before = campaigns::get(work.tx, caller.tenant_id, update.campaign_id)?;
+    let before = get(work, caller, update.campaign_id)?;
     if before.revision != update.base_revision {
         return Err(StoreError::Stale {
             current: before.revision,

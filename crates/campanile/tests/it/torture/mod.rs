@@ -159,6 +159,7 @@ fn torture(plan: &Plan) -> Report {
 #[expect(clippy::print_stdout, reason = "the report is what it is run for")]
 fn judge_all(plan: &Plan) {
     let report = torture(plan);
+    report.tell_what_was_skipped();
     println!("{report}");
     let violations = report.violations();
     assert!(violations.is_empty(), "{}", violations.join("\n"));
@@ -173,4 +174,20 @@ fn a_small_torture_of_the_real_process_harms_nobody() {
 #[ignore = "half an hour: make torture"]
 fn the_whole_torture_harms_nobody() {
     judge_all(&Plan::LARGE);
+}
+
+#[test]
+fn every_failpoint_is_documented() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reliability.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for moment in failpoint::Failpoint::all() {
+        let name = moment.name();
+        let around = ["before_commit.", "after_commit."];
+        let short = around.iter().find_map(|prefix| name.strip_prefix(prefix));
+        let written = format!("`{}`", short.unwrap_or(&name));
+        assert!(
+            page.contains(&written),
+            "{name} is not in docs/reliability.md"
+        );
+    }
 }

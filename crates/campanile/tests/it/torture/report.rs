@@ -1,6 +1,7 @@
 //! What a run came to, in words that can be put into the documentation as they are.
 
 use std::fmt;
+use std::io::Write as _;
 use std::time::Duration;
 
 /// What the judge found.
@@ -48,6 +49,17 @@ impl Report {
             Done::Skipped(_) => Vec::new(),
         };
         self.0.iter().flat_map(of_line).collect()
+    }
+}
+
+impl Report {
+    /// Past the test's captured output: who runs the tests must see what was not tried.
+    pub(super) fn tell_what_was_skipped(&self) {
+        for line in &self.0 {
+            if let Done::Skipped(why) = &line.done {
+                let _ = writeln!(std::io::stderr(), "skipped: {}: {why}", line.kind);
+            }
+        }
     }
 }
 
