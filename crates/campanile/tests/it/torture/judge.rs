@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::pulse::Trip;
 use super::truth::Micros;
 use super::users::{Deed, Told};
 
 const SECOND: Micros = 1_000_000;
-/// On its way through a busy machine a request may be this late; the next one need not be.
+/// On its way a request may be this late; the next one need not be.
 const TRAVEL: Micros = SECOND / 4;
 
 /// A call as the sandbox saw it.
@@ -51,6 +52,22 @@ pub(super) struct Evidence {
     pub(super) deadlines: HashMap<String, Micros>,
     /// Spans in which no call may begin, whatever users did: after a SIGTERM, for one.
     pub(super) silences: Vec<(Micros, Micros, &'static str)>,
+    /// What a question to the sandbox took, all along: how late its log may be.
+    pub(super) trips: Vec<Trip>,
+}
+
+impl Evidence {
+    /// How long a request may have been on its way that came within this span: as long as the
+    /// slowest question that was under way at the time.
+    fn travel(&self, from: Micros, until: Micros) -> Micros {
+        let trips = self.trips.iter();
+        let then =
+            trips.filter(|(asked_at, answered_at)| *asked_at <= until && *answered_at >= from);
+        let slowest = then
+            .map(|(asked_at, answered_at)| answered_at - asked_at)
+            .max();
+        TRAVEL + slowest.unwrap_or(0)
+    }
 }
 
 /// Broken promises, by the names of `docs/reliability.md`.
@@ -63,14 +80,16 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<String> {
     for post in &evidence.posts {
         let deadline = evidence.deadlines.get(&post.key);
         let late = deadline.map_or(0, |deadline| post.received_at - deadline);
-        if late > TRAVEL {
+        if late > TRAVEL && late > evidence.travel(post.received_at - late, post.received_at) {
             broken.push(format!(
                 "late: {} left {late} µs after its deadline, at {}",
                 post.key, post.received_at
             ));
         }
         for (from, until, why) in &evidence.silences {
-            if (*from..*until).contains(&post.received_at) {
+            // Their beginnings leave time for one way; a jammed one takes more.
+            let from = from + evidence.travel(*from, post.received_at) - TRAVEL;
+            if (from..*until).contains(&post.received_at) {
                 broken.push(format!("{why}: {} was sent", post.key));
             }
         }
@@ -146,22 +165,20 @@ fn capacity(evidence: &Evidence, broken: &mut Vec<String>) {
     }
     let mut times: Vec<Micros> = evidence.posts.iter().map(|post| post.received_at).collect();
     times.sort_unstable();
-    let most = most_within(&times, SECOND - TRAVEL);
-    if most > evidence.limits.per_second {
-        broken.push(format!("A2: {most} calls in a second"));
+    let allowed = evidence.limits.per_second;
+    for (first, last) in crowds(&times, allowed) {
+        // Those that were held up together on their way did not leave together.
+        if last - first < SECOND - evidence.travel(first, last) {
+            let micros = last - first;
+            broken.push(format!("A2: {} calls in {micros} µs", allowed + 1));
+        }
     }
 }
 
-/// Most instants in any span of that length.
-pub(super) fn most_within(times: &[Micros], span: Micros) -> usize {
-    let (mut first, mut most) = (0, 0);
-    for (last, time) in times.iter().enumerate() {
-        while times[first] + span <= *time {
-            first += 1;
-        }
-        most = most.max(last + 1 - first);
-    }
-    most
+/// The spans of one instant more than allowed in a second, first and last.
+fn crowds(times: &[Micros], allowed: usize) -> impl Iterator<Item = (Micros, Micros)> {
+    let spans = times.windows(allowed + 1);
+    spans.map(|span| (span[0], span[span.len() - 1]))
 }
 
 /// P4 and P5: nothing rings after a removal, an opt-out or a pause was answered.
@@ -249,6 +266,7 @@ mod tests {
             },
             deadlines: HashMap::new(),
             silences: Vec::new(),
+            trips: Vec::new(),
         }
     }
 
@@ -345,6 +363,13 @@ mod tests {
         run.told.clear();
         run.deadlines = HashMap::from([("a".to_owned(), 99 - TRAVEL)]);
         assert_eq!(verdict(&run), "late");
+        let deadline = 98 - TRAVEL;
+        run.deadlines = HashMap::from([("a".to_owned(), deadline)]);
+        run.trips = vec![(deadline - 1, deadline)];
+        assert_eq!(verdict(&run), "late", "the way was free");
+        run.trips = vec![(deadline, 100)];
+        assert_eq!(verdict(&run), "", "nobody came through at the time");
+        run.trips.clear();
         run.deadlines.clear();
         run.silences = vec![(50, 101, "after SIGTERM")];
         assert_eq!(verdict(&run), "after SIGTERM");

@@ -12,6 +12,7 @@ use super::http::request;
 use super::installation::Installation;
 use super::judge::{self, Evidence, Limits, Post, Ring};
 use super::process::Launch;
+use super::pulse::Pulse;
 use super::report::Verdict;
 use super::truth::{Micros, Truth, micros};
 use super::users::{Deed, Desk, Numbers, User};
@@ -63,6 +64,7 @@ pub(super) struct Scene {
     pub(super) silences: Vec<(Micros, Micros, &'static str)>,
     setting: Setting,
     user: Option<User>,
+    pulse: Pulse,
 }
 
 impl Scene {
@@ -100,7 +102,9 @@ impl Scene {
         let user = setting
             .users
             .then(|| User::start(desk.clone(), setting.seed));
+        let pulse = Pulse::start(installation.sandbox_address(), desk.truth);
         Self {
+            pulse,
             installation,
             desk,
             silences: Vec::new(),
@@ -215,6 +219,7 @@ impl Scene {
                 HashMap::new()
             },
             silences: self.silences.clone(),
+            trips: self.pulse.trips(),
             told,
             rings,
         };

@@ -67,18 +67,24 @@ pub(super) struct Desk {
 impl Desk {
     /// Asks once. The answer says whether it succeeded.
     pub(super) fn ask(&self, campaign: usize, deed: Deed) -> bool {
+        self.answer(campaign, deed).is_ok()
+    }
+
+    /// The same; a failure comes with what was answered, if anything was.
+    fn answer(&self, campaign: usize, deed: Deed) -> Result<(), Option<(u16, String)>> {
         let (method, path, body) = self.request_of(campaign, &deed);
         let asked_at = self.truth.now();
         let answer = request(&self.address, &self.token, method, &path, Some(&body));
         let now = self.truth.now();
-        let done = answer.is_some_and(|(status, text)| status < 300 && each_succeeded(&text));
+        let succeeded = |(status, text): &(u16, String)| *status < 300 && each_succeeded(text);
+        let done = answer.as_ref().is_some_and(succeeded);
         self.record.lock().unwrap().push(Told {
             campaign,
             deed,
             asked_at,
             answered_at: done.then_some(now),
         });
-        done
+        if done { Ok(()) } else { Err(answer) }
     }
 
     fn request_of(&self, campaign: usize, deed: &Deed) -> (&'static str, String, Value) {
@@ -113,13 +119,15 @@ impl Desk {
 
     /// Until it is done: the server is somewhere between two lives.
     pub(super) fn insist(&self, campaign: usize, deed: &Deed) {
+        let mut last = None;
         for _ in 0..200 {
-            if self.ask(campaign, deed.clone()) {
-                return;
+            match self.answer(campaign, deed.clone()) {
+                Ok(()) => return,
+                Err(answer) => last = answer,
             }
             pause(100);
         }
-        panic!("{deed:?} never succeeds");
+        panic!("{deed:?} never succeeds: {last:?}");
     }
 
     /// Does what makes the server come to a transaction that only a user's deed brings about.
