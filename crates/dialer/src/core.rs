@@ -91,8 +91,15 @@ pub struct Ready {
     line: Result<Arc<OpenLine>, String>,
     /// `None`: the lead is gone or cannot be read; nobody is called without their own words.
     payload: Option<LeadPayload>,
-    /// The deadline on a clock that nobody can set, taken right after the reservation.
+    /// The deadline on a clock that nobody can set.
     deadline: Duration,
+}
+
+/// One instant on both clocks: the one that people set, and the one that nobody can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    wall: Timestamp,
+    monotonic: Duration,
 }
 
 impl Core {
@@ -110,21 +117,32 @@ impl Core {
         &self.parts
     }
 
-    /// Plans and reserves. Every dispatch in the answer is durable.
-    pub async fn tick(&self) -> StoreResult<Ticked> {
+    /// Plans and reserves. Every dispatch in the answer is durable; the moment is the one it was
+    /// planned at, for [`Self::prepare`].
+    pub async fn tick(&self) -> StoreResult<(Ticked, Moment)> {
+        let planned = self.moment();
         let entropy = Arc::clone(&self.parts.entropy);
         let keys = Box::new(move || random_key(entropy.as_ref(), "att_"));
         let tick = Tick {
-            now: self.parts.clock.now(),
+            now: planned.wall,
             keys,
             max_lines: MAX_LINES,
             max_calls: MAX_CALLS,
         };
-        self.parts.store.tick(tick).await
+        Ok((self.parts.store.tick(tick).await?, planned))
+    }
+
+    fn moment(&self) -> Moment {
+        // In this order: a pause between the two makes deadlines earlier, never later.
+        let monotonic = self.parts.clock.monotonic();
+        Moment {
+            wall: self.parts.clock.now(),
+            monotonic,
+        }
     }
 
     /// Reads, outside the writer, what the requests of these reservations need.
-    pub async fn prepare(&self, dispatches: Vec<Dispatch>) -> Vec<Ready> {
+    pub async fn prepare(&self, dispatches: Vec<Dispatch>, planned: Moment) -> Vec<Ready> {
         let mut payloads = self.payloads(&dispatches).await.into_iter();
         let mut ready = Vec::with_capacity(dispatches.len());
         let mut lines: HashMap<LineId, Result<Arc<OpenLine>, String>> = HashMap::new();
@@ -132,7 +150,7 @@ impl Core {
             let payload = payloads.next().flatten();
             let test_call = dispatch.lead_id == NO_LEAD;
             let payload = payload.or_else(|| test_call.then(LeadPayload::default));
-            let deadline = self.monotonic_deadline(dispatch.send_not_after);
+            let deadline = self.monotonic_deadline(dispatch.send_not_after, planned);
             let line = if let Some(line) = lines.get(&dispatch.line_id) {
                 line.clone()
             } else {
@@ -293,13 +311,14 @@ impl Core {
         })
     }
 
-    /// The deadline on a clock that nobody can set.
-    fn monotonic_deadline(&self, send_not_after: Timestamp) -> Duration {
-        let left = send_not_after.duration_since(self.parts.clock.now());
+    /// The deadline on a clock that nobody can set. Counted from the moment of planning: a wall
+    /// clock that was set back since must not lengthen it.
+    fn monotonic_deadline(&self, send_not_after: Timestamp, planned: Moment) -> Duration {
+        let left = send_not_after.duration_since(planned.wall);
         let left = Duration::try_from(left)
             .unwrap_or_default()
             .div_f64(self.parts.options.time_scale.max(1.0));
-        self.parts.clock.monotonic() + left
+        planned.monotonic + left
     }
 
     fn place_call(&self, dispatch: &Dispatch, line: &OpenLine, payload: &LeadPayload) -> PlaceCall {

@@ -21,6 +21,6 @@ mod run;
 mod transport;
 
 pub use ambient::{ScaledClock, SystemClock, SystemEntropy};
-pub use core::{Core, Options, Parts, Ready};
+pub use core::{Core, Moment, Options, Parts, Ready};
 pub use run::{Dialer, Heartbeat, RunError};
 pub use transport::{HttpTransport, TransportOptions};

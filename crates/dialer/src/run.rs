@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::core::{Core, Parts, Ready};
+use crate::core::{Core, Moment, Parts, Ready};
 use crate::facts_queue::{self, Told};
 
 /// The scan by time: no wait is longer, whatever events were missed.
@@ -184,9 +184,9 @@ async fn tick_loop(
 /// One tick and the start of its sends. Answers how long there is nothing to do.
 async fn tick(core: &Core, facts: &mpsc::UnboundedSender<Told>, sending: &TaskTracker) -> Duration {
     match core.tick().await {
-        Ok(ticked) => {
+        Ok((ticked, planned)) => {
             let next_wake_at = ticked.next_wake_at;
-            send_all(core, ticked.dispatches, facts, sending).await;
+            send_all(core, (ticked.dispatches, planned), facts, sending).await;
             wait_until(core, next_wake_at)
         }
         Err(error) => {
@@ -207,7 +207,7 @@ fn wait_until(core: &Core, at: Option<Timestamp>) -> Duration {
 
 async fn send_all(
     core: &Core,
-    dispatches: Vec<store::Dispatch>,
+    (dispatches, planned): (Vec<store::Dispatch>, Moment),
     facts: &mpsc::UnboundedSender<Told>,
     sending: &TaskTracker,
 ) {
@@ -215,7 +215,7 @@ async fn send_all(
         return;
     }
     failpoint::reach(Failpoint::CallsReserved);
-    for ready in core.prepare(dispatches).await {
+    for ready in core.prepare(dispatches, planned).await {
         let (core, facts) = (core.clone(), facts.clone());
         sending.spawn(async move { send_one(&core, &ready, &facts).await });
     }

@@ -217,7 +217,7 @@ fn judge_lead(
     if crate::planted!("suppression_ignored", lead.suppressed, false) {
         blocks.push(reason(ReasonCode::Suppressed, None));
     }
-    if crate::planted!("phone_in_call_ignored", lead.phone_in_call, false) {
+    if lead.phone_in_call {
         defers.push(reason(ReasonCode::PhoneInCall, None));
     }
     let not_before = crate::planted!("not_before_ignored", lead.not_before, None);

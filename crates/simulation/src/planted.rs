@@ -103,11 +103,6 @@ pub const BUGS: &[Bug] = &[
         35,
     ),
     bug(
-        "list_not_let_to_settle",
-        "an early look-up counts as proof of absence",
-        337,
-    ),
-    bug(
         "look_up_error_is_absence",
         "a look-up that failed counts as absence",
         24,
@@ -147,11 +142,6 @@ pub const BUGS: &[Bug] = &[
         "a number's max_concurrent_calls does not hold",
         8,
     ),
-    bug(
-        "number_twice_in_a_plan",
-        "one plan calls the same number for two leads",
-        1,
-    ),
     bug("one_look_is_absence", "one look-up proves absence", 1),
     bug(
         "opening_slept_through",
@@ -166,11 +156,6 @@ pub const BUGS: &[Bug] = &[
     bug(
         "pause_without_revoke",
         "a reserved call goes out after a pause",
-        1,
-    ),
-    bug(
-        "phone_in_call_ignored",
-        "a number is called while it is in a call",
         1,
     ),
     bug(

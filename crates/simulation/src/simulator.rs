@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dialer::Ready;
+use dialer::{Moment, Ready};
 use domain::TenantId;
 use domain::ambient::Clock;
 use futures_util::FutureExt;
@@ -59,7 +59,7 @@ pub struct Report {
 
 enum Event {
     Tick,
-    Prepare(Vec<Dispatch>),
+    Prepare(Vec<Dispatch>, Moment),
     Pace(Box<Ready>),
     Send(Box<Ready>),
     Record(Vec<AttemptFact>, Option<SendPermit>),
@@ -79,7 +79,7 @@ impl Event {
     const fn name(&self) -> &'static str {
         match self {
             Self::Tick => "tick",
-            Self::Prepare(_) => "prepare",
+            Self::Prepare(..) => "prepare",
             Self::Pace(_) => "pace",
             Self::Send(_) => "send",
             Self::Record(..) => "record",
@@ -101,7 +101,7 @@ impl Event {
         matches!(
             self,
             Self::Tick
-                | Self::Prepare(_)
+                | Self::Prepare(..)
                 | Self::Pace(_)
                 | Self::Send(_)
                 | Self::Record(..)
@@ -336,7 +336,7 @@ impl Simulator {
         let now = self.clock.true_now();
         match event {
             Event::Tick => self.tick(now).await,
-            Event::Prepare(dispatches) => self.prepare(now, dispatches).await,
+            Event::Prepare(dispatches, planned) => self.prepare(now, dispatches, planned).await,
             Event::Pace(ready) => self.pace(now, ready),
             Event::Send(ready) => self.send(now, &ready).await,
             Event::Record(facts, permit) => self.record(now, facts, permit).await,

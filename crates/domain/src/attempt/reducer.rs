@@ -271,14 +271,9 @@ fn looked_up(
             absent_at,
         } => {
             let settled = now >= after_ms(sent_by, patience.list_settle_ms);
-            let settled = crate::planted!("list_not_let_to_settle", settled, true);
             let first_absent_at = absent_at.filter(|_| absent && settled);
-            let first_absent_at = crate::planted!(
-                "one_look_is_absence",
-                first_absent_at,
-                absent.then_some(sent_by)
-            );
-            if first_absent_at.is_some_and(|first| now >= after(first, ABSENCE_APART)) {
+            let is_proven = first_absent_at.is_some_and(|first| now >= after(first, ABSENCE_APART));
+            if crate::planted!("one_look_is_absence", is_proven, absent) {
                 return nothing_rang(AttemptState::Absent, SignedDuration::ZERO, Vec::new());
             }
             let absent_at = absent_at.or((absent && settled).then_some(now));

@@ -12,6 +12,8 @@ use crate::plan::later;
 /// A call is judged by the clock of its reservation, which is at most the send deadline and the
 /// planner's look-ahead earlier.
 const SENT_WITHIN: SignedDuration = SignedDuration::from_secs(5);
+/// The planner looks 200 ms ahead, and a send may be two seconds late; not more on any clock.
+const SEND_DEADLINE: SignedDuration = SignedDuration::from_millis(2_210);
 /// How exactly the wall clock of the process is known when it drifts.
 const CLOCK_GRAIN: SignedDuration = SignedDuration::from_millis(10);
 
@@ -110,6 +112,9 @@ fn judge_permission(seen: &Seen<'_>, call: &Call<'_>, verdict: &mut Verdict) {
         .max();
     if not_before.is_some_and(|not_before| later(wall, SENT_WITHIN) < not_before) {
         verdict.broken_by("P3", call, "before the lead's own not_before");
+    }
+    if at.duration_since(call.reserved.at) > SEND_DEADLINE {
+        verdict.broken_by("S1", call, "later than its send deadline");
     }
     let phone = &call.reserved.phone;
     if seen

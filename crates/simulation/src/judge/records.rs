@@ -59,6 +59,7 @@ pub(super) fn judge(seen: &Seen<'_>, records: &Records, now: Timestamp) -> Vec<V
         }
     }
     judge_rings(seen, records, &mut verdict);
+    judge_succession(seen, records, &mut verdict);
     for import in &records.imports {
         let done = import.added + import.updated + import.skipped + import.rejected;
         if import.finished_at.is_none() || done != import.total || import.processed != import.total
@@ -364,6 +365,33 @@ fn judge_verdict(seen: &Seen<'_>, of: &CampaignRecords, call: &CallRecord, verdi
             call.phone
         );
         verdict.broken("L7", what);
+    }
+}
+
+/// P9: a person's next attempt begins when the one before is settled.
+fn judge_succession(seen: &Seen<'_>, records: &Records, verdict: &mut Verdict) {
+    let mut by_number: BTreeMap<(usize, &str), Vec<&CallRecord>> = BTreeMap::new();
+    for of in &records.campaigns {
+        let tenant = seen.history.campaigns[of.index].tenant;
+        for call in &of.calls {
+            let calls = by_number.entry((tenant, call.phone.as_str())).or_default();
+            calls.push(call);
+        }
+    }
+    let error = seen.history.clock_error() + GRAIN;
+    for calls in by_number.values_mut() {
+        // Ids follow the order of reservations, whatever the clock was set to.
+        calls.sort_by_key(|call| call.attempt_id);
+        for pair in calls.windows(2) {
+            let settled = pair[0].times.ended_at.unwrap_or(Timestamp::MAX);
+            if settled > later(pair[1].times.planned_at, error) {
+                let what = format!(
+                    "an attempt to {} began before the last was settled",
+                    pair[1].phone
+                );
+                verdict.broken("P9", what);
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dialer::Ready;
+use dialer::{Moment, Ready};
 use domain::ambient::Clock;
 use domain::attempt::Fact;
 use jiff::{SignedDuration, Timestamp};
@@ -25,8 +25,8 @@ impl Simulator {
         if self.presence == Presence::Stopping {
             return;
         }
-        let ticked = match self.process.core.tick().await {
-            Ok(ticked) => ticked,
+        let (ticked, planned) = match self.process.core.tick().await {
+            Ok(done) => done,
             Err(error) if error.is_retryable() => {
                 self.schedule_tick(later(now, SignedDuration::from_millis(500)));
                 return;
@@ -62,7 +62,7 @@ impl Simulator {
         };
         self.push(
             later(now, SignedDuration::from_millis(commit)),
-            Event::Prepare(ticked.dispatches),
+            Event::Prepare(ticked.dispatches, planned),
         );
     }
 
@@ -91,8 +91,13 @@ impl Simulator {
         !self.quiet && rate > 0.0 && self.rng.random_bool(rate)
     }
 
-    pub(super) async fn prepare(&mut self, now: Timestamp, dispatches: Vec<Dispatch>) {
-        for ready in self.process.core.prepare(dispatches).await {
+    pub(super) async fn prepare(
+        &mut self,
+        now: Timestamp,
+        dispatches: Vec<Dispatch>,
+        planned: Moment,
+    ) {
+        for ready in self.process.core.prepare(dispatches, planned).await {
             let wait = ready.dispatch.send_at.duration_since(self.clock.now());
             let late = if self.strikes(self.plan.weather.slowness) {
                 self.rng.random_range(0..4_000)

@@ -20,6 +20,13 @@ pub(crate) fn put(
     let sql = "INSERT INTO due (campaign_id, rank, zone, due_at, lead_id)
                SELECT campaign_id, rank, coalesce(timezone, ''), max(?3, coalesce(not_before, ?3)), lead_id
                FROM leads WHERE lead_id = ?2 AND campaign_id = ?1 AND status = 'READY'";
+    let sql = domain::planted!(
+        "not_before_ignored",
+        sql,
+        "INSERT INTO due (campaign_id, rank, zone, due_at, lead_id)
+         SELECT campaign_id, rank, coalesce(timezone, ''), ?3, lead_id
+         FROM leads WHERE lead_id = ?2 AND campaign_id = ?1 AND status = 'READY'"
+    );
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
     statement
         .execute(params![campaign_id.raw(), lead_id.raw(), micros(due_at)])
