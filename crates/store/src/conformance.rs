@@ -34,10 +34,6 @@ use crate::trait_::Store;
 
 /// A back end under test.
 pub trait Bench {
-    /// Whether the back end can be had on this machine; where not, it has said why.
-    fn is_available() -> bool {
-        true
-    }
     /// A fresh, empty store.
     fn open() -> Self;
     /// The store.
@@ -213,9 +209,6 @@ macro_rules! conformance_suite {
         $(mod $group {
             $(#[tokio::test]
             async fn $case() {
-                if !<$bench as $crate::conformance::Bench>::is_available() {
-                    return;
-                }
                 let bench = <$bench as $crate::conformance::Bench>::open();
                 $crate::conformance::$group::$case($crate::conformance::Bench::store(&bench)).await;
                 $crate::conformance::Bench::check(bench);

@@ -10,9 +10,6 @@ const EDGES: &[(&str, &[&str])] = &[
     ("failpoint", &[]),
     ("store", &["domain"]),
     ("store-sqlite", &["store", "domain", "failpoint"]),
-    ("store-postgres", &["store", "domain"]),
-    // For tests only.
-    ("postgres-cluster", &[]),
     ("providers", &["domain"]),
     // Not even the adapters: a misreading of a vendor's format must not be shared with what tests it.
     ("sandbox", &[]),
@@ -58,7 +55,6 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Libraries that only these crates may use, so that a ban holds by construction.
 const OWNERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["store-sqlite"]),
-    ("tokio-postgres", &["store-postgres"]),
     ("axum", &["api"]),
     ("utoipa", &["api"]),
     ("chacha20poly1305", &["store"]),
@@ -67,7 +63,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("mimalloc", &["campanile"]),
     ("rustix", &["failpoint"]),
     ("hyper", &["api", "dialer", "sandbox"]),
-    ("rustls", &["dialer", "sandbox", "store-postgres"]),
+    ("rustls", &["dialer", "sandbox"]),
 ];
 
 /// Crates without I/O, and what they must therefore not know.
