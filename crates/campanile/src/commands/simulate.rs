@@ -138,6 +138,10 @@ impl Tally {
             self.unsteady.push(report.seed);
         }
         if !report.violations.is_empty() {
+            let first = report.violations.first();
+            let promise = first.map_or("", |violation| violation.invariant);
+            // At once: a long run shall not hide for an hour what it has found.
+            output::complaint(&format!("seed {} breaks {promise}", report.seed));
             let replay = replay(report.seed, options);
             self.broken.push(Broken { report, replay });
         }
