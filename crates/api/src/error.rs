@@ -103,7 +103,9 @@ impl From<StoreError> for ApiError {
             StoreError::Conflict(conflict) => Self::Conflict(conflict),
             StoreError::Stale { current } => Self::Stale { current },
             StoreError::IdempotencyMismatch => Self::IdempotencyMismatch,
-            StoreError::Unavailable(reason) => Self::Unavailable(reason),
+            StoreError::Unavailable(_) | StoreError::Full(_) | StoreError::Held(_) => {
+                Self::Unavailable(error.to_string())
+            }
             StoreError::Corrupt(reason) => Self::Internal(reason),
         }
     }

@@ -16,7 +16,7 @@ use domain::ambient::{Clock, Entropy};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use providers::Transport;
 use sandbox::Sandbox;
-use store::{Gauges, Store, Vault};
+use store::{DiskRoom, Gauges, Store, Vault};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -262,6 +262,7 @@ async fn upkeep(
             Ok(gauges) => show_gauges(&gauges),
             Err(error) => tracing::debug!(%error, "the gauges could not be read"),
         }
+        show_disk(&store.disk_room());
         if tokio::time::timeout(METRICS_UPKEEP, stop.cancelled())
             .await
             .is_ok()
@@ -280,6 +281,19 @@ fn show_gauges(gauges: &Gauges) {
     metrics::gauge!("campanile_unresolved_calls").set(gauges.unresolved_calls as f64);
     metrics::gauge!("campanile_running_campaigns").set(gauges.running_campaigns as f64);
     metrics::gauge!("campanile_due_leads").set(gauges.due_leads as f64);
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float; disks are known to the kibibyte"
+)]
+fn show_disk(room: &DiskRoom) {
+    if let Some(free_bytes) = room.free_bytes {
+        metrics::gauge!("campanile_disk_free_bytes").set(free_bytes as f64);
+    }
+    metrics::gauge!("campanile_disk_reserve_bytes").set(room.reserve_bytes as f64);
+    let held = if room.held.is_some() { 1.0 } else { 0.0 };
+    metrics::gauge!("campanile_held_by_full_disk").set(held);
 }
 
 fn api_options(

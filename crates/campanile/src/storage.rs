@@ -4,6 +4,7 @@ use std::path::Path;
 
 use store_sqlite::{Access, Options, SqliteStore};
 
+use crate::config::Settings;
 use crate::failure::{Failure, Outcome};
 use crate::process;
 
@@ -13,16 +14,20 @@ const READERS: u32 = 4;
 const VERSION_OFFSET: usize = 60;
 const HEADER_BYTES: usize = 64;
 
-/// Opens or makes the database, and migrates it.
-pub(crate) fn open(path: &Path, access: Access) -> Outcome<SqliteStore> {
+/// Bytes of the unit in which the reserve is set.
+const MEBIBYTE: u64 = 1024 * 1024;
+
+/// Opens or makes the database of the settings, and migrates it.
+pub(crate) fn open(settings: &Settings, access: Access) -> Outcome<SqliteStore> {
     let readers = if access == Access::Owner { READERS } else { 1 };
     let options = Options {
         access,
         readers,
         patience_of: lines::patience_of,
+        reserve_bytes: settings.disk_reserve_mib * MEBIBYTE,
         on_failed_sync: process::end_after_failed_sync,
     };
-    SqliteStore::open(path, options).map_err(Failure::failed)
+    SqliteStore::open(&settings.database, options).map_err(Failure::failed)
 }
 
 /// The schema version a database file says it has, without opening it. `None`: there is no such

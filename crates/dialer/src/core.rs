@@ -17,8 +17,8 @@ use providers::{
 };
 use serde_json::{Map, Value};
 use store::{
-    AttemptFact, AttemptRef, Check, Dispatch, LeadPayload, NO_LEAD, SendPermit, Store, StoreResult,
-    Tick, Ticked, Vault,
+    AttemptFact, AttemptRef, Check, CheckRoom, Dispatch, LeadPayload, NO_LEAD, SendPermit, Store,
+    StoreResult, Tick, Ticked, Vault,
 };
 
 /// Most lines and calls in one transaction: long enough to share an fsync, short enough that a
@@ -26,8 +26,6 @@ use store::{
 const MAX_LINES: u32 = 64;
 /// See [`MAX_LINES`].
 const MAX_CALLS: u32 = 512;
-/// Look-ups claimed at once.
-const MAX_CHECKS: u32 = 64;
 /// Time limit of one look-up.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How far around the reservation a lost call is searched at the provider: its clock may differ.
@@ -402,11 +400,11 @@ impl Core {
             .map(|_| ())
     }
 
-    /// Look-ups that are due, claimed.
-    pub async fn due_checks(&self) -> StoreResult<Vec<Check>> {
+    /// Look-ups that are due and have room, claimed.
+    pub async fn due_checks(&self, room: CheckRoom) -> StoreResult<Vec<Check>> {
         self.parts
             .store
-            .claim_checks(self.parts.clock.now(), MAX_CHECKS)
+            .claim_checks(self.parts.clock.now(), room)
             .await
     }
 

@@ -16,7 +16,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(250);
 pub(crate) type Told = (Vec<AttemptFact>, Option<SendPermit>);
 
 /// Stores what comes in until the senders are gone. Nothing is dropped while the process lives.
-pub(crate) async fn run(core: Core, mut incoming: mpsc::UnboundedReceiver<Told>) {
+pub(crate) async fn run(core: Core, mut incoming: mpsc::Receiver<Told>) {
     let mut group = Vec::new();
     while incoming.recv_many(&mut group, MAX_GROUP).await > 0 {
         let (facts, permits): (Vec<_>, Vec<_>) = group.drain(..).unzip();

@@ -12,13 +12,16 @@
 //! its task dies; facts that cannot be stored are kept and tried again, never dropped.
 
 mod ambient;
+mod chores;
 mod core;
 mod facts_queue;
+mod look_up_loop;
 mod one_body;
 mod pool;
 mod resolver;
 mod run;
 mod transport;
+mod trouble;
 
 pub use ambient::{ScaledClock, SystemClock, SystemEntropy};
 pub use core::{Core, Moment, Options, Parts, Ready};

@@ -1,4 +1,4 @@
-//! The loops: tick, send, store facts, look up, import, sweep. They end when told to.
+//! Starting the loops, and the one that ticks and sends. They end when told to.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,12 +7,14 @@ use std::time::Duration;
 use domain::ambient::Clock;
 use failpoint::Failpoint;
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::core::{Core, Moment, Parts, Ready};
 use crate::facts_queue::{self, Told};
+use crate::trouble::Trouble;
+use crate::{chores, look_up_loop};
 
 /// The scan by time: no wait is longer, whatever events were missed.
 const SCAN_PERIOD: Duration = Duration::from_secs(1);
@@ -22,14 +24,9 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(500);
 const MAX_SENDING: usize = 8_192;
 /// Pause while that many are under way.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
-/// Look-ups at the same time.
-const MAX_LOOKING_UP: usize = 32;
-/// Leads of bulk additions in one transaction.
-const IMPORT_STEP: u32 = 500;
-/// How often what is kept for a time only is swept.
-const SWEEP_PERIOD: Duration = Duration::from_secs(60);
-/// Steps of one sweep: at a thousand rows each, far more than can expire in a period.
-const MAX_SWEEP_STEPS: u32 = 200;
+/// Facts that wait for the store. When it does not keep up, requests and look-ups that are answered
+/// wait with theirs, and so hold back new ones: nothing here grows without a bound.
+const MAX_WAITING_FACTS: usize = 1_024;
 /// How long a stop waits for requests that are under way.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(8);
 /// Beyond this silence the loop counts as dead.
@@ -121,11 +118,15 @@ impl Dialer {
             );
         }
         let tasks = TaskTracker::new();
-        let (facts, incoming) = mpsc::unbounded_channel();
+        let (facts, incoming) = mpsc::channel(MAX_WAITING_FACTS);
         let recorder = tasks.spawn(facts_queue::run(core.clone(), incoming));
         let helpers = CancellationToken::new();
-        let lookups = tasks.spawn(look_up_loop(core.clone(), facts.clone(), helpers.clone()));
-        let chores = tasks.spawn(chore_loop(core.clone(), helpers.clone()));
+        let lookups = tasks.spawn(look_up_loop::run(
+            core.clone(),
+            facts.clone(),
+            helpers.clone(),
+        ));
+        let chores = tasks.spawn(chores::run(core.clone(), helpers.clone()));
         let sending = TaskTracker::new();
         let ended = tokio::select! {
             // Ends only between ticks, so that every reservation finds its way back.
@@ -157,12 +158,13 @@ impl Dialer {
 
 async fn tick_loop(
     core: &Core,
-    facts: &mpsc::UnboundedSender<Told>,
+    facts: &mpsc::Sender<Told>,
     sending: &TaskTracker,
     heartbeat: &Heartbeat,
     shutdown: &CancellationToken,
 ) {
     let wake = core.parts().store.wake_signal();
+    let mut trouble = Trouble::none("no call is placed");
     while !shutdown.is_cancelled() {
         heartbeat.beat();
         // Registered before the tick, so that a wake-up during it is not lost.
@@ -171,7 +173,7 @@ async fn tick_loop(
             // Requests that hang must not pile up; the loop itself goes on beating.
             BUSY_PAUSE
         } else {
-            tick(core, facts, sending).await
+            tick(core, facts, sending, &mut trouble).await
         };
         tokio::select! {
             () = shutdown.cancelled() => {}
@@ -182,22 +184,28 @@ async fn tick_loop(
 }
 
 /// One tick and the start of its sends. Answers how long there is nothing to do.
-async fn tick(core: &Core, facts: &mpsc::UnboundedSender<Told>, sending: &TaskTracker) -> Duration {
+async fn tick(
+    core: &Core,
+    facts: &mpsc::Sender<Told>,
+    sending: &TaskTracker,
+    trouble: &mut Trouble,
+) -> Duration {
     match core.tick().await {
         Ok((ticked, planned)) => {
+            trouble.is_over();
             let next_wake_at = ticked.next_wake_at;
             send_all(core, (ticked.dispatches, planned), facts, sending).await;
             wait_until(core, next_wake_at)
         }
         Err(error) => {
-            tracing::error!(error = %error, "planning failed; no call is placed until it works again");
+            trouble.failed(core.parts().clock.as_ref(), &error);
             REFUSED_PAUSE
         }
     }
 }
 
 /// Real time until `at`, at most one scan period.
-fn wait_until(core: &Core, at: Option<Timestamp>) -> Duration {
+pub(crate) fn wait_until(core: &Core, at: Option<Timestamp>) -> Duration {
     let Some(at) = at else { return SCAN_PERIOD };
     let left = at.duration_since(core.parts().clock.now());
     let left = Duration::try_from(left).unwrap_or_default();
@@ -208,7 +216,7 @@ fn wait_until(core: &Core, at: Option<Timestamp>) -> Duration {
 async fn send_all(
     core: &Core,
     (dispatches, planned): (Vec<store::Dispatch>, Moment),
-    facts: &mpsc::UnboundedSender<Told>,
+    facts: &mpsc::Sender<Told>,
     sending: &TaskTracker,
 ) {
     if dispatches.is_empty() {
@@ -221,7 +229,7 @@ async fn send_all(
     }
 }
 
-async fn send_one(core: &Core, ready: &Ready, facts: &mpsc::UnboundedSender<Told>) {
+async fn send_one(core: &Core, ready: &Ready, facts: &mpsc::Sender<Told>) {
     let early = wait_for(core, ready.dispatch.send_at);
     if !early.is_zero() {
         tokio::time::sleep(early).await;
@@ -232,81 +240,10 @@ async fn send_one(core: &Core, ready: &Ready, facts: &mpsc::UnboundedSender<Told
     }
     failpoint::reach(Failpoint::CallDue);
     // The receiver outlives every sender; if it is gone, so is the process.
-    let _ = facts.send(core.send(ready).await);
+    let _ = facts.send(core.send(ready).await).await;
 }
 
 fn wait_for(core: &Core, at: Timestamp) -> Duration {
     let left = Duration::try_from(at.duration_since(core.parts().clock.now())).unwrap_or_default();
     left.div_f64(core.parts().options.time_scale.max(1.0))
-}
-
-async fn look_up_loop(core: Core, facts: mpsc::UnboundedSender<Told>, stop: CancellationToken) {
-    let permits = Arc::new(Semaphore::new(MAX_LOOKING_UP));
-    let tasks = TaskTracker::new();
-    while !stop.is_cancelled() {
-        let checks = core.due_checks().await.unwrap_or_default();
-        let idle = checks.is_empty();
-        for check in checks {
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-                return;
-            };
-            let (core, facts) = (core.clone(), facts.clone());
-            tasks.spawn(async move {
-                let _ = facts.send((core.look_up(&check).await, None));
-                drop(permit);
-            });
-        }
-        if idle {
-            let next = core.parts().store.next_check_at().await.unwrap_or_default();
-            let wait = wait_until(&core, next).max(Duration::from_millis(50));
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(wait) => {}
-            }
-        }
-    }
-    tasks.close();
-    tasks.wait().await;
-}
-
-/// Bulk additions step by step, and sweeping.
-async fn chore_loop(core: Core, stop: CancellationToken) {
-    let mut until_sweep = Duration::ZERO;
-    while !stop.is_cancelled() {
-        let now = core.parts().clock.now();
-        let more = match core.parts().store.run_imports(now, IMPORT_STEP).await {
-            Ok(more) => more,
-            Err(error) => {
-                tracing::warn!(error = %error, "queued leads could not be added; they are tried again");
-                false
-            }
-        };
-        if until_sweep.is_zero() {
-            sweep(&core, now).await;
-            until_sweep = SWEEP_PERIOD;
-        }
-        if more {
-            continue;
-        }
-        let pause = Duration::from_millis(100);
-        until_sweep = until_sweep.saturating_sub(pause);
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
-}
-
-/// Deletes what has expired, in steps, until a step finds nothing or the bound is reached.
-async fn sweep(core: &Core, now: Timestamp) {
-    for _ in 0..MAX_SWEEP_STEPS {
-        match core.parts().store.sweep(now).await {
-            Ok(0) => return,
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(error = %error, "sweeping failed");
-                return;
-            }
-        }
-    }
 }

@@ -47,7 +47,7 @@ text_enum! {
         ProviderUnavailable = "PROVIDER_UNAVAILABLE",
         /// Calls of this campaign fail by configuration; it tries again later.
         CircuitOpen = "CIRCUIT_OPEN",
-        /// The installation is held after a restore.
+        /// Nothing new is begun: after a restore, or while the disk is nearly full.
         OnHold = "ON_HOLD",
     }
 }

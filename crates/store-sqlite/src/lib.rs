@@ -19,6 +19,7 @@ mod lock;
 mod migrate;
 mod ops;
 mod readers;
+mod room;
 mod settings_cache;
 mod store_impl;
 mod writer;

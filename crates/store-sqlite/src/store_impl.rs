@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::campaign::CampaignCommand;
+use domain::campaign::{CampaignCommand, CampaignStatus, StatusReason};
 use domain::{
     AttemptId, CampaignId, IdSource, ImportId, LeadId, LineId, PhoneNumber, PoolId, TenantId,
     TokenId,
@@ -15,18 +15,19 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use store::{
     Applied, AttemptFact, CallFilter, CallRecord, Caller, CampaignFilter, CampaignOrder,
-    CampaignRecord, CampaignUpdate, Check, EventRecord, Gauges, IdempotencyKey, Idempotent,
-    ImportRecord, LeadAdded, LeadChange, LeadFilter, LeadKey, LeadPayload, LeadRecord, LineChange,
-    LineRecord, NewCampaign, NewLead, NewLine, NewToken, NumberHealth, OnDuplicate, OrderDone,
-    Page, PageRequest, PatienceOf, PoolContent, PoolRecord, Precondition, RevisionRecord, Scope,
-    SendBoard, Store, StoreResult, StoredAnswer, TenantRecord, TestCall, Tick, Ticked, TokenRecord,
-    Written,
+    CampaignRecord, CampaignUpdate, Check, CheckRoom, DiskRoom, EventRecord, Gauges,
+    IdempotencyKey, Idempotent, ImportRecord, LeadAdded, LeadChange, LeadFilter, LeadKey,
+    LeadPayload, LeadRecord, LineChange, LineRecord, NewCampaign, NewLead, NewLine, NewToken,
+    NumberHealth, OnDuplicate, OrderDone, Page, PageRequest, PatienceOf, PoolContent, PoolRecord,
+    Precondition, RevisionRecord, Scope, SendBoard, Store, StoreError, StoreResult, StoredAnswer,
+    TenantRecord, TestCall, Tick, Ticked, TokenRecord, Written,
 };
 use tokio::sync::Notify;
 
 use crate::lock::{FileLock, LockError};
 use crate::migrate::MigrateError;
 use crate::readers::Readers;
+use crate::room::{self, Room};
 use crate::settings_cache::SettingsCache;
 use crate::writer::{Core, Writer};
 use crate::{dial, events, lock, migrate, ops};
@@ -55,6 +56,9 @@ pub struct Options {
     pub readers: u32,
     /// Constants of each vendor, by the vendor's spelling.
     pub patience_of: PatienceOf,
+    /// Bytes that shall stay free on the disk: below, nothing new is begun. At most an eighth of
+    /// the file system; 0 holds only after a write has failed.
+    pub reserve_bytes: u64,
     /// Called when an fsync failed; must not return in a server.
     pub on_failed_sync: fn(&str),
 }
@@ -94,6 +98,7 @@ pub struct SqliteStore {
     settings: SettingsCache,
     board: Arc<SendBoard>,
     wake: Arc<Notify>,
+    room: Arc<Room>,
     patience_of: PatienceOf,
     settle_patience: Duration,
     _lock: Option<FileLock>,
@@ -127,12 +132,14 @@ impl SqliteStore {
         let board = Arc::new(SendBoard::default());
         let wake = Arc::new(Notify::new());
         let settings = SettingsCache::default();
+        let room = Arc::new(Room::new(path, options.reserve_bytes));
         let core = Core::new(
             connection,
             IdSource::resume_after(greatest),
             settings.clone(),
             Arc::clone(&board),
             Arc::clone(&wake),
+            Arc::clone(&room),
             options.on_failed_sync,
         );
         let reader = || connect(path, false).map_err(|error| unusable(error.to_string()));
@@ -163,6 +170,7 @@ impl SqliteStore {
             settings,
             board,
             wake,
+            room,
             patience_of: options.patience_of,
             settle_patience,
             _lock: lock,
@@ -173,6 +181,33 @@ impl SqliteStore {
     /// make it: for the deterministic simulation, and of no effect elsewhere.
     pub fn disturb_commits(&self, disturb: Box<dyn FnMut() -> bool + Send>) {
         self.writer.disturb(disturb);
+    }
+
+    /// After a full disk: proves by a large write that there is room, if the disk says so. Nothing
+    /// is begun before.
+    async fn regain_room(&self) -> StoreResult<()> {
+        if !self.room.is_full() {
+            return Ok(());
+        }
+        let Some(bytes) = self.room.probe_bytes() else {
+            return Ok(());
+        };
+        self.writer
+            .write(move |work| room::probe(work, bytes))
+            .await?;
+        self.writer.write(|work| room::end_probe(work)).await?;
+        self.room.has_room_again();
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// What a RUNNING campaign shows while nothing new is begun: what the planner last wrote of it
+    /// is no longer so.
+    fn as_held(&self, mut campaign: CampaignRecord) -> CampaignRecord {
+        if campaign.status == CampaignStatus::Running && self.room.look().held.is_some() {
+            campaign.status_reason = Some(StatusReason::OnHold);
+        }
+        campaign
     }
 
     /// Waits for the requests of all scopes together, not for each in turn.
@@ -521,6 +556,7 @@ impl Store for SqliteStore {
         self.readers
             .rows(move |db| ops::campaigns::get(db, &settings, tenant_id, campaign_id))
             .await
+            .map(|campaign| self.as_held(campaign))
     }
 
     async fn list_campaigns(
@@ -530,9 +566,16 @@ impl Store for SqliteStore {
         page: PageRequest,
     ) -> StoreResult<Page<CampaignRecord>> {
         let settings = self.settings.clone();
-        self.readers
+        let mut page = self
+            .readers
             .read(move |db| ops::campaigns::list(db, &settings, tenant_id, &filter, page))
-            .await
+            .await?;
+        page.items = page
+            .items
+            .into_iter()
+            .map(|campaign| self.as_held(campaign))
+            .collect();
+        Ok(page)
     }
 
     async fn update_campaign(
@@ -545,7 +588,7 @@ impl Store for SqliteStore {
             .write(move |work| ops::campaign_edit::update(work, caller, &update))
             .await?;
         self.settle(&scopes).await;
-        Ok(campaign)
+        Ok(self.as_held(campaign))
     }
 
     async fn order_campaign(
@@ -576,6 +619,7 @@ impl Store for SqliteStore {
         let Written::Fresh(mut done) = written else {
             return Ok(written);
         };
+        done.campaign = self.as_held(done.campaign);
         done.live_calls = self
             .readers
             .read(move |db| ops::calls::live_of_campaign(db, campaign_id))
@@ -642,6 +686,7 @@ impl Store for SqliteStore {
         self.writer
             .write(move |work| {
                 ops::idempotency::once(work, caller, idempotency, |work| {
+                    work.check_room()?;
                     ops::imports::queue(work, caller, campaign_id, &leads, on_duplicate)
                 })
             })
@@ -649,11 +694,21 @@ impl Store for SqliteStore {
     }
 
     async fn run_imports(&self, now: Timestamp, max_leads: u32) -> StoreResult<bool> {
-        if !self.readers.rows(ops::imports::any_unfinished).await? {
+        let waiting = self.readers.rows(ops::imports::any_unfinished).await?;
+        if !waiting || self.room.check().is_err() {
             return Ok(false);
         }
         self.writer
             .write(move |work| ops::imports::run(work, now, max_leads))
+            .await
+    }
+
+    async fn run_erasures(&self, max_rows: u32) -> StoreResult<bool> {
+        if !self.readers.rows(ops::erasures::any).await? {
+            return Ok(false);
+        }
+        self.writer
+            .write(move |work| ops::erasures::run(work, max_rows))
             .await
     }
 
@@ -804,6 +859,7 @@ impl Store for SqliteStore {
         self.writer
             .write(move |work| {
                 ops::idempotency::once(work, caller, idempotency, |work| {
+                    work.check_room()?;
                     dial::test_call::reserve(work, caller, call)
                 })
             })
@@ -811,8 +867,12 @@ impl Store for SqliteStore {
     }
 
     async fn tick(&self, tick: Tick) -> StoreResult<Ticked> {
+        self.regain_room().await?;
         self.writer
-            .write(move |work| dial::tick::run(work, tick))
+            .write(move |work| {
+                work.check_room()?;
+                dial::tick::run(work, tick)
+            })
             .await
     }
 
@@ -833,16 +893,17 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn claim_checks(&self, now: Timestamp, limit: u32) -> StoreResult<Vec<Check>> {
+    async fn claim_checks(&self, now: Timestamp, room: CheckRoom) -> StoreResult<Vec<Check>> {
+        let full = dial::checks::full_lines(&room);
         let due = self
             .readers
-            .rows(move |db| dial::checks::any_due(db, now))
+            .rows(move |db| dial::checks::any_due(db, now, &full))
             .await?;
         if !due {
             return Ok(Vec::new());
         }
         self.writer
-            .write(move |work| dial::checks::claim(work, now, limit))
+            .write(move |work| dial::checks::claim(work, now, room))
             .await
     }
 
@@ -866,9 +927,18 @@ impl Store for SqliteStore {
     }
 
     async fn ping(&self, now: Timestamp) -> StoreResult<()> {
+        self.regain_room().await?;
+        if self.room.is_full() {
+            // This small write might still fit; a user's would not.
+            return Err(StoreError::Full("free space on it".to_owned()));
+        }
         self.writer
             .write(move |work| ops::meta::ping(work, now))
             .await
+    }
+
+    fn disk_room(&self) -> DiskRoom {
+        self.room.look()
     }
 
     async fn gauges(&self) -> StoreResult<Gauges> {

@@ -12,6 +12,7 @@ use store::{Dispatch, Scope, SendBoard, StoreError, StoreResult};
 use tokio::sync::{Notify, oneshot};
 
 use crate::error::{is_failed_sync, translate};
+use crate::room::Room;
 use crate::settings_cache::{SettingsCache, WriterSettings};
 
 /// Most commands in one transaction.
@@ -27,6 +28,7 @@ pub(crate) struct Work<'a> {
     /// Reserved test calls that no tick has handed out yet. In memory only: those that a crash
     /// or a failed tick loses are never sent, and are looked up.
     test_calls: &'a mut Vec<Dispatch>,
+    room: &'a Room,
     sequences: HashMap<TenantId, i64>,
     after: AfterCommit,
 }
@@ -61,6 +63,11 @@ impl Work<'_> {
         };
         self.sequences.insert(tenant_id, last + 1);
         Ok(last + 1)
+    }
+
+    /// Refuses to promise something new while the disk has no room for what follows from it.
+    pub(crate) fn check_room(&self) -> StoreResult<()> {
+        self.room.check()
     }
 
     fn stored_sequence(&self, tenant_id: TenantId) -> StoreResult<i64> {
@@ -197,6 +204,8 @@ fn transaction_ended() -> rusqlite::Error {
 pub(crate) trait Job: Send {
     /// Runs it; false if it failed and must be undone.
     fn run(&mut self, work: &mut Work<'_>) -> bool;
+    /// Whether it failed because the disk is full.
+    fn met_full_disk(&self) -> bool;
     /// Hands the result to the caller, or the reason why nothing of the group is durable.
     fn acknowledge(self: Box<Self>, committed: Result<(), StoreError>);
 }
@@ -222,6 +231,10 @@ where
         succeeded
     }
 
+    fn met_full_disk(&self) -> bool {
+        matches!(self.result, Some(Err(StoreError::Full(_))))
+    }
+
     fn acknowledge(self: Box<Self>, committed: Result<(), StoreError>) {
         let result = match (committed, self.result) {
             // A refusal is as true when the rest of its group could not be written.
@@ -245,6 +258,7 @@ pub(crate) struct Core {
     settings: WriterSettings,
     board: Arc<SendBoard>,
     wake: Arc<Notify>,
+    room: Arc<Room>,
     on_failed_sync: fn(&str),
     /// See [`Writer::disturb`].
     disturb: Option<Disturb>,
@@ -260,6 +274,7 @@ impl Core {
         settings: SettingsCache,
         board: Arc<SendBoard>,
         wake: Arc<Notify>,
+        room: Arc<Room>,
         on_failed_sync: fn(&str),
     ) -> Self {
         Self {
@@ -269,6 +284,7 @@ impl Core {
             settings: WriterSettings::new(settings),
             board,
             wake,
+            room,
             on_failed_sync,
             disturb: None,
         }
@@ -289,6 +305,12 @@ impl Core {
                 Err(translate(error))
             }
         };
+        let full = matches!(committed, Err(StoreError::Full(_)));
+        if full || jobs.iter().any(|job| job.met_full_disk()) {
+            self.room.saw_full();
+            // Whoever hears that the disk is full also hears that nothing new rings.
+            self.board.revoke(&Scope::Everything);
+        }
         for job in jobs {
             job.acknowledge(committed.clone().map(|_| ()));
         }
@@ -306,6 +328,7 @@ impl Core {
             settings: &mut self.settings,
             ids: &mut self.ids,
             test_calls: &mut self.test_calls,
+            room: &self.room,
             sequences: HashMap::new(),
             after: AfterCommit::default(),
         };

@@ -24,9 +24,11 @@ pub mod lead_edit;
 pub mod lead_reads;
 pub mod leads;
 pub mod lines;
+pub mod look_ups;
 pub mod pools;
 pub mod preconditions;
 pub mod server;
+pub mod steps;
 pub mod test_calls;
 pub mod tokens;
 
@@ -66,6 +68,9 @@ macro_rules! conformance_suite {
                 of_many_changes_of_one_revision_one_is_done,
                 another_tenants_object_is_missing_before_it_is_stale,
                 tokens_and_tenants_count_their_changes,
+            }
+            look_ups {
+                look_ups_are_handed_out_as_far_as_their_line_has_room,
             }
             idempotency {
                 a_repeated_request_has_one_effect_and_one_answer,
@@ -121,6 +126,7 @@ macro_rules! conformance_suite {
                 a_looser_policy_is_felt_at_once,
                 a_mended_campaign_is_tried_at_once,
                 a_reopened_campaign_calls_who_still_waits,
+                a_narrower_pace_holds_from_the_last_call_on,
             }
             campaign_life {
                 a_campaign_goes_through_its_life,
@@ -196,6 +202,18 @@ macro_rules! conformance_suite {
                 pausing_takes_a_waiting_test_call_back,
                 a_test_call_that_a_restart_gave_up_is_not_handed_out,
                 test_calls_of_another_tenant_are_not_found,
+            }
+            steps {
+                a_small_copy_is_whole_at_once,
+                a_long_copy_comes_in_steps,
+                a_campaign_does_not_end_while_its_leads_come,
+                a_campaign_whose_last_leads_are_known_already_ends,
+                tenants_take_turns_with_their_imports,
+                a_deleted_campaign_is_gone_at_once_and_erased_in_steps,
+                nothing_finds_leads_that_are_being_erased,
+                a_campaign_that_is_being_copied_is_erased_after_that,
+                deleting_a_copy_ends_the_copying,
+                a_copy_of_another_tenants_campaign_brings_nothing,
             }
             server {
                 the_feed_is_read_in_order_and_without_gaps,

@@ -1,5 +1,7 @@
 //! What the dialer and the store say to each other.
 
+use std::collections::HashMap;
+
 use domain::attempt::{Fact, Patience, StateName};
 use domain::settings::CallingEntity;
 use domain::{AttemptId, CampaignId, LeadId, LineId, PhoneNumber, TenantId};
@@ -172,8 +174,49 @@ pub struct Check {
     pub same_account: bool,
 }
 
+/// How many look-ups may be claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckRoom {
+    /// Most in all.
+    pub limit: u32,
+    /// Most of one line, with those that are under way.
+    pub per_line: u32,
+    /// What is under way, by line.
+    pub under_way: HashMap<LineId, u32>,
+}
+
+impl CheckRoom {
+    /// Room for so many, of whatever lines.
+    pub fn of(limit: u32) -> Self {
+        Self {
+            limit,
+            per_line: limit,
+            under_way: HashMap::new(),
+        }
+    }
+
+    /// How many more of the line may begin.
+    pub fn left(&self, line_id: LineId) -> u32 {
+        let under_way = self.under_way.get(&line_id).copied().unwrap_or_default();
+        self.per_line.saturating_sub(under_way)
+    }
+}
+
 /// Constants of each vendor that the reducer needs, by the vendor's spelling.
 pub type PatienceOf = fn(&str) -> Patience;
+
+/// How the disk stands that holds the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskRoom {
+    /// Bytes free; `None`: the disk does not say.
+    pub free_bytes: Option<u64>,
+    /// Bytes that shall stay free, for what is under way and for users' commands.
+    pub reserve_bytes: u64,
+    /// Whether a write has failed for want of room, and no large one has succeeded since.
+    pub full: bool,
+    /// Why nothing new is begun, for people; `None`: there is room.
+    pub held: Option<String>,
+}
 
 /// What the server shows of itself in metrics and health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

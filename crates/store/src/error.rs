@@ -26,6 +26,12 @@ pub enum StoreError {
     /// The database cannot take it now: full, locked, shutting down. Trying again may help.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// The disk is full. It can take it when there is room again.
+    #[error("the disk of the database is full: {0}")]
+    Full(String),
+    /// Nothing new is promised (no call, no bulk addition) while the disk is nearly full.
+    #[error("nothing new is begun: {0}")]
+    Held(String),
     /// A row that our own code cannot have written, or a statement that failed. A bug or damage.
     #[error("the database is inconsistent: {0}")]
     Corrupt(String),
@@ -84,7 +90,7 @@ impl StoreError {
     /// Whether the same operation may succeed later without anybody changing it.
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Unavailable(_) => true,
+            Self::Unavailable(_) | Self::Full(_) | Self::Held(_) => true,
             Self::NotFound(_)
             | Self::Conflict(_)
             | Self::Stale { .. }

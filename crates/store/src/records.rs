@@ -215,6 +215,8 @@ pub struct CampaignRecord {
     pub unverified: bool,
     /// Leads by status.
     pub lead_counts: LeadCounts,
+    /// The import that brings the leads of another campaign; told only when the campaign is made.
+    pub import_id: Option<ImportId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.

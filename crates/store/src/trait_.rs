@@ -9,7 +9,9 @@ use domain::{
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use crate::dialing::{Applied, AttemptFact, Check, Gauges, LeadPayload, Tick, Ticked};
+use crate::dialing::{
+    Applied, AttemptFact, Check, CheckRoom, DiskRoom, Gauges, LeadPayload, Tick, Ticked,
+};
 use crate::error::StoreResult;
 use crate::precondition::Precondition;
 use crate::records::{
@@ -177,7 +179,8 @@ pub trait Store: Send + Sync {
 
     // Campaigns.
 
-    /// Makes a campaign in DRAFT (with the leads of another one, if asked).
+    /// Makes a campaign in DRAFT. If the leads of another one are asked for, the first few come at
+    /// once and the others with [`Store::run_imports`].
     async fn create_campaign(
         &self,
         caller: Caller,
@@ -211,8 +214,8 @@ pub trait Store: Send + Sync {
         order: CampaignOrder,
         idempotency: Option<Idempotent<OrderDone>>,
     ) -> StoreResult<Written<OrderDone>>;
-    /// Deletes a DRAFT or ARCHIVED campaign that fits the precondition, with its leads. Its calls
-    /// stay on record.
+    /// Deletes a DRAFT or ARCHIVED campaign that fits the precondition, with its leads, which are
+    /// gone for everybody; their rows go with [`Store::run_erasures`]. Its calls stay on record.
     async fn delete_campaign(
         &self,
         caller: Caller,
@@ -250,6 +253,9 @@ pub trait Store: Send + Sync {
     ) -> StoreResult<Written<ImportRecord>>;
     /// Adds up to `max_leads` queued leads; answers whether more are waiting.
     async fn run_imports(&self, now: Timestamp, max_leads: u32) -> StoreResult<bool>;
+    /// Deletes up to `max_rows` rows of campaigns that are deleted; answers whether more can be
+    /// deleted now. The leads of a campaign that is still being copied wait for that.
+    async fn run_erasures(&self, max_rows: u32) -> StoreResult<bool>;
     /// One import.
     async fn get_import(
         &self,
@@ -350,8 +356,10 @@ pub trait Store: Send + Sync {
         now: Timestamp,
         facts: Vec<AttemptFact>,
     ) -> StoreResult<Vec<Applied>>;
-    /// Attempts whose look-up is due; each is leased for `lease` so that a crash loses none.
-    async fn claim_checks(&self, now: Timestamp, limit: u32) -> StoreResult<Vec<Check>>;
+    /// Attempts whose look-up is due, the most overdue first, as far as there is room; each is
+    /// leased for a while so that a crash loses none. None answered means that none is due whose
+    /// line has room.
+    async fn claim_checks(&self, now: Timestamp, room: CheckRoom) -> StoreResult<Vec<Check>>;
     /// Earliest due look-up.
     async fn next_check_at(&self) -> StoreResult<Option<Timestamp>>;
     /// To be called once by a fresh process before its first tick: whatever an old one may have
@@ -366,6 +374,10 @@ pub trait Store: Send + Sync {
 
     /// Answers when the database takes reads and writes.
     async fn ping(&self, now: Timestamp) -> StoreResult<()>;
+    /// How the disk stands. While it holds, [`Store::tick`], [`Store::reserve_test_call`] and
+    /// [`Store::queue_leads`] answer [`crate::StoreError::Held`], imports wait, and RUNNING
+    /// campaigns are ON_HOLD; it ends by itself.
+    fn disk_room(&self) -> DiskRoom;
     /// Figures for metrics.
     async fn gauges(&self) -> StoreResult<Gauges>;
     /// Deletes what is kept for a time only (idempotency keys), in bounded steps.

@@ -248,6 +248,7 @@ impl Server {
             access: Access::Owner,
             readers: 1,
             patience_of: lines::patience_of,
+            reserve_bytes: 0,
             on_failed_sync: |reason| panic!("{reason}"),
         };
         let store = Arc::new(SqliteStore::open(&folder.path().join("test.db"), options).unwrap());

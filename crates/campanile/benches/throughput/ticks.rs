@@ -127,6 +127,7 @@ fn open(path: &Path) -> SqliteStore {
         access: Access::Owner,
         readers: 1,
         patience_of: lines::patience_of,
+        reserve_bytes: 0,
         on_failed_sync: |error| panic!("{error}"),
     };
     SqliteStore::open(path, options).unwrap()

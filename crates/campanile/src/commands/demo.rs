@@ -35,7 +35,7 @@ pub(crate) async fn run(settings: &Settings) -> Outcome {
     let listener = bind(settings).await?;
     let address = listener.local_addr().map_err(Failure::failed)?;
     let settings = demo_settings(settings, folder.path());
-    let store: Arc<dyn Store> = Arc::new(storage::open(&settings.database, Access::Owner)?);
+    let store: Arc<dyn Store> = Arc::new(storage::open(&settings, Access::Owner)?);
     let key =
         key_file::create(&settings.secret_key_file, &SystemEntropy).map_err(Failure::failed)?;
     let secret = api::token::generate(&SystemEntropy);

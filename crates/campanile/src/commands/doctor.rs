@@ -76,6 +76,7 @@ pub(crate) async fn run(
     let mut findings = checks::configuration(resolved, environment);
     let (store, finding) = checks::database(settings).await;
     findings.push(finding);
+    findings.extend(store.as_ref().map(checks::disk));
     let store: Option<Arc<dyn Store>> = store.map(|store| Arc::new(store) as Arc<dyn Store>);
     let (vault, finding) = checks::key_file(settings, store.as_deref()).await;
     findings.push(finding);

@@ -16,7 +16,7 @@ pub(crate) fn run(settings: &Settings) -> Outcome {
             "cannot read {shown}: {error}; check its permissions"
         ))
     })?;
-    let store = storage::open(path, Access::Owner)?;
+    let store = storage::open(settings, Access::Owner)?;
     drop(store);
     if settings.json {
         output::json(

@@ -24,7 +24,7 @@ pub(crate) async fn run(settings: &Settings) -> Outcome {
     let address = listener
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
-    let store: Arc<dyn Store> = Arc::new(storage::open(&settings.database, Access::Owner)?);
+    let store: Arc<dyn Store> = Arc::new(storage::open(settings, Access::Owner)?);
     let vault = open_vault(settings, store.as_ref()).await?;
     bootstrap(settings, store.as_ref()).await?;
     let parts = Parts {

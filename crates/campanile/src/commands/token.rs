@@ -21,7 +21,7 @@ const PAGE: u32 = 200;
 
 /// `token create`: the secret alone on stdout.
 pub(crate) async fn create(settings: &Settings) -> Outcome {
-    let store = storage::open(&settings.database, Access::Beside)?;
+    let store = storage::open(settings, Access::Beside)?;
     let secret = api::token::generate(&SystemEntropy);
     let token = make(&store, &settings.token, &secret)
         .await
@@ -177,7 +177,7 @@ fn open_existing(settings: &Settings) -> Outcome<store_sqlite::SqliteStore> {
             "there is no database {shown}: check --database-url, or make one with `campanile token create`"
         )));
     }
-    storage::open(&settings.database, Access::Beside)
+    storage::open(settings, Access::Beside)
 }
 
 fn unknown_tenant(settings: &Settings) -> Failure {

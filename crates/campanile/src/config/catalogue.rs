@@ -224,6 +224,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "disk_reserve_mib",
+        flag: Some("disk-reserve-mib"),
+        commands: SERVING,
+        kind: Kind::Whole(0, 1_048_576),
+        value_name: "N",
+        default: Some("32"),
+        help: "MiB that stay free on the disk of the database: below, no call is placed and no bulk addition taken",
+        ..PLAIN
+    },
+    Setting {
         key: "log_format",
         flag: Some("log-format"),
         commands: EVERY,

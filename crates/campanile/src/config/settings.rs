@@ -55,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) api_rate_limit: u32,
     pub(crate) api_rate_burst: u32,
     pub(crate) max_connections: usize,
+    /// What shall stay free on the disk of the database.
+    pub(crate) disk_reserve_mib: u64,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: String,
     /// Whether somebody chose the level.
@@ -141,6 +143,7 @@ impl Settings {
             api_rate_limit: reader.whole("api_rate_limit").unwrap_or(1),
             api_rate_burst: reader.whole("api_rate_burst").unwrap_or(1),
             max_connections: reader.whole("max_connections").unwrap_or(1),
+            disk_reserve_mib: reader.whole("disk_reserve_mib").unwrap_or_default(),
             log_format: reader
                 .parsed("log_format", log_format)
                 .unwrap_or(LogFormat::Text),

@@ -8,6 +8,7 @@
 
 mod cli;
 mod demo;
+mod disk_full;
 mod doctor;
 mod echoing_vendor;
 mod layering;

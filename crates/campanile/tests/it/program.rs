@@ -253,5 +253,27 @@ pub(crate) fn request(
     stream.read_to_end(&mut answer).unwrap();
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head[9..12].parse().unwrap(), body.to_owned())
+    let chunked = head
+        .to_ascii_lowercase()
+        .contains("transfer-encoding: chunked");
+    let body = if chunked {
+        unchunked(body)
+    } else {
+        body.to_owned()
+    };
+    (head[9..12].parse().unwrap(), body)
+}
+
+/// The text of a body that was sent in pieces; sizes count bytes.
+fn unchunked(mut rest: &str) -> String {
+    let mut body = String::new();
+    while let Some((size, piece)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size.trim(), 16).unwrap();
+        if size == 0 {
+            break;
+        }
+        body.push_str(&piece[..size]);
+        rest = &piece[size + 2..];
+    }
+    body
 }

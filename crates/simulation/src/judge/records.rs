@@ -124,7 +124,7 @@ fn judge_counts(seen: &Seen<'_>, of: &CampaignRecords, now: Timestamp, verdict: 
                 .iter()
                 .filter(|call| call.lead_id == Some(lead.lead_id))
         };
-        let attempts = own().filter(|call| counts_as_attempt(call)).count();
+        let attempts = own().filter(|call| counts_as_attempt(seen, call)).count();
         // A lead that was put back counts anew; then the records may show more.
         let requeued = was_put_back(seen, of.index, lead);
         if !requeued && u32::try_from(attempts).unwrap_or(u32::MAX) != lead.attempts {
@@ -135,7 +135,7 @@ fn judge_counts(seen: &Seen<'_>, of: &CampaignRecords, now: Timestamp, verdict: 
             verdict.broken("A4", what);
         }
         let today = own().filter(|call| {
-            counts_as_attempt(call)
+            counts_as_attempt(seen, call)
                 && calendar::date_of(&zone, call.times.planned_at) == calendar::date_of(&zone, now)
         });
         let today = u32::try_from(today.count()).unwrap_or(u32::MAX);
@@ -154,17 +154,24 @@ fn was_put_back(seen: &Seen<'_>, campaign: usize, lead: &LeadRecord) -> bool {
 }
 
 /// What may have rung counts.
-fn counts_as_attempt(call: &CallRecord) -> bool {
+fn counts_as_attempt(seen: &Seen<'_>, call: &CallRecord) -> bool {
     !matches!(
         call.state,
         StateName::Rejected | StateName::Released | StateName::Absent
-    ) && !was_blocked(call)
+    ) && !was_blocked(seen, call)
 }
 
 /// The provider makes a record of a call that its own limit kept from ringing.
-fn was_blocked(call: &CallRecord) -> bool {
-    let reason = call.ended_reason.as_deref().unwrap_or_default();
-    call.state == StateName::Ended && reason.contains("concurrency-limit")
+fn was_blocked(seen: &Seen<'_>, call: &CallRecord) -> bool {
+    let of_it = |key: Option<&str>| key == Some(call.attempt_key.as_str());
+    let made = seen
+        .posts()
+        .any(|post| of_it(post.attempt_key.as_deref()) && post.provider_call.is_some());
+    let rang = seen
+        .rings
+        .iter()
+        .any(|ring| of_it(ring.attempt_key.as_deref()));
+    call.state == StateName::Ended && made && !rang
 }
 
 /// L1, V1: nobody is forgotten.
@@ -283,7 +290,7 @@ fn judge_call(
         (StateName::Rejected, Some(ring)) if ring.rang_at.is_some() => {
             verdict.broken("A5", format!("{} rang all the same", names()));
         }
-        (StateName::Ended, None) if !presumed && !was_blocked(call) => {
+        (StateName::Ended, None) if !presumed && !was_blocked(seen, call) => {
             verdict.broken("A5", format!("{} has no call at the provider", names()));
         }
         (StateName::Placed | StateName::Ringing | StateName::InProgress, None) => {

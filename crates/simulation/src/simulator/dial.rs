@@ -7,7 +7,7 @@ use domain::ambient::Clock;
 use domain::attempt::Fact;
 use jiff::{SignedDuration, Timestamp};
 use rand::Rng;
-use store::{AttemptFact, Check, Dispatch, SendPermit, Store};
+use store::{AttemptFact, Check, CheckRoom, Dispatch, SendPermit, Store};
 
 use super::{Event, Presence, Simulator};
 use crate::history::Reserved;
@@ -15,6 +15,8 @@ use crate::plan::later;
 
 /// Leads of bulk additions in one transaction; few, so that a death can come between.
 const IMPORT_STEP: u32 = 7;
+/// Look-ups that are claimed at once.
+const MAX_CHECKS: u32 = 64;
 
 impl Simulator {
     pub(super) async fn tick(&mut self, now: Timestamp) {
@@ -161,7 +163,12 @@ impl Simulator {
         if self.presence == Presence::Stopping {
             return;
         }
-        match self.process.core.due_checks().await {
+        match self
+            .process
+            .core
+            .due_checks(CheckRoom::of(MAX_CHECKS))
+            .await
+        {
             Ok(checks) => {
                 for check in checks {
                     self.push(now, Event::LookUp(check));

@@ -64,6 +64,7 @@ pub(super) fn start(
         access: Access::Simulated,
         readers: 1,
         patience_of: lines::patience_of,
+        reserve_bytes: 0,
         on_failed_sync: |_| {},
     };
     let store = SqliteStore::open(path, options)

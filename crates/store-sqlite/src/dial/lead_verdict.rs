@@ -24,9 +24,10 @@ struct Lead {
     requeued_at: Option<Timestamp>,
 }
 
-/// The lead of the attempt, if it is still there and the attempt is its latest.
+/// The lead of the attempt, if it and its campaign are still there and the attempt is its latest.
 fn latest(work: &Work<'_>, row: &AttemptRow) -> StoreResult<Option<Lead>> {
-    let sql = "SELECT status, requeued_at FROM leads WHERE lead_id = ?1 AND attempts_made = ?2";
+    let sql = "SELECT status, requeued_at FROM leads WHERE lead_id = ?1 AND attempts_made = ?2
+                 AND EXISTS (SELECT 1 FROM campaigns WHERE campaigns.campaign_id = leads.campaign_id)";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
     let mut rows = statement
         .query(params![row.lead_id.raw(), row.attempt_number])

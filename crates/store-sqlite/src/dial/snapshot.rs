@@ -309,15 +309,19 @@ fn campaign(
     })
 }
 
-/// Whether any lead is not final, and whether there are leads at all.
+/// Whether any lead is not final or still to come, and whether there are leads at all.
 fn lead_counts(work: &Work<'_>, campaign_id: CampaignId) -> StoreResult<(bool, bool)> {
     let sql = "SELECT coalesce(sum(leads) FILTER (WHERE status IN ('READY', 'IN_CALL', 'UNRESOLVED')), 0) > 0,
                       coalesce(sum(leads), 0) > 0
                FROM lead_counts WHERE campaign_id = ?1";
+    // Leads that are still being added are open too: a campaign does not end while they come.
+    let coming = "SELECT 1 FROM imports WHERE campaign_id = ?1 AND finished_at IS NULL";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    statement
+    let (open, any): (bool, bool) = statement
         .query_row([campaign_id.raw()], |row| Ok((row.get(0)?, row.get(1)?)))
-        .map_err(translate)
+        .map_err(translate)?;
+    let open = open || query::exists(work.tx, coming, [campaign_id.raw()])?;
+    Ok((open, any))
 }
 
 fn numbers(

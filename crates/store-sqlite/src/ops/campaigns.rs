@@ -14,7 +14,7 @@ use store::{
 };
 
 use crate::code::{Cells, micros, to_json};
-use crate::ops::{lead_write, lines, pools, query};
+use crate::ops::{erasures, imports, lines, pools, query};
 use crate::settings_cache::{Parsed, SettingsCache, parse_draft};
 use crate::writer::Work;
 
@@ -109,16 +109,17 @@ pub(crate) fn create(
     query::execute(work.tx, sql, bound)?;
     let changes = changes(&SettingsDraft::default(), &campaign.draft);
     record_revision(work, caller, campaign_id, 1, &changes)?;
-    if let Some(source) = source {
-        let target = head(work.tx, caller.tenant_id, campaign_id)?;
-        lead_write::copy(work, caller, &source, &target)?;
-    }
-    get(
+    let import_id = source
+        .map(|source| imports::copy(work, caller, source.campaign_id, campaign_id))
+        .transpose()?
+        .flatten();
+    let made = get(
         work.tx,
         work.settings.cache(campaign_id),
         caller.tenant_id,
         campaign_id,
-    )
+    )?;
+    Ok(CampaignRecord { import_id, ..made })
 }
 
 /// The pool a campaign dials from.
@@ -230,7 +231,7 @@ pub(crate) fn list(
     }))
 }
 
-/// Deletes a campaign with its leads; its calls stay.
+/// Deletes a campaign; its leads follow in steps, its calls stay.
 pub(crate) fn delete(
     work: &mut Work<'_>,
     caller: Caller,
@@ -244,11 +245,9 @@ pub(crate) fn delete(
     if !matches!(status, CampaignStatus::Draft | CampaignStatus::Archived) {
         return Err(Conflict::NotDeletable(status).into());
     }
+    erasures::begin(work, caller.now, campaign_id)?;
     for sql in [
-        "DELETE FROM import_rows WHERE import_id IN (SELECT import_id FROM imports WHERE campaign_id = ?1)",
         "DELETE FROM imports WHERE campaign_id = ?1",
-        "DELETE FROM due WHERE campaign_id = ?1",
-        "DELETE FROM leads WHERE campaign_id = ?1",
         "DELETE FROM lead_counts WHERE campaign_id = ?1",
         "DELETE FROM revisions WHERE campaign_id = ?1",
         "DELETE FROM campaigns WHERE campaign_id = ?1",
@@ -314,6 +313,7 @@ fn read(
         revision,
         unverified: cells.get("unverified")?,
         lead_counts: lead_counts(db, campaign_id)?,
+        import_id: None,
         created_at: cells.instant("created_at")?,
         updated_at: cells.instant("updated_at")?,
     })

@@ -112,7 +112,10 @@ fn leads_in(
     phone: &PhoneNumber,
     status: LeadStatus,
 ) -> StoreResult<Vec<(CampaignId, LeadId)>> {
-    let sql = "SELECT campaign_id, lead_id FROM leads WHERE tenant_id = ?1 AND phone = ?2 AND status = ?3";
+    // Leads of a deleted campaign may still be there.
+    let sql = "SELECT campaign_id, lead_id FROM leads
+               WHERE tenant_id = ?1 AND phone = ?2 AND status = ?3
+                 AND EXISTS (SELECT 1 FROM campaigns WHERE campaigns.campaign_id = leads.campaign_id)";
     let bound = params![tenant_id.raw(), phone.as_str(), status.as_str()];
     query::many(work.tx, sql, bound, |cells: &Cells<'_, '_>| {
         Ok((

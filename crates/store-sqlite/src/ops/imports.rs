@@ -1,4 +1,9 @@
-//! Bulk additions: queued with the request, added a few at a time so that dialing never waits.
+//! Bulk additions and copies: queued with the request, added a few at a time so that dialing never
+//! waits.
+//!
+//! The imports of a tenant run one after the other, the oldest first; tenants take turns. A copy
+//! brings the leads that its source had when it was asked for, as they are when their turn comes;
+//! a lead that the new campaign has by then stays as it is.
 
 use domain::campaign::CampaignStatus;
 use domain::{CampaignId, ImportId, PhoneNumber, TenantId, TokenId};
@@ -76,6 +81,61 @@ impl QueuedLead {
         };
         Ok(NewLead { phone, fields })
     }
+}
+
+/// Leads of a copy that come with its request.
+const COPIED_AT_ONCE: u32 = 500;
+
+/// Copies the leads of `source`, with fresh caps and no history: a few at once, the others in
+/// steps. Answers the import that does it; `None`: there are none.
+pub(crate) fn copy(
+    work: &mut Work<'_>,
+    caller: Caller,
+    source: CampaignId,
+    target: CampaignId,
+) -> StoreResult<Option<ImportId>> {
+    let sql = "SELECT coalesce(sum(leads), 0) AS total,
+                      (SELECT max(lead_id) FROM leads WHERE campaign_id = ?1) AS last
+               FROM lead_counts WHERE campaign_id = ?1";
+    let found = query::one(work.tx, sql, [source.raw()], |cells| {
+        Ok((
+            cells.get::<u64>("total")?,
+            cells.get::<Option<i64>>("last")?,
+        ))
+    })?;
+    let Some((total, Some(last))) = found else {
+        return Ok(None);
+    };
+    let import_id = ImportId::from_raw(work.next_id(caller.now));
+    let sql =
+        "INSERT INTO imports (import_id, tenant_id, campaign_id, token_id, on_duplicate, total,
+                   created_at, source_campaign_id, copies_up_to)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let bound = params![
+        import_id.raw(),
+        caller.tenant_id.raw(),
+        target.raw(),
+        caller.token_id.map(TokenId::raw),
+        duplicate_name(OnDuplicate::Skip),
+        total,
+        micros(caller.now),
+        source.raw(),
+        last,
+    ];
+    query::execute(work.tx, sql, bound)?;
+    let import = Running {
+        import_id,
+        campaign_id: target,
+        caller,
+        on_duplicate: OnDuplicate::Skip,
+        copies: Some(Copying {
+            source,
+            after: 0,
+            up_to: last,
+        }),
+    };
+    step(work, &import, COPIED_AT_ONCE)?;
+    Ok(Some(import_id))
 }
 
 /// Queues leads.
@@ -157,6 +217,17 @@ struct Running {
     campaign_id: CampaignId,
     caller: Caller,
     on_duplicate: OnDuplicate,
+    /// Where its leads come from; `None`: they are queued.
+    copies: Option<Copying>,
+}
+
+/// Which leads of another campaign are still to be copied.
+struct Copying {
+    source: CampaignId,
+    /// The last one that is done.
+    after: i64,
+    /// The last one that was there when the copy was asked for.
+    up_to: i64,
 }
 
 /// What a few rows came to.
@@ -168,18 +239,33 @@ struct Tally {
     rejected: u64,
 }
 
-/// Adds queued leads of the oldest import; answers whether more are waiting.
+/// Adds leads of the import whose turn it is; answers whether more are waiting.
 pub(crate) fn run(work: &mut Work<'_>, now: Timestamp, max_leads: u32) -> StoreResult<bool> {
     work.is_a(Transaction::ImportStep);
-    let Some(import) = oldest(work, now)? else {
+    let Some(import) = next_in_turn(work, now)? else {
         return Ok(false);
     };
-    let rows = take_rows(work, import.import_id, max_leads)?;
-    let tally = add_rows(work, &import, rows)?;
+    step(work, &import, max_leads)?;
+    any_unfinished(work.tx)
+}
+
+/// Adds the next leads of an import.
+fn step(work: &mut Work<'_>, import: &Running, max_leads: u32) -> StoreResult<()> {
+    let rows = match &import.copies {
+        None => take_rows(work, import.import_id, max_leads)?,
+        Some(copying) => copy_rows(work, import.import_id, copying, max_leads)?,
+    };
+    let tally = add_rows(work, import, rows)?;
+    tell_progress(work, import, &tally)
+}
+
+fn tell_progress(work: &Work<'_>, import: &Running, tally: &Tally) -> StoreResult<()> {
     let sql =
         "UPDATE imports SET added = added + ?2, updated = updated + ?3, skipped = skipped + ?4,
                    rejected = rejected + ?5, processed = processed + ?2 + ?3 + ?4 + ?5,
-                   finished_at = CASE WHEN EXISTS (SELECT 1 FROM import_rows WHERE import_id = ?1)
+                   turn = 1 + (SELECT max(turn) FROM imports WHERE finished_at IS NULL),
+                   finished_at = CASE WHEN copied_to < copies_up_to
+                                        OR EXISTS (SELECT 1 FROM import_rows WHERE import_id = ?1)
                                       THEN NULL ELSE ?6 END
                WHERE import_id = ?1";
     let Tally {
@@ -194,15 +280,26 @@ pub(crate) fn run(work: &mut Work<'_>, now: Timestamp, max_leads: u32) -> StoreR
         updated,
         skipped,
         rejected,
-        micros(now)
+        micros(import.caller.now)
     ];
     query::execute(work.tx, sql, bound)?;
-    any_unfinished(work.tx)
+    // Leads of a copy may have been removed from its source meanwhile.
+    let sql =
+        "UPDATE imports SET total = processed WHERE import_id = ?1 AND finished_at IS NOT NULL";
+    query::execute(work.tx, sql, [import.import_id.raw()])?;
+    Ok(())
 }
 
-fn oldest(work: &Work<'_>, now: Timestamp) -> StoreResult<Option<Running>> {
-    let sql = "SELECT import_id, tenant_id, campaign_id, token_id, on_duplicate FROM imports
-               WHERE finished_at IS NULL ORDER BY import_id LIMIT 1";
+/// Of each tenant's oldest import, the one that was stepped least recently.
+fn next_in_turn(work: &Work<'_>, now: Timestamp) -> StoreResult<Option<Running>> {
+    let sql = "SELECT import_id, tenant_id, campaign_id, token_id, on_duplicate, source_campaign_id,
+                      copied_to, copies_up_to
+               FROM imports
+               WHERE finished_at IS NULL
+                 AND NOT EXISTS (SELECT 1 FROM imports AS older
+                                 WHERE older.finished_at IS NULL AND older.tenant_id = imports.tenant_id
+                                   AND older.import_id < imports.import_id)
+               ORDER BY turn, import_id LIMIT 1";
     query::one(work.tx, sql, [], |cells| {
         Ok(Running {
             import_id: ImportId::from_raw(cells.get("import_id")?),
@@ -213,6 +310,14 @@ fn oldest(work: &Work<'_>, now: Timestamp) -> StoreResult<Option<Running>> {
                 now,
             },
             on_duplicate: cells.choice("on_duplicate", parse_duplicate)?,
+            copies: match cells.get::<Option<i64>>("source_campaign_id")? {
+                None => None,
+                Some(source) => Some(Copying {
+                    source: CampaignId::from_raw(source),
+                    after: cells.get("copied_to")?,
+                    up_to: cells.get("copies_up_to")?,
+                }),
+            },
         })
     })
 }
@@ -229,6 +334,32 @@ fn take_rows(work: &Work<'_>, import_id: ImportId, max_leads: u32) -> StoreResul
     let last = rows.last().map_or(-1, |(row, _)| *row);
     query::execute(work.tx, sql, [import_id.raw(), last])?;
     rows.into_iter().map(|(_, lead)| lead.into_lead()).collect()
+}
+
+/// The next leads of the source, which are then done.
+fn copy_rows(
+    work: &Work<'_>,
+    import_id: ImportId,
+    copying: &Copying,
+    max_leads: u32,
+) -> StoreResult<Vec<NewLead>> {
+    let rows = lead_write::between(
+        work.tx,
+        copying.source,
+        copying.after,
+        copying.up_to,
+        max_leads,
+    )?;
+    let whole = usize::try_from(max_leads).unwrap_or(usize::MAX);
+    let last = rows.last().filter(|_| rows.len() >= whole);
+    let copied_to = last.map_or(copying.up_to, |row| row.lead_id.raw());
+    let sql = "UPDATE imports SET copied_to = ?2 WHERE import_id = ?1";
+    query::execute(work.tx, sql, [import_id.raw(), copied_to])?;
+    let lead = |row: lead_write::Row| NewLead {
+        phone: row.phone,
+        fields: row.fields,
+    };
+    Ok(rows.into_iter().map(lead).collect())
 }
 
 fn add_rows(work: &mut Work<'_>, import: &Running, rows: Vec<NewLead>) -> StoreResult<Tally> {

@@ -19,8 +19,6 @@ use crate::writer::Work;
 
 /// Longest `custom_fields` as JSON, bytes.
 const MAX_CUSTOM_FIELDS: usize = 64 * 1024;
-/// Leads read at once while copying.
-const COPY_CHUNK: u32 = 500;
 
 /// What became of a lead that was to be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,26 +228,23 @@ fn insert(
     Ok((lead_id, status))
 }
 
-/// Copies the leads of `source`, with fresh caps and no history.
-pub(crate) fn copy(
-    work: &mut Work<'_>,
-    caller: Caller,
-    source: &Head,
-    target: &Head,
-) -> StoreResult<()> {
-    let sql = select!("WHERE campaign_id = ?1 AND lead_id > ?2 ORDER BY lead_id LIMIT ?3");
-    let mut last = 0;
-    loop {
-        let bound = params![source.campaign_id.raw(), last, COPY_CHUNK];
-        let chunk = query::many(work.tx, sql, bound, read)?;
-        let Some(end) = chunk.last() else {
-            return Ok(());
-        };
-        last = end.lead_id.raw();
-        for lead in &chunk {
-            insert(work, caller, target, &lead.phone, &lead.fields)?;
-        }
-    }
+/// The leads of a campaign with ids in `(after, up_to]`, in order.
+pub(crate) fn between(
+    db: &Connection,
+    campaign_id: CampaignId,
+    after: i64,
+    up_to: i64,
+    limit: u32,
+) -> StoreResult<Vec<Row>> {
+    let sql = select!(
+        "WHERE campaign_id = ?1 AND lead_id > ?2 AND lead_id <= ?3 ORDER BY lead_id LIMIT ?4"
+    );
+    query::many(
+        db,
+        sql,
+        params![campaign_id.raw(), after, up_to, limit],
+        read,
+    )
 }
 
 /// Fields that are given replace, fields that are absent stay.

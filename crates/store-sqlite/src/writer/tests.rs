@@ -17,8 +17,9 @@ fn core() -> Core {
     let tenant = "INSERT INTO tenants (tenant_id, name, created_at) VALUES (1, 'Acme', 0)";
     connection.execute(tenant, []).unwrap();
     let (board, wake) = (Arc::default(), Arc::default());
+    let room = Arc::new(Room::new(std::path::Path::new("a.db"), 0));
     let (ids, settings) = (IdSource::default(), SettingsCache::default());
-    Core::new(connection, ids, settings, board, wake, |_| {})
+    Core::new(connection, ids, settings, board, wake, room, |_| {})
 }
 
 fn command(

@@ -31,7 +31,8 @@ const VIOLATIONS: &[(&str, &str)] = &[
              (SELECT count(*) FROM leads
               WHERE leads.campaign_id = counted.campaign_id AND leads.status = counted.status)
          UNION ALL SELECT campaign_id FROM leads
-             WHERE (campaign_id, status) NOT IN (SELECT campaign_id, status FROM lead_counts)",
+             WHERE (campaign_id, status) NOT IN (SELECT campaign_id, status FROM lead_counts)
+               AND campaign_id NOT IN (SELECT subject_id FROM erasures)",
     ),
     (
         "sequences have no gaps",
@@ -62,13 +63,26 @@ const VIOLATIONS: &[(&str, &str)] = &[
     ),
     (
         "a waiting lead is not on the do-not-call list",
-        "SELECT lead_id FROM leads JOIN suppressions USING (tenant_id, phone) WHERE status = 'READY'",
+        "SELECT lead_id FROM leads JOIN suppressions USING (tenant_id, phone)
+         WHERE status = 'READY' AND campaign_id NOT IN (SELECT subject_id FROM erasures)",
     ),
     (
         "finished imports have nothing queued, unfinished ones have",
         "SELECT import_id FROM imports WHERE (finished_at IS NULL) <>
-             EXISTS (SELECT 1 FROM import_rows WHERE import_rows.import_id = imports.import_id)
+             (copied_to < copies_up_to
+              OR EXISTS (SELECT 1 FROM import_rows WHERE import_rows.import_id = imports.import_id))
             OR finished_at IS NOT NULL AND processed <> total",
+    ),
+    (
+        "what belongs to no campaign or import is being deleted",
+        "SELECT lead_id FROM leads WHERE campaign_id NOT IN (SELECT campaign_id FROM campaigns)
+             AND campaign_id NOT IN (SELECT subject_id FROM erasures)
+         UNION ALL SELECT import_id FROM import_rows WHERE import_id NOT IN (SELECT import_id FROM imports)
+             AND import_id NOT IN (SELECT subject_id FROM erasures)
+         UNION ALL SELECT campaign_id FROM lead_counts
+             WHERE campaign_id NOT IN (SELECT campaign_id FROM campaigns)
+         UNION ALL SELECT campaign_id FROM imports
+             WHERE campaign_id NOT IN (SELECT campaign_id FROM campaigns)",
     ),
     ("references hold", "SELECT * FROM pragma_foreign_key_check"),
     ("the file is whole", "SELECT * FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
@@ -92,6 +106,7 @@ impl Bench for SqliteBench {
                 max_ring_ms: 300_000,
                 max_talk_ms: 1_800_000,
             },
+            reserve_bytes: 0,
             on_failed_sync: |failure| panic!("{failure}"),
         };
         let store = SqliteStore::open(&directory.path().join("campanile.db"), options).unwrap();

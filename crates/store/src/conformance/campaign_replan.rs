@@ -4,9 +4,11 @@ use domain::Outcome;
 use domain::attempt::{Fact, Refusal};
 use domain::campaign::{CampaignStatus, LeadStatus};
 use domain::settings::SettingsDraft;
+use jiff::{SignedDuration, Timestamp};
 
 use super::fixture::{
-    add, apply, at, call_and_end, edit, later, lead, new_lead, phone, tenant_with_running, tick,
+    add, apply, at, call_and_end, edit, ended, later, lead, morning, new_lead, phone,
+    tenant_with_running, tick,
 };
 use crate::{LeadFields, NewLead, OnDuplicate, Store};
 
@@ -114,4 +116,40 @@ pub async fn a_reopened_campaign_calls_who_still_waits(store: &dyn Store) {
     let ends_never = |draft: &mut SettingsDraft| draft.end_date = None;
     edit(store, tomorrow, id, ends_never).await.unwrap();
     assert_eq!(tick(store, tomorrow.now).await.len(), 1);
+}
+
+/// Ticks ten times a second; answers when calls may be sent at the earliest.
+async fn starts(store: &dyn Store, from_ms: i64, to_ms: i64) -> Vec<Timestamp> {
+    let mut starts = Vec::new();
+    for ms in (from_ms..to_ms).step_by(100) {
+        let now = morning() + SignedDuration::from_millis(ms);
+        for call in tick(store, now).await {
+            store.send_board().forget(call.attempt_id);
+            apply(store, now, call.attempt_id, Fact::Placed).await;
+            apply(store, now, call.attempt_id, ended(Outcome::Answered)).await;
+            starts.push(call.send_at);
+        }
+    }
+    starts
+}
+
+pub async fn a_narrower_pace_holds_from_the_last_call_on(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    let fast = |draft: &mut SettingsDraft| draft.max_calls_per_minute = Some(60);
+    edit(store, caller, id, fast).await.unwrap();
+    for n in 1..=30 {
+        add(store, caller, id, n).await;
+    }
+    let before = starts(store, 0, 5_000).await;
+    assert!((4..=6).contains(&before.len()), "{before:?}");
+    let caller = at(caller, later(5));
+    let slow = |draft: &mut SettingsDraft| draft.max_calls_per_minute = Some(6);
+    edit(store, caller, id, slow).await.unwrap();
+    let after = starts(store, 5_000, 65_000).await;
+    assert!((5..=6).contains(&after.len()), "{after:?}");
+    let since_last = [before.last().copied(), after.first().copied()].map(Option::unwrap);
+    for pair in after.windows(2).chain([&since_last[..]]) {
+        let apart = pair[1].duration_since(pair[0]);
+        assert!(apart >= SignedDuration::from_secs(10), "{pair:?}");
+    }
 }

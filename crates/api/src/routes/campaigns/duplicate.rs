@@ -3,7 +3,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use domain::CampaignId;
 use domain::settings::MAX_NAME_CHARS;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use store::{CampaignRecord, NewCampaign};
 use utoipa::ToSchema;
 
@@ -15,7 +15,7 @@ use crate::body::{Post, RequestBody};
 use crate::error::{ApiError, ApiResult};
 use crate::etag::{IfMatch, IfMatchParam};
 use crate::faults::Faults;
-use crate::ids::PathId;
+use crate::ids::{GlobalId, PathId};
 use crate::query::NoQuery;
 use crate::state::App;
 
@@ -35,11 +35,32 @@ impl RequestBody for CampaignDuplicate {
     const OPTIONAL: bool = true;
 }
 
+/// The copy.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DuplicateView {
+    #[serde(flatten)]
+    campaign: CampaignView,
+    /// Global id of the import that brings the leads; null when there are none to bring. The first
+    /// few hundred are there at once, the progress of the others is read with
+    /// `GET /api/v2/imports/{import_id}`.
+    #[schema(example = "TGVhZEltcG9ydDoxMjM=")]
+    import_id: Option<String>,
+}
+
+impl DuplicateView {
+    fn of(record: &CampaignRecord) -> Self {
+        Self {
+            campaign: CampaignView::of(record),
+            import_id: record.import_id.map(GlobalId::global),
+        }
+    }
+}
+
 /// Makes a DRAFT with the settings of another campaign, and its leads if asked.
 #[utoipa::path(post, path = "/api/v2/voice-campaigns/{campaign_id}/duplicate", operation_id = "duplicateCampaign", tag = "Campaigns",
     params(("campaign_id" = String, Path, description = "Global id of the campaign.", example = "Vm9pY2VDYW1wYWlnbjoxMjM="), IfMatchParam),
     request_body(content = CampaignDuplicate, example = json!({ "name": "Q1 Outreach", "include_leads": true })),
-    responses((status = 201, description = "Campaign duplicated successfully", body = Success<CampaignView>,
+    responses((status = 201, description = "Campaign duplicated successfully", body = Success<DuplicateView>,
         headers(("ETag" = String, description = "The revision.")))))]
 pub(crate) async fn duplicate_campaign(
     State(app): State<App>,
@@ -74,8 +95,11 @@ pub(crate) async fn duplicate_campaign(
         leads_of: body.include_leads.unwrap_or(false).then_some(campaign_id),
     };
     let render = |record: &CampaignRecord| {
-        Answer::created("Campaign duplicated successfully", CampaignView::of(record))
-            .with_revision(record.revision)
+        Answer::created(
+            "Campaign duplicated successfully",
+            DuplicateView::of(record),
+        )
+        .with_revision(record.revision)
     };
     post.once
         .write(&app, render, |key| {

@@ -15,7 +15,7 @@ pub(crate) struct Readiness {
     /// The database, its migrations included.
     #[schema(example = "ok")]
     database: String,
-    /// The loop that places calls.
+    /// The loop that places calls; it may be alive and place none for want of room on the disk.
     #[schema(example = "ok")]
     dialer: String,
     /// The HTTP server; it says so when it stops.
@@ -34,6 +34,8 @@ pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readines
         .await
         .map_err(|error| error.to_string());
     let dialer = app.health.dialer_alive();
+    // Users can still pause and stop: requests should go on being sent here.
+    let held = app.store.disk_room().held;
     let server = if app.is_draining() {
         Err("the server stops".to_owned())
     } else {
@@ -49,7 +51,10 @@ pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readines
     let body = Readiness {
         status: if ready { "ready" } else { "not_ready" },
         database: word(database),
-        dialer: word(dialer),
+        dialer: match held {
+            Some(why) if dialer.is_ok() => format!("no call is placed: {why}"),
+            _ => word(dialer),
+        },
         server: word(server),
     };
     (status, Json(body))

@@ -76,7 +76,7 @@ pub(super) async fn database(settings: &Settings) -> (Option<SqliteStore>, Findi
         }
         Ok(_) => {}
     }
-    let store = match storage::open(path, Access::Beside) {
+    let store = match storage::open(settings, Access::Beside) {
         Ok(store) => store,
         Err(failure) => {
             return (
@@ -128,6 +128,29 @@ fn missing_database(settings: &Settings) -> Finding {
             CHECK,
             format!("{shown} does not exist yet; it is made on the first start"),
         ),
+    }
+}
+
+/// Whether the disk of the database has room for calls.
+pub(super) fn disk(store: &SqliteStore) -> Finding {
+    const CHECK: &str = "disk";
+    let room = store.disk_room();
+    let mebibytes = |bytes: u64| bytes / (1024 * 1024);
+    let reserve = mebibytes(room.reserve_bytes);
+    match (room.held, room.free_bytes) {
+        (Some(held), _) => Finding::fail(
+            CHECK,
+            format!("no call is placed: {held}"),
+            "free space, or move the database to a larger disk; dialing goes on by itself",
+        ),
+        (None, Some(free)) => Finding::ok(
+            CHECK,
+            format!(
+                "{} MiB free, {reserve} MiB of them kept as a reserve",
+                mebibytes(free)
+            ),
+        ),
+        (None, None) => Finding::ok(CHECK, "it does not say how much is free"),
     }
 }
 

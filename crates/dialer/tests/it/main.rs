@@ -1,0 +1,11 @@
+//! The dialer from outside, over a real store and a network that is made up, in virtual time.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
+mod clocks;
+mod look_ups;
+mod pacing;
+mod scene;

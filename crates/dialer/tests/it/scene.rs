@@ -1,0 +1,282 @@
+//! One installation in virtual time: an embedded store, and providers that answer as told.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dialer::{Core, Options, Parts, SystemEntropy};
+use domain::ambient::Clock;
+use domain::attempt::Patience;
+use domain::campaign::CampaignCommand;
+use domain::{CampaignId, PhoneNumber};
+use http::{HeaderMap, HeaderValue};
+use jiff::{SignedDuration, Timestamp};
+use providers::{ProviderAnswer, ProviderRequest, SendGuard, Transport, TransportError};
+use store::conformance::fixture::{draft, fresh, new_campaign, order, tenant};
+use store::{Caller, LeadFields, LineRecord, NewLead, NewLine, OnDuplicate, Store, Vault};
+use store_sqlite::{Access, SqliteStore};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+/// The instant on the clock that the tests move.
+pub(crate) fn instant() -> Instant {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "virtual time is read from the runtime that moves it"
+    )]
+    Instant::now()
+}
+
+/// Wall-clock time that passes with the runtime's.
+pub(crate) struct VirtualClock {
+    began_at: Timestamp,
+    began: Instant,
+}
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Timestamp {
+        let passed = instant().duration_since(self.began);
+        let passed = SignedDuration::from_micros(i64::try_from(passed.as_micros()).unwrap());
+        self.began_at + passed
+    }
+
+    fn monotonic(&self) -> Duration {
+        instant().duration_since(self.began)
+    }
+}
+
+/// How a provider answers look-ups.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Habit {
+    /// It has no calls; its answers carry this date, if any.
+    #[default]
+    Empty,
+    /// The same, with this date.
+    Dated(String),
+    /// It takes requests and never answers.
+    Hangs,
+}
+
+/// The network: every call is placed, every list is empty, unless told otherwise.
+#[derive(Default)]
+pub(crate) struct Network {
+    habits: Mutex<HashMap<String, Habit>>,
+    /// When each call was sent.
+    pub(crate) sent: Mutex<Vec<Instant>>,
+    /// Host and begin of each look-up.
+    pub(crate) asked: Mutex<Vec<(String, Instant)>>,
+    under_way: Mutex<HashMap<String, usize>>,
+    /// Most look-ups at the same time, by host.
+    pub(crate) most: Mutex<HashMap<String, usize>>,
+}
+
+impl Network {
+    pub(crate) fn teach(&self, host: &str, habit: Habit) {
+        self.habits.lock().unwrap().insert(host.to_owned(), habit);
+    }
+
+    fn count(&self, host: &str, up: bool) {
+        let mut under_way = self.under_way.lock().unwrap();
+        let count = under_way.entry(host.to_owned()).or_default();
+        *count = if up { *count + 1 } else { *count - 1 };
+        let mut most = self.most.lock().unwrap();
+        let most = most.entry(host.to_owned()).or_default();
+        *most = (*most).max(*count);
+    }
+}
+
+fn host_of(url: &str) -> String {
+    url::Url::parse(url).unwrap().host_str().unwrap().to_owned()
+}
+
+#[async_trait]
+impl Transport for Network {
+    async fn place(
+        &self,
+        _: ProviderRequest,
+        _: Duration,
+        guard: SendGuard,
+    ) -> Result<ProviderAnswer, TransportError> {
+        if !guard() {
+            return Err(TransportError {
+                never_sent: true,
+                message: "withdrawn before it was sent".to_owned(),
+            });
+        }
+        let number = {
+            let mut sent = self.sent.lock().unwrap();
+            sent.push(instant());
+            sent.len()
+        };
+        let body = format!(r#"{{"id":"00000000-0000-4000-8000-{number:012}","status":"queued"}}"#);
+        Ok(ProviderAnswer {
+            status: 201,
+            headers: HeaderMap::new(),
+            body: Bytes::from(body),
+        })
+    }
+
+    async fn exchange(
+        &self,
+        request: ProviderRequest,
+        timeout: Duration,
+    ) -> Result<ProviderAnswer, TransportError> {
+        let host = host_of(&request.url);
+        self.asked.lock().unwrap().push((host.clone(), instant()));
+        let habit = self.habits.lock().unwrap().get(&host).cloned();
+        let mut headers = HeaderMap::new();
+        match habit.unwrap_or_default() {
+            Habit::Empty => {}
+            Habit::Dated(date) => {
+                headers.insert(http::header::DATE, HeaderValue::from_str(&date).unwrap());
+            }
+            Habit::Hangs => {
+                self.count(&host, true);
+                tokio::time::sleep(timeout).await;
+                self.count(&host, false);
+                return Err(TransportError {
+                    never_sent: false,
+                    message: "no answer in time".to_owned(),
+                });
+            }
+        }
+        Ok(ProviderAnswer {
+            status: 200,
+            headers,
+            body: Bytes::from_static(b"[]"),
+        })
+    }
+}
+
+/// A store, a network and a dialer's parts.
+pub(crate) struct Scene {
+    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) network: Arc<Network>,
+    pub(crate) clock: Arc<VirtualClock>,
+    vault: Vault,
+    _directory: TempDir,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let options = store_sqlite::Options {
+            access: Access::Simulated,
+            readers: 1,
+            patience_of: |_| Patience {
+                list_settle_ms: 900_000,
+                max_ring_ms: 300_000,
+                max_talk_ms: 1_800_000,
+            },
+            reserve_bytes: 0,
+            on_failed_sync: |failure| panic!("{failure}"),
+        };
+        let path = directory.path().join("campanile.db");
+        Self {
+            store: Arc::new(SqliteStore::open(&path, options).unwrap()),
+            network: Arc::default(),
+            clock: Arc::new(VirtualClock {
+                began_at: store::conformance::fixture::morning(),
+                began: instant(),
+            }),
+            vault: Vault::new(&[7; 32]),
+            _directory: directory,
+        }
+    }
+
+    pub(crate) fn parts(&self) -> Parts {
+        Parts {
+            store: self.store.clone(),
+            vault: self.vault.clone(),
+            transport: self.network.clone(),
+            clock: self.clock.clone(),
+            entropy: Arc::new(SystemEntropy),
+            options: Options {
+                public_url: None,
+                sandbox_base_url: None,
+                time_scale: 1.0,
+            },
+        }
+    }
+
+    pub(crate) fn core(&self) -> Core {
+        Core::new(self.parts())
+    }
+
+    /// A tenant's line at this host.
+    pub(crate) async fn line(&self, caller: Caller, host: &str, limits: (u32, u32)) -> LineRecord {
+        let line_key = format!("key-{host}");
+        let seal = |plain: &[u8], context: &str| self.vault.seal(plain, context, [1; 24]);
+        let line = NewLine {
+            provider: "VAPI".to_owned(),
+            name: host.to_owned(),
+            base_url: Some(format!("https://{host}")),
+            sealed_credentials: seal(
+                br#"{"api_key":"secret"}"#,
+                &lines::credentials_context(&line_key),
+            ),
+            sealed_webhook_secret: seal(b"whsec", &lines::webhook_secret_context(&line_key)),
+            line_key,
+            max_concurrent_calls: limits.0,
+            max_calls_per_second: limits.1,
+        };
+        fresh(self.store.create_line(caller, line, None).await.unwrap())
+    }
+
+    /// A tenant with a RUNNING campaign of so many leads on a line at this host, which takes so
+    /// many calls at once and per second.
+    pub(crate) async fn campaign(
+        &self,
+        host: &str,
+        limits: (u32, u32),
+        leads: u32,
+    ) -> (Caller, CampaignId) {
+        let caller = tenant(self.store.as_ref(), host).await;
+        let caller = Caller {
+            now: self.clock.now(),
+            ..caller
+        };
+        let line = self.line(caller, host, limits).await;
+        let campaign = new_campaign(draft(line.line_id));
+        let made = self.store.create_campaign(caller, campaign, None).await;
+        let id = fresh(made.unwrap()).campaign_id;
+        for n in 0..leads {
+            let lead = NewLead {
+                phone: PhoneNumber::parse(&format!("+1415555{n:04}")).unwrap(),
+                fields: LeadFields::default(),
+            };
+            self.store
+                .add_lead(caller, id, lead, OnDuplicate::Skip, None)
+                .await
+                .unwrap();
+        }
+        order(self.store.as_ref(), caller, id, CampaignCommand::Start).await;
+        (caller, id)
+    }
+
+    /// Reserves calls until there are so many whose sender then vanishes.
+    pub(crate) async fn lose_calls(&self, core: &Core, count: usize) {
+        let mut lost = 0;
+        while lost < count {
+            for dispatch in core.tick().await.unwrap().0.dispatches {
+                self.store.send_board().forget(dispatch.attempt_id);
+                lost += 1;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(lost, count);
+    }
+}
+
+/// Lets time pass until `met`.
+pub(crate) async fn until(what: &str, mut met: impl FnMut() -> bool) {
+    for _ in 0..12_000 {
+        if met() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never happened: {what}");
+}
