@@ -58,6 +58,15 @@ CREATE TABLE erasures (
     created_at INTEGER NOT NULL
 ) STRICT;
 
+-- Leads that were removed while an import was still adding to their campaign: what was asked for
+-- before the removal must not bring them back. Gone when no import is left.
+CREATE TABLE import_removals (
+    campaign_id INTEGER NOT NULL,
+    phone       TEXT NOT NULL,
+    removal_id  INTEGER NOT NULL,
+    PRIMARY KEY (campaign_id, phone)
+) STRICT, WITHOUT ROWID;
+
 -- An import that copies leads of a campaign: those that were there, in order of their ids.
 ALTER TABLE imports ADD COLUMN source_campaign_id INTEGER;
 ALTER TABLE imports ADD COLUMN copied_to INTEGER NOT NULL DEFAULT 0;

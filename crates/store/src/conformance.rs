@@ -177,6 +177,7 @@ macro_rules! conformance_suite {
             }
             imports {
                 an_import_adds_its_leads_step_by_step,
+                what_is_removed_after_an_import_was_queued_is_not_brought_back,
                 an_import_wakes_its_campaign,
                 an_import_counts_duplicates_as_asked,
                 a_campaign_closed_meanwhile_rejects_the_rest,

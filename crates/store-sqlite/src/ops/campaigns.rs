@@ -248,6 +248,7 @@ pub(crate) fn delete(
     erasures::begin(work, caller.now, campaign_id)?;
     for sql in [
         "DELETE FROM imports WHERE campaign_id = ?1",
+        "DELETE FROM import_removals WHERE campaign_id = ?1",
         "DELETE FROM lead_counts WHERE campaign_id = ?1",
         "DELETE FROM revisions WHERE campaign_id = ?1",
         "DELETE FROM campaigns WHERE campaign_id = ?1",

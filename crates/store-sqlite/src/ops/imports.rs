@@ -287,6 +287,9 @@ fn tell_progress(work: &Work<'_>, import: &Running, tally: &Tally) -> StoreResul
     let sql =
         "UPDATE imports SET total = processed WHERE import_id = ?1 AND finished_at IS NOT NULL";
     query::execute(work.tx, sql, [import.import_id.raw()])?;
+    let sql = "DELETE FROM import_removals WHERE campaign_id = ?1
+               AND NOT EXISTS (SELECT 1 FROM imports WHERE campaign_id = ?1 AND finished_at IS NULL)";
+    query::execute(work.tx, sql, [import.campaign_id.raw()])?;
     Ok(())
 }
 
@@ -370,6 +373,10 @@ fn add_rows(work: &mut Work<'_>, import: &Running, rows: Vec<NewLead>) -> StoreR
     };
     let mut tally = Tally::default();
     for lead in rows {
+        if was_removed_since(work, import, &lead.phone)? {
+            tally.skipped += 1;
+            continue;
+        }
         match add_row(work, import, campaign.as_mut(), &lead)? {
             Some(Put::Added(_)) => tally.added += 1,
             Some(Put::Updated(_)) => tally.updated += 1,
@@ -379,6 +386,37 @@ fn add_rows(work: &mut Work<'_>, import: &Running, rows: Vec<NewLead>) -> StoreR
     }
     wake::campaign(work, import.campaign_id, import.caller.now)?;
     Ok(tally)
+}
+
+/// Keeps that a lead was removed, as long as an import that was queued before might bring it back.
+pub(crate) fn note_removal(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    campaign_id: CampaignId,
+    phone: &PhoneNumber,
+) -> StoreResult<()> {
+    let sql = "SELECT 1 FROM imports WHERE campaign_id = ?1 AND finished_at IS NULL LIMIT 1";
+    if !query::exists(work.tx, sql, [campaign_id.raw()])? {
+        return Ok(());
+    }
+    let removal_id = work.next_id(now);
+    let sql = "INSERT INTO import_removals (campaign_id, phone, removal_id) VALUES (?1, ?2, ?3)
+               ON CONFLICT DO UPDATE SET removal_id = excluded.removal_id";
+    let bound = params![campaign_id.raw(), phone.as_str(), removal_id];
+    query::execute(work.tx, sql, bound)?;
+    Ok(())
+}
+
+/// Whether a user removed the lead after this import was queued. Ids grow, so they tell the order.
+fn was_removed_since(work: &Work<'_>, import: &Running, phone: &PhoneNumber) -> StoreResult<bool> {
+    let sql =
+        "SELECT 1 FROM import_removals WHERE campaign_id = ?1 AND phone = ?2 AND removal_id > ?3";
+    let bound = params![
+        import.campaign_id.raw(),
+        phone.as_str(),
+        import.import_id.raw()
+    ];
+    query::exists(work.tx, sql, bound)
 }
 
 /// `None`: the lead was refused.

@@ -13,7 +13,7 @@ use crate::code::micros;
 use crate::events::{self, Subject};
 use crate::ops::campaigns::Head;
 use crate::ops::lead_write::{self, Row};
-use crate::ops::{campaign_edit, campaigns, do_not_call, due, leads, query, wake};
+use crate::ops::{campaign_edit, campaigns, do_not_call, due, imports, leads, query, wake};
 use crate::writer::Work;
 
 /// Answers in the order of the request, and the scopes to settle.
@@ -219,6 +219,7 @@ fn remove_one(
         "DELETE FROM leads WHERE lead_id = ?1",
         [lead.lead_id.raw()],
     )?;
+    imports::note_removal(work, caller.now, campaign_id, &lead.phone)?;
     let subject = Subject::lead(caller.tenant_id, campaign_id, lead.lead_id);
     events::append(
         work,

@@ -45,6 +45,27 @@ fn named(n: u32, name: &str) -> NewLead {
     lead
 }
 
+pub async fn what_is_removed_after_an_import_was_queued_is_not_brought_back(store: &dyn Store) {
+    let (caller, made) = tenant_with_campaign(store, "Acme").await;
+    let id = made.campaign_id;
+    add(store, caller, id, 1).await;
+    let leads = vec![new_lead(1), new_lead(2)];
+    let queued = queue(store, caller, id, leads.clone(), OnDuplicate::Update).await;
+    let keys = vec![crate::LeadKey::Phone(phone(1))];
+    store.remove_leads(caller, id, keys).await.unwrap();
+    while store.run_imports(later(1), 1).await.unwrap() {}
+    let done = get(store, caller, queued.import_id).await;
+    assert_eq!(tally(&done), [2, 1, 0, 1, 0]);
+    let key = crate::LeadKey::Phone(phone(1));
+    let gone = store.get_lead(caller.tenant_id, id, key, later(1)).await;
+    assert_not_found(gone, "lead");
+    // An import that is asked for after the removal may bring the lead.
+    let again = queue(store, at(caller, later(2)), id, leads, OnDuplicate::Update).await;
+    while store.run_imports(later(3), 1).await.unwrap() {}
+    let done = get(store, caller, again.import_id).await;
+    assert_eq!(tally(&done), [2, 1, 1, 0, 0]);
+}
+
 pub async fn an_import_adds_its_leads_step_by_step(store: &dyn Store) {
     let (caller, made) = tenant_with_campaign(store, "Acme").await;
     let mut first_lead = named(1, "Ada");
