@@ -350,7 +350,7 @@ pub(crate) fn write_fields(
     }
     let sql = "UPDATE leads SET first_name = ?2, last_name = ?3, email = ?4, custom_fields = ?5, timezone = ?6,
                    rank = ?7, not_before = ?8, revision = revision + 1, updated_at = ?9
-               WHERE lead_id = ?1";
+               WHERE lead_id = ?1 RETURNING status";
     let bound = params![
         lead.lead_id.raw(),
         fields.first_name,
@@ -362,7 +362,9 @@ pub(crate) fn write_fields(
         fields.not_before.map(micros),
         micros(caller.now),
     ];
-    query::execute(work.tx, sql, bound)?;
+    let status = query::one(work.tx, sql, bound, |cells| {
+        cells.choice("status", LeadStatus::parse)
+    })?;
     if ["timezone", "priority", "not_before"]
         .iter()
         .any(|field| changed.contains(field))
@@ -370,7 +372,9 @@ pub(crate) fn write_fields(
         due::put(work, lead.campaign_id, lead.lead_id, caller.now)?;
     }
     let subject = Subject::lead(caller.tenant_id, lead.campaign_id, lead.lead_id);
-    let data = json!({ "changed": changed, "revision": lead.revision + 1 });
+    // Where the lead is now: putting one back that must not be called leaves it opted out.
+    let status = status.map(LeadStatus::as_str);
+    let data = json!({ "changed": changed, "revision": lead.revision + 1, "status": status });
     events::append(work, caller.now, "lead.updated", subject, &data)
 }
 

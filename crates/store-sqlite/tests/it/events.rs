@@ -148,14 +148,14 @@ async fn changes_of_leads_are_told() {
         "lead.opted_out".to_owned(),
         json!({ "source": "lead_update" }),
     );
-    let updated = |revision| json!({ "changed": ["do_not_call"], "revision": revision });
+    let updated = |revision, status| json!({ "changed": ["do_not_call"], "revision": revision, "status": status });
     let told = feed(&bench, caller, 2);
     assert_eq!(
         told,
         [
             opted_out.clone(),
             opted_out,
-            ("lead.updated".to_owned(), updated(2))
+            ("lead.updated".to_owned(), updated(2, "OPTED_OUT"))
         ]
     );
     change(store, caller, id, 1, do_not_call(false))
@@ -167,7 +167,7 @@ async fn changes_of_leads_are_told() {
         told,
         [
             ("lead.updated".to_owned(), back),
-            ("lead.updated".to_owned(), updated(3))
+            ("lead.updated".to_owned(), updated(3, "READY"))
         ]
     );
     store
@@ -192,7 +192,7 @@ async fn a_requeued_lead_is_told() {
     change(store, at(caller, later(60)), id, 1, mark_as_unanswered())
         .await
         .unwrap();
-    let told = json!({ "changed": ["mark_as_unanswered"], "revision": 2 });
+    let told = json!({ "changed": ["mark_as_unanswered"], "revision": 2, "status": "READY" });
     assert_eq!(
         feed(&bench, caller, before),
         [("lead.updated".to_owned(), told)]
