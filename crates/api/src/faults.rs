@@ -30,8 +30,11 @@ impl Faults {
     }
 
     /// Adds what a later check found, except on fields that are known to be faulty already: the
-    /// later check did not see what was given there.
+    /// later check did not see what was given there. When the whole input is faulty, it saw nothing.
     pub(crate) fn add_followups(&mut self, later: impl IntoIterator<Item = Fault>) {
+        if self.has("") {
+            return;
+        }
         let known = self.roots();
         let news = later
             .into_iter()

@@ -1,6 +1,7 @@
 //! The one envelope that failures are told in.
 
 use axum::response::{IntoResponse, Response};
+use domain::campaign::CampaignStatus;
 use domain::fault::Fault;
 use http::StatusCode;
 use http::header::{ETAG, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -272,8 +273,10 @@ const fn own_fault(error: &ApiError) -> &'static str {
 
 fn conflict_message(conflict: &Conflict) -> String {
     let message = sentence(&conflict.to_string());
-    let Conflict::IllegalCommand(illegal) = conflict else {
-        return message;
+    let illegal = match conflict {
+        Conflict::IllegalCommand(illegal) => illegal,
+        Conflict::Frozen { status, .. } => return format!("{message} {}.", way_out(*status)),
+        _ => return message,
     };
     let legal: Vec<_> = illegal
         .legal
@@ -292,10 +295,25 @@ fn frozen(conflict: Conflict) -> Vec<Fault> {
         return Vec::new();
     };
     let tell = |field| {
-        let message = format!("`{field}` cannot change while the campaign is {status}.");
+        let way_out = way_out(status);
+        let message = format!("`{field}` cannot change while the campaign is {status}. {way_out}.");
         Fault::new(field, code::SETTINGS_FROZEN, message)
     };
     fields.into_iter().map(tell).collect()
+}
+
+/// What helps where settings are frozen: those of a campaign that dials only until it is paused,
+/// those of one that is over for good.
+const fn way_out(status: CampaignStatus) -> &'static str {
+    match status {
+        CampaignStatus::Draft | CampaignStatus::Running | CampaignStatus::Paused => {
+            "Pause the campaign first"
+        }
+        CampaignStatus::Completed => "Reopen the campaign first, with a later `end_date`",
+        CampaignStatus::Stopped | CampaignStatus::Archived => {
+            "Duplicate the campaign and change the copy"
+        }
+    }
 }
 
 /// `text` with a capital and a full stop.

@@ -3,6 +3,7 @@
 mod archive;
 pub(crate) mod body;
 pub(crate) mod check;
+mod command_request;
 mod create;
 mod delete;
 pub(crate) mod draft;

@@ -206,6 +206,8 @@ async fn settings_of_a_stopped_campaign_are_frozen_but_for_its_labels() {
         frozen.faults(),
         ["priority: settings_frozen", "timezone: settings_frozen"]
     );
+    let message = frozen.body["message"].as_str().unwrap();
+    assert!(message.contains("Duplicate the campaign"), "{message}");
     let allowed =
         json!({ "name": "x", "metadata": { "a": "b" }, "webhook_url": "https://example.com/h" });
     assert_eq!(server.patch(&path(&id, ""), &allowed).await.status, 200);

@@ -155,6 +155,22 @@ async fn an_unknown_field_is_refused_everywhere() {
 }
 
 #[tokio::test]
+async fn a_body_of_the_wrong_type_is_one_fault() {
+    let server = Server::start().await;
+    for (method, path, body) in [
+        (Method::POST, "/api/v2/voice-campaigns", json!([])),
+        (Method::POST, "/api/v2/voice-providers", json!("text")),
+        (Method::POST, "/api/v2/phone-number-pools", json!([{}])),
+        (Method::POST, "/api/v2/tokens", json!(5)),
+    ] {
+        let call = server.request(method.clone(), path).json(&body);
+        let reply = call.send().await;
+        assert_eq!(reply.status, 422, "{method} {path}: {}", reply.body);
+        assert_eq!(reply.faults(), [": invalid_type"], "{method} {path}");
+    }
+}
+
+#[tokio::test]
 async fn ids_of_another_type_are_named_and_garbage_is_missing() {
     let server = Server::start().await;
     let lead = global("VoiceCampaignLead", 5);

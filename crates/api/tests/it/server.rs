@@ -1,14 +1,17 @@
 //! The accept loop over real sockets, and health.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::Server;
+use crate::support::{Server, campaign_body};
 
 struct Running {
     address: std::net::SocketAddr,
@@ -249,4 +252,100 @@ async fn a_panic_is_an_answer_and_the_server_lives_on() {
         "the reason is for the log"
     );
     assert_eq!(server.get("/livez").await.status, 200);
+}
+
+/// A request with a body as it goes over the wire.
+fn wire(server: &Server, method: &Method, path: &str, header: &str, body: &Value) -> String {
+    let body = body.to_string();
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n{header}\r\n\r\n{body}",
+        server.token,
+        body.len()
+    )
+}
+
+/// Sends each over a connection of its own, all at one moment; answers their answers.
+async fn at_once(running: &Running, requests: Vec<String>) -> Vec<String> {
+    let barrier = Arc::new(Barrier::new(requests.len()));
+    let mut tasks = JoinSet::new();
+    for request in requests {
+        let barrier = Arc::clone(&barrier);
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        tasks.spawn(async move {
+            barrier.wait().await;
+            stream.write_all(request.as_bytes()).await.unwrap();
+            read_all(&mut stream).await
+        });
+    }
+    tasks.join_all().await
+}
+
+fn with_status(answers: &[String], status: &str) -> usize {
+    let head = format!("HTTP/1.1 {status} ");
+    answers
+        .iter()
+        .filter(|text| text.starts_with(&head))
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_fifty_changes_over_the_wire_with_one_etag_one_is_done() {
+    let running = run(|_| {}).await;
+    let server = &running.server;
+    let line = server.line().await;
+    let create = wire(
+        server,
+        &Method::POST,
+        "/api/v2/voice-campaigns",
+        "x-a: b",
+        &campaign_body(line),
+    );
+    let created = at_once(&running, vec![create]).await.remove(0);
+    let (_, body) = created.split_once("\r\n\r\n").unwrap();
+    let created: Value = serde_json::from_str(body).unwrap();
+    let id = created["data"]["campaign_id"].as_str().unwrap();
+    let path = format!("/api/v2/voice-campaigns/{id}");
+    for revision in 1..=3 {
+        let header = format!("if-match: \"{revision}\"");
+        let change = |index| {
+            let body = json!({ "name": format!("{revision} {index}") });
+            wire(server, &Method::PATCH, &path, &header, &body)
+        };
+        let answers = at_once(&running, (0..50).map(change).collect()).await;
+        let counts = (with_status(&answers, "200"), with_status(&answers, "412"));
+        assert_eq!(counts, (1, 49), "{}", answers[0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_hundred_equal_posts_over_the_wire_one_has_an_effect() {
+    let running = run(|_| {}).await;
+    let server = &running.server;
+    let line = server.line().await;
+    let create = wire(
+        server,
+        &Method::POST,
+        "/api/v2/voice-campaigns",
+        "idempotency-key: k",
+        &campaign_body(line),
+    );
+    let answers = at_once(&running, vec![create; 200]).await;
+    let replayed = |text: &&String| text.contains("idempotent-replayed: true");
+    let created = with_status(&answers, "201");
+    let fresh = created - answers.iter().filter(replayed).count();
+    assert_eq!(fresh, 1, "{}", answers[0]);
+    assert_eq!(created + with_status(&answers, "409"), 200);
+
+    let mut list = wire(
+        server,
+        &Method::GET,
+        "/api/v2/voice-campaigns",
+        "x-a: b",
+        &Value::Null,
+    );
+    list = at_once(&running, vec![list]).await.remove(0);
+    let (_, body) = list.split_once("\r\n\r\n").unwrap();
+    let list: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(list["data"].as_array().unwrap().len(), 1);
 }

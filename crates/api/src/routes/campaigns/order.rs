@@ -1,5 +1,6 @@
-//! The life-cycle commands: what their routes share. A route says which command it is and what
-//! its document shows; everything else is here.
+//! The life-cycle commands, each of one of three shapes. A route says which command it is and what
+//! its document shows; what it is asked with is read by [`CommandRequest`], and everything else is
+//! here.
 //!
 //! - [`begin`] is for `start` and `resume`: the campaign must be able to dial, judged and begun at
 //!   one and the same revision.
@@ -7,23 +8,21 @@
 //!   on request.
 //! - [`perform`] is for the rest.
 
+use domain::TenantId;
 use domain::campaign::{CampaignCommand, Transition};
-use domain::{CampaignId, TenantId};
 use serde::Serialize;
 use store::{Caller, CampaignOrder, CampaignRecord, Conflict, OrderDone, Precondition, StoreError};
 use utoipa::ToSchema;
 
 use super::check::{hindrances, pool_of};
+use super::command_request::CommandRequest;
 use super::live_calls::{self, LiveCallView};
 use super::view::CampaignView;
 use crate::answer::Answer;
-use crate::body::{Nothing, Post};
 use crate::code;
 use crate::error::{ApiError, ApiResult};
-use crate::etag::IfMatch;
 use crate::faults::Faults;
 use crate::provider_desk::{LookupFailure, ProviderDesk};
-use crate::query::Query;
 use crate::state::App;
 
 /// How often a campaign is judged anew when others change it meanwhile.
@@ -38,19 +37,6 @@ pub(crate) struct HeldCampaignView {
     live_calls: Vec<LiveCallView>,
 }
 
-/// The command for a campaign.
-pub(super) fn order(
-    campaign_id: CampaignId,
-    command: CampaignCommand,
-    IfMatch(precondition): IfMatch,
-) -> CampaignOrder {
-    CampaignOrder {
-        campaign_id,
-        command,
-        precondition,
-    }
-}
-
 const fn message(command: CampaignCommand) -> &'static str {
     match command {
         CampaignCommand::Start => "Campaign started successfully",
@@ -63,15 +49,13 @@ const fn message(command: CampaignCommand) -> &'static str {
 
 /// Performs a command that needs no list of calls.
 pub(super) async fn perform(
-    app: &App,
-    caller: Caller,
-    order: CampaignOrder,
-    post: Post<Nothing>,
+    command: CampaignCommand,
+    request: CommandRequest,
 ) -> ApiResult<Answer> {
-    post.body.parse()?;
-    let render = shown(order.command);
+    let (app, caller, order, once) = request.without_query(command)?;
+    let render = shown(command);
     let write = |key| app.store.order_campaign(caller, order, key);
-    post.once.write(app, render, write).await
+    once.write(&app, render, write).await
 }
 
 fn shown(command: CampaignCommand) -> impl Fn(&OrderDone) -> Answer + Clone + Send + 'static {
@@ -82,13 +66,8 @@ fn shown(command: CampaignCommand) -> impl Fn(&OrderDone) -> Answer + Clone + Se
 }
 
 /// Performs a command after which the campaign dials, unless it never could.
-pub(super) async fn begin(
-    app: &App,
-    caller: Caller,
-    order: CampaignOrder,
-    post: Post<Nothing>,
-) -> ApiResult<Answer> {
-    post.body.parse()?;
+pub(super) async fn begin(command: CampaignCommand, request: CommandRequest) -> ApiResult<Answer> {
+    let (app, caller, order, once) = request.without_query(command)?;
     // The provider is asked once, however often the campaign is judged anew.
     let mut judged_line = None;
     for _ in 0..ATTEMPTS {
@@ -99,12 +78,12 @@ pub(super) async fn begin(
         order.precondition.check(record.revision)?;
         let transition = record
             .status
-            .after(order.command)
+            .after(command)
             .map_err(|illegal| StoreError::from(Conflict::from(illegal)))?;
         if transition != Transition::Unchanged {
-            let ask = order.command == CampaignCommand::Start
-                && judged_line != Some(record.settings.line_id);
-            check_ready(app, caller, &record, ask).await?;
+            let ask =
+                command == CampaignCommand::Start && judged_line != Some(record.settings.line_id);
+            check_ready(&app, caller, &record, ask).await?;
             judged_line = Some(record.settings.line_id);
         }
         let at_this_revision = CampaignOrder {
@@ -112,7 +91,7 @@ pub(super) async fn begin(
             ..order.clone()
         };
         let write = |key| app.store.order_campaign(caller, at_this_revision, key);
-        match post.once.write(app, shown(order.command), write).await {
+        match once.write(&app, shown(command), write).await {
             // What was judged is no longer what would begin.
             Err(ApiError::Stale { .. }) if !order.precondition.is_strict() => {}
             answer => return answer,
@@ -175,17 +154,10 @@ async fn check_credentials(
 /// The command and its key are one transaction, with an answer that says of each call that its
 /// hang-up is unclear; that answer is replaced when all are done. So the command is performed once
 /// for each key, whatever happens during the hang-ups: somebody may resume the campaign meanwhile.
-pub(super) async fn hold(
-    app: &App,
-    caller: Caller,
-    order: CampaignOrder,
-    mut query: Query,
-    post: Post<Nothing>,
-) -> ApiResult<Answer> {
-    let hang_up = query.flag("hang_up");
-    query.finish()?;
-    post.body.parse()?;
-    let command = order.command;
+pub(super) async fn hold(command: CampaignCommand, request: CommandRequest) -> ApiResult<Answer> {
+    let mut hang_up = false;
+    let (app, caller, order, once) =
+        request.read(command, |query| hang_up = query.flag("hang_up"))?;
     let begun = move |done: &OrderDone| {
         let live_calls = if hang_up {
             live_calls::about_to_be_hung_up(&done.live_calls)
@@ -196,15 +168,14 @@ pub(super) async fn hold(
     };
     let complete = async |done: OrderDone| {
         let live_calls = if hang_up {
-            live_calls::hung_up(app, caller.tenant_id, &done.live_calls).await
+            live_calls::hung_up(&app, caller.tenant_id, &done.live_calls).await
         } else {
             live_calls::listed(&done.live_calls)
         };
         held(command, &done.campaign, live_calls)
     };
     let write = |key| app.store.order_campaign(caller, order, key);
-    post.once
-        .write_and_complete(app, caller, begun, write, complete)
+    once.write_and_complete(&app, caller, begun, write, complete)
         .await
 }
 
