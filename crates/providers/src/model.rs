@@ -126,6 +126,19 @@ pub struct CallEvent {
     pub control_url: Option<String>,
     /// Called number the vendor reports, to cross-check a match.
     pub to: Option<String>,
+    /// What the vendor knows of how the call was made.
+    pub made: CallMade,
+}
+
+/// How a call was made, as far as the vendor tells: enough to put it on record anew.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CallMade {
+    /// The campaign in the metadata we gave.
+    pub campaign_id: Option<String>,
+    /// Vendor-native id of the caller number.
+    pub phone_number_id: Option<String>,
+    /// When the vendor made it, by its clock.
+    pub created_at: Option<Timestamp>,
 }
 
 /// Progress of a call. Ordered: later variants outrank earlier ones.
@@ -296,9 +309,18 @@ pub trait Provider: Send + Sync {
     /// Its facts, oldest first.
     fn read_get_call(&self, answer: &ProviderAnswer) -> Result<Vec<CallEvent>, LookupError>;
 
+    /// The request that lists all calls of the account that were made in a window, both ends
+    /// included.
+    fn list_calls(
+        &self,
+        line: &LineAccess,
+        created_from: Timestamp,
+        created_until: Timestamp,
+    ) -> ProviderRequest;
     /// The request that lists calls in a window.
     fn search_calls(&self, line: &LineAccess, search: &CallSearch) -> ProviderRequest;
-    /// The calls of that page, and whether the list may be cut (then absence proves nothing).
+    /// The calls of that page or of [`Provider::list_calls`], and whether the list may be cut (then
+    /// absence proves nothing).
     fn read_search_calls(
         &self,
         answer: &ProviderAnswer,

@@ -171,6 +171,7 @@ impl Message {
             at: ended_at.or(self.timestamp),
             control_url: call.control_url(),
             to: customers.find_map(wire::Customer::number),
+            made: call.made(),
         })
     }
 }

@@ -25,6 +25,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use jiff::Timestamp;
+
 use crate::model::{
     Assistant, CallEvent, CallSearch, CallbackError, CallingEntity, Capabilities, Credentials,
     LineAccess, LookupError, PlaceAnswer, PlaceCall, Provider, ProviderAnswer, ProviderNumber,
@@ -140,6 +142,16 @@ impl Provider for Vapi {
 
     fn read_get_call(&self, answer: &ProviderAnswer) -> Result<Vec<CallEvent>, LookupError> {
         read::call(answer)
+    }
+
+    fn list_calls(
+        &self,
+        line: &LineAccess,
+        created_from: Timestamp,
+        created_until: Timestamp,
+    ) -> ProviderRequest {
+        let window = (created_from, created_until);
+        requests::list_calls(&line.base_url, self.api_key(line), window)
     }
 
     fn search_calls(&self, line: &LineAccess, search: &CallSearch) -> ProviderRequest {

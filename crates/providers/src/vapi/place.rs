@@ -290,6 +290,7 @@ fn blocked(call: &wire::Call, id: &str) -> CallEvent {
         at: call.ended_at,
         control_url: call.control_url(),
         to: call.customer.as_ref().and_then(wire::Customer::number),
+        made: call.made(),
         status: CallStatus::Ended(Box::new(end)),
     }
 }

@@ -58,6 +58,7 @@ pub(super) fn calls(answer: &ProviderAnswer) -> Result<(Vec<CallEvent>, bool), L
 /// What a call object says.
 pub(super) fn event_of(call: wire::Call, id: String) -> CallEvent {
     let attempt_key = call.attempt_key();
+    let made = call.made();
     let control_url = call.control_url();
     let to = call.customer.as_ref().and_then(wire::Customer::number);
     let (created_at, started_at, ended_at) = (call.created_at, call.started_at, call.ended_at);
@@ -80,6 +81,7 @@ pub(super) fn event_of(call: wire::Call, id: String) -> CallEvent {
         at,
         control_url,
         to,
+        made,
     }
 }
 

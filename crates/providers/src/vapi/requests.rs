@@ -43,8 +43,32 @@ pub(super) fn search_calls(base: &str, key: &str, search: &CallSearch) -> Provid
         query.append_pair("assistantId", &search.assistant_id);
     }
     query.append_pair("phoneNumberId", &search.phone_number_id);
-    query.append_pair("createdAtGe", &milliseconds_down(search.created_from));
-    query.append_pair("createdAtLe", &milliseconds_up(search.created_until));
+    list(
+        base,
+        key,
+        query,
+        (search.created_from, search.created_until),
+    )
+}
+
+/// The same for everything that the account called in a window.
+pub(super) fn list_calls(base: &str, key: &str, window: (Timestamp, Timestamp)) -> ProviderRequest {
+    list(
+        base,
+        key,
+        form_urlencoded::Serializer::new(String::new()),
+        window,
+    )
+}
+
+fn list(
+    base: &str,
+    key: &str,
+    mut query: form_urlencoded::Serializer<'_, String>,
+    (from, until): (Timestamp, Timestamp),
+) -> ProviderRequest {
+    query.append_pair("createdAtGe", &milliseconds_down(from));
+    query.append_pair("createdAtLe", &milliseconds_up(until));
     query.append_pair("limit", &PAGE_SIZE.to_string());
     get(format!("{}/call?{}", root(base), query.finish()), key)
 }

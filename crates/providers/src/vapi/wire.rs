@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::lenient;
 use super::words::{cut_bytes, cut_chars};
-use crate::model::CallEnd;
+use crate::model::{CallEnd, CallMade};
 
 /// Longest id that is taken for one; Vapi's are UUIDs.
 const MAX_ID_BYTES: usize = 200;
@@ -40,6 +40,8 @@ pub(super) struct Call {
     pub(super) status: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     pub(super) ended_reason: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    phone_number_id: Option<String>,
     #[serde(deserialize_with = "lenient::instant")]
     pub(super) created_at: Option<Timestamp>,
     #[serde(deserialize_with = "lenient::instant")]
@@ -98,6 +100,8 @@ struct Overrides {
 struct Metadata {
     #[serde(deserialize_with = "lenient::text")]
     attempt_id: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    campaign_id: Option<String>,
 }
 
 #[derive(Debug, Deserialize, Default)]
@@ -166,18 +170,32 @@ impl Call {
 
     /// Our key, from the first place that has one: metadata, name, the customer's external id.
     pub(super) fn attempt_key(&self) -> Option<String> {
+        let mut metadata = self.metadata();
+        let key = metadata.find_map(|metadata| as_attempt_key(metadata.attempt_id.as_deref()?));
+        key.or_else(|| as_attempt_key(self.name.as_deref()?))
+            .or_else(|| self.customer.as_ref()?.attempt_key())
+    }
+
+    /// What we gave along, from the first place that has any.
+    fn metadata(&self) -> impl Iterator<Item = &Metadata> {
         let overrides = [
             &self.assistant_overrides,
             &self.squad_overrides,
             &self.workflow_overrides,
         ];
-        let metadata = overrides
-            .into_iter()
-            .filter_map(|overrides| overrides.as_ref()?.metadata.as_ref()?.attempt_id.as_deref())
-            .find_map(as_attempt_key);
-        metadata
-            .or_else(|| as_attempt_key(self.name.as_deref()?))
-            .or_else(|| self.customer.as_ref()?.attempt_key())
+        let overrides = overrides.into_iter();
+        overrides.filter_map(|overrides| overrides.as_ref()?.metadata.as_ref())
+    }
+
+    /// How the call was made.
+    pub(super) fn made(&self) -> CallMade {
+        let short = |text: &String| text.len() <= MAX_ID_BYTES;
+        let mut campaigns = self.metadata().filter_map(|it| it.campaign_id.clone());
+        CallMade {
+            campaign_id: campaigns.find(short),
+            phone_number_id: self.phone_number_id.clone().filter(short),
+            created_at: self.created_at,
+        }
     }
 
     /// Address to control the call.
