@@ -33,6 +33,7 @@ codes! {
     CANNOT_HANG_UP = "cannot_hang_up";
     TAKES_NO_TEST_CALL = "takes_no_test_call";
     AT_CAPACITY = "at_capacity";
+    ON_HOLD = "on_hold";
     TOO_LARGE = "too_large";
     TOO_MUCH_CONTENTION = "too_much_contention";
     STALE_REVISION = "stale_revision";

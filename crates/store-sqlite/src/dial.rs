@@ -1,5 +1,6 @@
 //! Operations of the dialer: plan and reserve, apply facts, look-ups, recovery.
 
+pub(crate) mod adopt;
 pub(crate) mod checks;
 mod effects;
 pub(crate) mod facts;

@@ -6,6 +6,7 @@
 //! - A few threads read, each with its own connection, in WAL mode: readers never wait.
 //! - One process owns a file: `<file>.lock` names the holder. The command line's token commands
 //!   open it beside a running server ([`Access::Beside`]) and never dial.
+//! - A marker beside the file tells a database that was copied back: [`marker`] and [`ops::hold`].
 //!
 //! Invariants: an acknowledged write survives power loss; a failed fsync ends the process, because
 //! the kernel may have dropped the page and a second fsync would lie; statements are constants, no
@@ -16,6 +17,7 @@ mod dial;
 mod error;
 mod events;
 mod lock;
+mod marker;
 mod migrate;
 mod ops;
 mod readers;

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_core.sql"),
     include_str!("../migrations/0002_revisions.sql"),
     include_str!("../migrations/0003_steps.sql"),
+    include_str!("../migrations/0004_hold.sql"),
 ];
 
 /// Why a database cannot be brought to this version.

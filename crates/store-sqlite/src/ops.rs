@@ -6,6 +6,7 @@ pub(crate) mod campaigns;
 pub(crate) mod do_not_call;
 pub(crate) mod due;
 pub(crate) mod erasures;
+pub(crate) mod hold;
 pub(crate) mod idempotency;
 pub(crate) mod imports;
 pub(crate) mod lead_edit;

@@ -14,17 +14,12 @@ use failpoint::Failpoint;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use store::{
-    Applied, AttemptFact, CallFilter, CallRecord, Caller, CampaignFilter, CampaignOrder,
-    CampaignRecord, CampaignUpdate, Check, CheckRoom, DiskRoom, EventRecord, Gauges,
-    IdempotencyKey, Idempotent, ImportRecord, LeadAdded, LeadChange, LeadFilter, LeadKey,
-    LeadPayload, LeadRecord, LineChange, LineRecord, NewCampaign, NewLead, NewLine, NewToken,
-    NumberHealth, OnDuplicate, OrderDone, Page, PageRequest, PatienceOf, PoolContent, PoolRecord,
-    Precondition, RevisionRecord, Scope, SendBoard, Store, StoreError, StoreResult, StoredAnswer,
-    TenantRecord, TestCall, Tick, Ticked, TokenRecord, Written,
+    Adoption, Applied, AttemptFact, CallFilter, CallRecord, Caller, CampaignFilter, CampaignOrder, CampaignRecord, CampaignUpdate, Check, CheckRoom, DiskRoom, EventRecord, Gauges, HeldLine, HoldReason, HoldStatus, IdempotencyKey, Idempotent, ImportRecord, LeadAdded, LeadChange, LeadFilter, LeadKey, LeadPayload, LeadRecord, LineChange, LineRecord, NewCampaign, NewLead, NewLine, NewToken, NumberHealth, OnDuplicate, OrderDone, Page, PageRequest, PatienceOf, PoolContent, PoolRecord, Precondition, Release, RevisionRecord, Scope, SendBoard, Store, StoreError, StoreResult, StoredAnswer, StrangeCall, TenantRecord, TestCall, Tick, Ticked, TokenRecord, Written,
 };
 use tokio::sync::Notify;
 
 use crate::lock::{FileLock, LockError};
+use crate::marker::Marker;
 use crate::migrate::MigrateError;
 use crate::readers::Readers;
 use crate::room::{self, Room};
@@ -99,6 +94,7 @@ pub struct SqliteStore {
     board: Arc<SendBoard>,
     wake: Arc<Notify>,
     room: Arc<Room>,
+    marker: Arc<Marker>,
     patience_of: PatienceOf,
     settle_patience: Duration,
     _lock: Option<FileLock>,
@@ -129,6 +125,8 @@ impl SqliteStore {
         migrate::migrate(&mut connection)?;
         let greatest =
             ops::meta::greatest_id(&connection).map_err(|error| unusable(error.to_string()))?;
+        let synced = (options.access != Access::Simulated).then_some(options.on_failed_sync);
+        let marker = Marker::beside(path, synced).map_err(|error| unusable(error.to_string()))?;
         let board = Arc::new(SendBoard::default());
         let wake = Arc::new(Notify::new());
         let settings = SettingsCache::default();
@@ -171,6 +169,7 @@ impl SqliteStore {
             board,
             wake,
             room,
+            marker: Arc::new(marker),
             patience_of: options.patience_of,
             settle_patience,
             _lock: lock,
@@ -868,10 +867,11 @@ impl Store for SqliteStore {
 
     async fn tick(&self, tick: Tick) -> StoreResult<Ticked> {
         self.regain_room().await?;
+        let marker = Arc::clone(&self.marker);
         self.writer
             .write(move |work| {
                 work.check_room()?;
-                dial::tick::run(work, tick)
+                dial::tick::run(work, &marker, tick)
             })
             .await
     }
@@ -913,8 +913,9 @@ impl Store for SqliteStore {
 
     async fn recover(&self, now: Timestamp) -> StoreResult<u64> {
         let patience_of = self.patience_of;
+        let marker = Arc::clone(&self.marker);
         self.writer
-            .write(move |work| dial::recover::run(work, now, patience_of))
+            .write(move |work| dial::recover::run(work, &marker, now, patience_of))
             .await
     }
 
@@ -924,6 +925,59 @@ impl Store for SqliteStore {
 
     fn send_board(&self) -> Arc<SendBoard> {
         Arc::clone(&self.board)
+    }
+
+    async fn hold_status(&self) -> StoreResult<HoldStatus> {
+        self.readers.rows(ops::hold::status).await
+    }
+
+    async fn hold(&self, now: Timestamp, reason: HoldReason, detail: String) -> StoreResult<()> {
+        self.writer
+            .write(move |work| ops::hold::put(work, now, reason, &detail, None))
+            .await?;
+        self.settle(&[Scope::Everything]).await;
+        Ok(())
+    }
+
+    async fn lift_hold(&self, now: Timestamp, reason: HoldReason) -> StoreResult<bool> {
+        self.writer
+            .write(move |work| ops::hold::lift(work, now, reason))
+            .await
+    }
+
+    async fn release_hold(&self, now: Timestamp, force: bool) -> StoreResult<Release> {
+        let marker = Arc::clone(&self.marker);
+        let released = self
+            .writer
+            .write(move |work| ops::hold::release(work, &marker, now, force))
+            .await?;
+        match self.marker.fault() {
+            Some(fault) => Err(StoreError::Unavailable(fault)),
+            None => Ok(released),
+        }
+    }
+
+    async fn note_held_line(&self, now: Timestamp, line: HeldLine) -> StoreResult<()> {
+        self.writer
+            .write(move |work| ops::hold::note_line(work, now, &line))
+            .await
+    }
+
+    async fn adopt_calls(
+        &self,
+        now: Timestamp,
+        calls: Vec<StrangeCall>,
+    ) -> StoreResult<Vec<Adoption>> {
+        let patience_of = self.patience_of;
+        self.writer
+            .write(move |work| dial::adopt::adopt_all(work, now, &calls, patience_of))
+            .await
+    }
+
+    async fn unknown_attempt_keys(&self, keys: Vec<String>) -> StoreResult<Vec<String>> {
+        self.readers
+            .read(move |db| ops::hold::unknown_keys(db, &keys))
+            .await
     }
 
     async fn ping(&self, now: Timestamp) -> StoreResult<()> {

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::error::{is_failed_sync, translate};
 use crate::room::Room;
+use crate::marker::{Mark as DialMark, Marker};
 use crate::settings_cache::{SettingsCache, WriterSettings};
 
 /// Most commands in one transaction.
@@ -46,6 +47,9 @@ enum Step {
     Reserve(Vec<Dispatch>),
     HandOver(Dispatch),
     Revoke(Scope),
+    Mark(Arc<Marker>, DialMark),
+    ReplaceMark(Arc<Marker>, DialMark),
+    Unmark(Arc<Marker>),
 }
 
 impl Work<'_> {
@@ -105,6 +109,22 @@ impl Work<'_> {
         if failpoint::ENABLED {
             self.after.transactions.push(transaction);
         }
+    }
+
+    /// Writes the marker beside the database once this is durable. If that fails, nothing that is
+    /// reserved can begin.
+    pub(crate) fn write_mark(&mut self, marker: Arc<Marker>, mark: DialMark) {
+        self.after.steps.push(Step::Mark(marker, mark));
+    }
+
+    /// The same, with a file made anew.
+    pub(crate) fn replace_mark(&mut self, marker: Arc<Marker>, mark: DialMark) {
+        self.after.steps.push(Step::ReplaceMark(marker, mark));
+    }
+
+    /// Removes the marker beside the database once this is durable.
+    pub(crate) fn unmark(&mut self, marker: Arc<Marker>) {
+        self.after.steps.push(Step::Unmark(marker));
     }
 
     /// Rings the dialer once this is durable.
@@ -353,7 +373,18 @@ impl Core {
                 Step::Reserve(dispatches) => self.board.reserve(dispatches),
                 Step::HandOver(dispatch) => self.test_calls.push(dispatch.clone()),
                 Step::Revoke(scope) => self.board.revoke(scope),
+                Step::Mark(marker, mark) => self.follow_mark(marker.write(mark)),
+                Step::ReplaceMark(marker, mark) => self.follow_mark(marker.replace(mark)),
+                Step::Unmark(marker) => self.follow_mark(marker.remove()),
             }
+        }
+    }
+
+    /// Calls of which the marker does not know must not be placed: a copy of the database from
+    /// before them could not be told.
+    fn follow_mark(&self, written: bool) {
+        if !written {
+            self.board.revoke(&Scope::Everything);
         }
     }
 }

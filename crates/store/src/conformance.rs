@@ -18,6 +18,7 @@ pub mod campaigns;
 pub mod dialing;
 pub mod do_not_call;
 pub mod fixture;
+pub mod hold;
 pub mod idempotency;
 pub mod imports;
 pub mod lead_edit;
@@ -215,6 +216,27 @@ macro_rules! conformance_suite {
                 a_campaign_that_is_being_copied_is_erased_after_that,
                 deleting_a_copy_ends_the_copying,
                 a_copy_of_another_tenants_campaign_brings_nothing,
+            }
+            hold {
+                the_marker_moves_forward_with_every_tick_that_dials,
+                on_hold_nothing_dials_and_the_campaign_says_so,
+                a_hold_takes_back_what_was_not_sent,
+                a_hold_waits_for_a_request_that_is_being_sent,
+                each_reason_holds_until_it_is_gone,
+                a_hold_survives_a_fresh_process,
+                a_clock_that_is_behind_what_is_stored_holds,
+                release_waits_for_every_line,
+                release_by_force_does_not_wait,
+                what_may_be_forgotten_reaches_to_the_start_of_the_process,
+                a_forgotten_call_takes_its_leads_place,
+                a_forgotten_call_counts_in_the_caps_and_the_gap,
+                a_forgotten_call_that_was_answered_ends_the_lead,
+                a_forgotten_call_beside_a_live_one_harms_neither,
+                a_forgotten_call_that_names_no_campaign_counts_in_each,
+                a_forgotten_call_counts_for_a_lead_that_is_added_again,
+                a_call_that_belongs_nowhere_is_noted_once,
+                calls_found_on_hold_are_counted_by_line,
+                a_call_that_is_known_is_not_strange,
             }
             server {
                 the_feed_is_read_in_order_and_without_gaps,

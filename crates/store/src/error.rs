@@ -72,6 +72,11 @@ pub enum Conflict {
     /// The line, the campaign or the caller numbers have no slot for a test call now.
     #[error("nothing is free to place the call now; try again in a few seconds")]
     AtCapacity,
+    /// The installation is on hold: nothing dials.
+    #[error(
+        "the installation is on hold and places no calls; its operator sees why with `campanile hold status`"
+    )]
+    OnHold,
     /// The call is over.
     #[error("the call is over")]
     CallOver,

@@ -6,7 +6,7 @@
 //!
 //! Invariants:
 //! - An attempt is durable, with the gate's verdict, before [`Store::tick`] hands it out; only it
-//!   and [`Store::reserve_test_call`] create attempts.
+//!   and [`Store::reserve_test_call`] reserve calls, and neither does on hold ([`HoldStatus`]).
 //! - At most one live attempt exists per (tenant, phone number).
 //! - A state change and the event that tells it are one transaction; sequences have no gaps.
 //! - When an operation that narrows (pause, stop, narrower settings, removal, do-not-call) has
@@ -19,6 +19,7 @@
 pub mod conformance;
 mod dialing;
 mod error;
+mod hold;
 mod precondition;
 mod records;
 mod send_board;
@@ -28,6 +29,7 @@ mod writes;
 
 pub use dialing::*;
 pub use error::{Conflict, StoreError, StoreResult};
+pub use hold::*;
 pub use precondition::Precondition;
 pub use records::*;
 pub use send_board::{Scope, SendBoard, SendPermit};

@@ -13,6 +13,7 @@ use crate::dialing::{
     Applied, AttemptFact, Check, CheckRoom, DiskRoom, Gauges, LeadPayload, Tick, Ticked,
 };
 use crate::error::StoreResult;
+use crate::hold::{Adoption, HeldLine, HoldReason, HoldStatus, Release, StrangeCall};
 use crate::precondition::Precondition;
 use crate::records::{
     CallRecord, CampaignRecord, EventRecord, ImportRecord, LeadRecord, LineRecord, Page,
@@ -363,12 +364,37 @@ pub trait Store: Send + Sync {
     /// Earliest due look-up.
     async fn next_check_at(&self) -> StoreResult<Option<Timestamp>>;
     /// To be called once by a fresh process before its first tick: whatever an old one may have
-    /// sent becomes UNKNOWN. Answers how many.
+    /// sent becomes UNKNOWN; a database that went back, or a clock that did, is put on hold.
+    /// Answers how many became UNKNOWN.
     async fn recover(&self, now: Timestamp) -> StoreResult<u64>;
     /// Rung when something may have become due earlier than the last tick said.
     fn wake_signal(&self) -> Arc<Notify>;
     /// Calls between reservation and decision.
     fn send_board(&self) -> Arc<SendBoard>;
+
+    // Hold.
+
+    /// What keeps the installation from dialing, and how far its lines have been asked.
+    async fn hold_status(&self) -> StoreResult<HoldStatus>;
+    /// Puts the installation on hold; settles. One that is on hold for this reason stays as it is.
+    async fn hold(&self, now: Timestamp, reason: HoldReason, detail: String) -> StoreResult<()>;
+    /// Ends the hold for one reason because the reason is gone; answers whether there was one.
+    async fn lift_hold(&self, now: Timestamp, reason: HoldReason) -> StoreResult<bool>;
+    /// Ends all holds on the operator's word, and moves the marker past everything seen. Refused
+    /// while lines have not all been asked, unless `force`.
+    async fn release_hold(&self, now: Timestamp, force: bool) -> StoreResult<Release>;
+    /// Notes how far a line got; its counts of adopted and unmatched calls are the store's own.
+    async fn note_held_line(&self, now: Timestamp, line: HeldLine) -> StoreResult<()>;
+    /// Takes calls at providers that carry keys of this installation: those the database does not
+    /// know are put on record as attempts that count, and put the installation on hold, as they
+    /// prove that it has forgotten something. An answer for each, in order.
+    async fn adopt_calls(
+        &self,
+        now: Timestamp,
+        calls: Vec<StrangeCall>,
+    ) -> StoreResult<Vec<Adoption>>;
+    /// Those of the keys that no attempt and no strange call on record carries.
+    async fn unknown_attempt_keys(&self, keys: Vec<String>) -> StoreResult<Vec<String>>;
 
     // The server itself.
 

@@ -5,6 +5,8 @@
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 24;
@@ -13,6 +15,7 @@ const NONCE_BYTES: usize = 24;
 #[derive(Clone)]
 pub struct Vault {
     cipher: XChaCha20Poly1305,
+    tagger: Hmac<Sha256>,
 }
 
 impl std::fmt::Debug for Vault {
@@ -28,12 +31,35 @@ impl std::fmt::Debug for Vault {
 )]
 pub struct VaultError;
 
+/// Tags are made with a key of their own, derived from the installation's.
+fn tagger(key: &[u8; 32]) -> Hmac<Sha256> {
+    let keyed = |key: &[u8]| {
+        <Hmac<Sha256> as Mac>::new_from_slice(key).unwrap_or_else(|_| {
+            // HMAC takes keys of every length.
+            unreachable!("a key that HMAC does not take")
+        })
+    };
+    let mut derived = keyed(key);
+    derived.update(b"campanile tags");
+    keyed(&derived.finalize().into_bytes())
+}
+
 impl Vault {
     /// A vault with this key.
     pub fn new(key: &[u8; 32]) -> Self {
         Self {
             cipher: XChaCha20Poly1305::new(Key::from_slice(key)),
+            tagger: tagger(key),
         }
+    }
+
+    /// A tag of `text` for `context` that only this key makes: tells our own texts from others'.
+    pub fn tag(&self, text: &str, context: &str) -> [u8; 32] {
+        let mut tagger = self.tagger.clone();
+        tagger.update(context.as_bytes());
+        tagger.update(&[0]);
+        tagger.update(text.as_bytes());
+        tagger.finalize().into_bytes().into()
     }
 
     /// Seals `plain` for `context`. `nonce` must be fresh randomness.

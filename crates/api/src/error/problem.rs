@@ -192,6 +192,7 @@ const fn conflict_code(conflict: &Conflict) -> &'static str {
         Conflict::CannotHangUp(_) => code::CANNOT_HANG_UP,
         Conflict::TakesNoTestCall(_) => code::TAKES_NO_TEST_CALL,
         Conflict::AtCapacity => code::AT_CAPACITY,
+        Conflict::OnHold => code::ON_HOLD,
     }
 }
 

@@ -9,15 +9,20 @@ use store::{AttemptFact, AttemptRef, PatienceOf, StoreResult};
 use crate::code::micros;
 use crate::dial::facts;
 use crate::error::translate;
+use crate::marker::Marker;
+use crate::ops::hold;
 use crate::writer::Work;
 
 /// Every DISPATCHING attempt becomes UNKNOWN; every line and awake campaign is looked at anew.
+/// A database that went back is put on hold before anything else.
 pub(crate) fn run(
     work: &mut Work<'_>,
+    marker: &Marker,
     now: Timestamp,
     patience_of: PatienceOf,
 ) -> StoreResult<u64> {
     work.is_a(Transaction::Recovery);
+    hold::judge_start(work, marker, now)?;
     let ids = {
         let sql = "SELECT attempt_id FROM attempts WHERE live = 1 AND state = 'DISPATCHING'";
         let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;

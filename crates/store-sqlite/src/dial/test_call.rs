@@ -15,7 +15,7 @@ use store::{
 use crate::code::micros;
 use crate::dial::reserve;
 use crate::dial::snapshot::{self, is_in_call, is_suppressed};
-use crate::ops::{calls, campaigns, query};
+use crate::ops::{calls, campaigns, hold, query};
 use crate::writer::Work;
 
 /// Reserves the call; the next tick hands it out.
@@ -48,6 +48,9 @@ pub(crate) fn reserve(
 }
 
 fn check(work: &Work<'_>, caller: Caller, call: &TestCall) -> StoreResult<()> {
+    if hold::is_on(work.tx)? {
+        return Err(Conflict::OnHold.into());
+    }
     let refuse = |why| Err(StoreError::from(Conflict::TakesNoTestCall(why)));
     let campaign = campaigns::head(work.tx, caller.tenant_id, call.campaign_id)?;
     call.precondition.check(campaign.revision)?;

@@ -1,27 +1,37 @@
 //! One transaction of planning: due lines in, reserved calls and new wake-ups out.
 
+use std::sync::Arc;
+
 use domain::planner::{self, CampaignPlan, Deferral, LinePlan};
 use domain::{LineId, TenantId};
 use failpoint::Transaction;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 use serde_json::json;
-use store::{Dispatch, KeySource, StoreError, StoreResult, Tick, Ticked};
+use store::{Dispatch, KeySource, Scope, StoreError, StoreResult, Tick, Ticked};
 
 use crate::code::{instant, micros};
 use crate::dial::{reserve, snapshot, test_call};
 use crate::error::translate;
 use crate::events::{self, Subject};
-use crate::ops::{campaign_edit, due};
+use crate::marker::Marker;
+use crate::ops::{campaign_edit, due, hold};
 use crate::writer::Work;
 
 /// How long a line that cannot be planned is left alone.
 const SET_ASIDE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Runs one tick.
-pub(crate) fn run(work: &mut Work<'_>, mut tick: Tick) -> StoreResult<Ticked> {
+pub(crate) fn run(
+    work: &mut Work<'_>,
+    marker: &Arc<Marker>,
+    mut tick: Tick,
+) -> StoreResult<Ticked> {
     work.is_a(Transaction::Tick);
     let test_calls = test_call::hand_out(work)?;
+    if hold::keeps_from_dialing(work, marker, tick.now)? {
+        return Ok(held(work, test_calls));
+    }
     let mut dispatches = Vec::new();
     for (line_id, tenant_id) in due_lines(work, tick.now, tick.max_lines)? {
         let line = (line_id, tenant_id);
@@ -38,10 +48,25 @@ pub(crate) fn run(work: &mut Work<'_>, mut tick: Tick) -> StoreResult<Ticked> {
     }
     // They are on the board since they were reserved.
     dispatches.extend(test_calls);
+    if !dispatches.is_empty() {
+        hold::mark(work, marker, tick.now, &mut tick.keys)?;
+    }
     Ok(Ticked {
         dispatches,
         next_wake_at: next_wake(work)?,
     })
+}
+
+/// On hold nothing is reserved. Test calls that waited are handed out only to be given back: none
+/// of them can begin.
+fn held(work: &mut Work<'_>, test_calls: Vec<Dispatch>) -> Ticked {
+    if !test_calls.is_empty() {
+        work.revoke(Scope::Everything);
+    }
+    Ticked {
+        dispatches: test_calls,
+        next_wake_at: None,
+    }
 }
 
 fn plan_line(

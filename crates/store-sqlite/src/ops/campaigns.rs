@@ -72,8 +72,10 @@ pub(crate) fn head(
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT campaign_id, tenant_id, kind, status, status_reason, settings, revision,
-                    unverified, created_at, updated_at
+            "SELECT campaign_id, tenant_id, kind, status,
+                    CASE WHEN status = 'RUNNING' AND EXISTS (SELECT 1 FROM holds WHERE ended_at IS NULL)
+                        THEN 'ON_HOLD' ELSE status_reason END AS status_reason,
+                    settings, revision, unverified, created_at, updated_at
              FROM campaigns ",
             $rest
         )

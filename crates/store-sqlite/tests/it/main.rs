@@ -8,3 +8,4 @@
 mod bench;
 mod conformance;
 mod events;
+mod marker;
