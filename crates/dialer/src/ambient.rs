@@ -45,6 +45,26 @@ impl Clock for SystemClock {
     fn monotonic(&self) -> Duration {
         monotonic_since_start()
     }
+
+    fn uptime(&self) -> Option<Duration> {
+        Some(uptime())
+    }
+}
+
+/// Time since the machine started, sleep included: a laptop that wakes up has not had its clock
+/// set.
+#[cfg(target_os = "linux")]
+fn uptime() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or_default())
+}
+
+/// Elsewhere the monotonic clock, which may stand still while the machine sleeps: waking up then
+/// looks like a step of the clock, which is the safe way to be wrong.
+#[cfg(not(target_os = "linux"))]
+fn uptime() -> Duration {
+    monotonic_since_start()
 }
 
 /// A clock that starts at the present and runs faster, for demonstrations.

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::ambient::{Clock, Entropy, random_key};
+use domain::ambient::{Clock, Entropy};
 use domain::attempt::{EndFault, Fact, Refusal, StateName};
 use domain::{LeadId, LineId, Outcome};
 use failpoint::Failpoint;
 use jiff::Timestamp;
-use lines::{OpenLine, callback_url, echo_facts, facts_about};
+use lines::{OpenLine, attempt_key, callback_url, echo_facts, facts_about};
 use providers::public_address::is_loopback;
 use providers::{
     CallSearch, CallbackTarget, LookupError, PLACE_TIMEOUT, PlaceAnswer, PlaceCall,
@@ -21,6 +21,8 @@ use store::{
     StoreResult, Tick, Ticked, Vault,
 };
 
+use crate::clock_hold::ClockGuard;
+
 /// Most lines and calls in one transaction: long enough to share an fsync, short enough that a
 /// user's pause does not wait.
 const MAX_LINES: u32 = 64;
@@ -29,7 +31,7 @@ const MAX_CALLS: u32 = 512;
 /// Time limit of one look-up.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How far around the reservation a lost call is searched at the provider: its clock may differ.
-const SEARCH_MARGIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
+pub(crate) const SEARCH_MARGIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 
 /// Beyond this difference of clocks the provider's list is no proof of absence.
 const MAX_CLOCK_SKEW: jiff::SignedDuration = jiff::SignedDuration::from_mins(2);
@@ -72,6 +74,8 @@ pub struct Core {
     lines: Arc<Mutex<OpenLines>>,
     /// Earliest next send of each line, on the monotonic clock.
     paces: Arc<Mutex<HashMap<LineId, Duration>>>,
+    /// Whether the clock is as it should be.
+    pub(crate) guard_of_clock: Arc<ClockGuard>,
 }
 
 impl std::fmt::Debug for Core {
@@ -107,6 +111,7 @@ impl Core {
             parts,
             lines: Arc::default(),
             paces: Arc::default(),
+            guard_of_clock: Arc::default(),
         }
     }
 
@@ -115,12 +120,13 @@ impl Core {
         &self.parts
     }
 
-    /// Plans and reserves. Every dispatch in the answer is durable; the moment is the one it was
-    /// planned at, for [`Self::prepare`].
+    /// Plans and reserves. Every dispatch in the answer is durable, and there is none while the
+    /// clock cannot be trusted; the moment is the one it was planned at, for [`Self::prepare`].
     pub async fn tick(&self) -> StoreResult<(Ticked, Moment)> {
+        self.watch_clock().await?;
         let planned = self.moment();
-        let entropy = Arc::clone(&self.parts.entropy);
-        let keys = Box::new(move || random_key(entropy.as_ref(), "att_"));
+        let (entropy, vault) = (Arc::clone(&self.parts.entropy), self.parts.vault.clone());
+        let keys = Box::new(move || attempt_key(entropy.as_ref(), &vault));
         let tick = Tick {
             now: planned.wall,
             keys,
@@ -192,7 +198,7 @@ impl Core {
     }
 
     /// The line as it is now; opened anew only when it changed.
-    async fn open_line(&self, line_id: LineId) -> Result<Arc<OpenLine>, String> {
+    pub(crate) async fn open_line(&self, line_id: LineId) -> Result<Arc<OpenLine>, String> {
         let record = self
             .parts
             .store
@@ -480,6 +486,12 @@ impl Core {
             .exchange(line.adapter().search_calls(&line.access, &search))
             .await?;
         let (events, cut) = line.adapter().read_search_calls(&answer).ok()?;
+        self.witness(check.line_id, events.clone())
+            .await
+            .inspect_err(
+                |error| tracing::warn!(%error, "a list could not be held against the database"),
+            )
+            .ok();
         let ours = events.into_iter().filter(|event| {
             let ours = event.attempt_key.as_deref() == Some(&check.attempt_key);
             domain::planted!("any_call_is_ours", ours, true)
@@ -496,22 +508,27 @@ impl Core {
 
     /// Whether the provider's clock is so far from ours that a window of its list may be the wrong
     /// one. An answer without a date says nothing about that.
-    fn clocks_differ(&self, answer: &providers::ProviderAnswer) -> bool {
-        let date = answer.headers.get(http::header::DATE);
-        let date = date.and_then(|date| date.to_str().ok());
-        let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
-        date.is_some_and(|date| {
-            let apart = date.timestamp().duration_since(self.parts.clock.now());
-            self.parts.options.time_scale <= 1.0 && apart.abs() > MAX_CLOCK_SKEW
-        })
+    pub(crate) fn clocks_differ(&self, answer: &providers::ProviderAnswer) -> bool {
+        self.clocks_agree(answer) == Some(false)
+    }
+
+    /// Whether the provider's clock agrees with ours, if it told its own.
+    pub(crate) fn clocks_agree(&self, answer: &providers::ProviderAnswer) -> Option<bool> {
+        let date = answer.headers.get(http::header::DATE)?;
+        let date = jiff::fmt::rfc2822::parse(date.to_str().ok()?).ok()?;
+        let apart = date.timestamp().duration_since(self.parts.clock.now());
+        Some(self.parts.options.time_scale > 1.0 || apart.abs() <= MAX_CLOCK_SKEW)
     }
 
     async fn exchange(&self, request: ProviderRequest) -> Option<providers::ProviderAnswer> {
-        self.parts
-            .transport
-            .exchange(request, LOOKUP_TIMEOUT)
-            .await
-            .ok()
+        self.try_exchange(request).await.ok()
+    }
+
+    pub(crate) async fn try_exchange(
+        &self,
+        request: ProviderRequest,
+    ) -> Result<providers::ProviderAnswer, TransportError> {
+        self.parts.transport.exchange(request, LOOKUP_TIMEOUT).await
     }
 }
 

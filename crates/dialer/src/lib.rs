@@ -4,6 +4,10 @@
 //! wake ─▶ tick (plan + reserve, durable) ─▶ one task per call: guard, send once, classify ─▶ facts
 //!                                check loop: look up what is unknown or overdue ─────────▶ facts
 //! ```
+//! On hold (the database went back, or the clock did) a further loop asks every line's provider for
+//! calls that the database does not know, and has them adopted: `hold`, `reconcile`, `clock_hold`. A
+//! process that is not on hold asks the same once, briefly, before its first tick: `look_back`.
+//!
 //! [`Core`] has the steps, each of which can be driven alone (the simulation does); [`Dialer`]
 //! runs them until it is told to stop. Events only shorten the wait: both loops scan by time.
 //!
@@ -13,11 +17,16 @@
 
 mod ambient;
 mod chores;
+mod clock_hold;
+mod clock_watch;
 mod core;
 mod facts_queue;
+mod hold;
+mod look_back;
 mod look_up_loop;
 mod one_body;
 mod pool;
+mod reconcile;
 mod resolver;
 mod run;
 mod transport;

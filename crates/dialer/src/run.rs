@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::core::{Core, Moment, Parts, Ready};
 use crate::facts_queue::{self, Told};
 use crate::trouble::Trouble;
-use crate::{chores, look_up_loop};
+use crate::{chores, hold, look_back, look_up_loop};
 
 /// The scan by time: no wait is longer, whatever events were missed.
 const SCAN_PERIOD: Duration = Duration::from_secs(1);
@@ -127,12 +127,14 @@ impl Dialer {
             helpers.clone(),
         ));
         let chores = tasks.spawn(chores::run(core.clone(), helpers.clone()));
+        let hold = tasks.spawn(hold::run(core.clone(), helpers.clone()));
         let sending = TaskTracker::new();
         let ended = tokio::select! {
             // Ends only between ticks, so that every reservation finds its way back.
-            () = tick_loop(&core, &facts, &sending, &self.heartbeat, &shutdown) => Ok(()),
+            () = dial(&core, &facts, &sending, &self.heartbeat, &shutdown) => Ok(()),
             _ = lookups => Err(RunError::LoopEnded("look-up")),
             _ = chores => Err(RunError::LoopEnded("chore")),
+            _ = hold => Err(RunError::LoopEnded("hold")),
             _ = recorder => Err(RunError::LoopEnded("fact")),
         };
         core.parts()
@@ -154,6 +156,21 @@ impl Dialer {
         }
         ended
     }
+}
+
+/// Looks back, then ticks.
+async fn dial(
+    core: &Core,
+    facts: &mpsc::Sender<Told>,
+    sending: &TaskTracker,
+    heartbeat: &Heartbeat,
+    shutdown: &CancellationToken,
+) {
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = look_back::run(core) => {}
+    }
+    tick_loop(core, facts, sending, heartbeat, shutdown).await;
 }
 
 async fn tick_loop(

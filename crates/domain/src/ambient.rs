@@ -15,6 +15,12 @@ pub trait Clock: Send + Sync {
     /// Real time since a fixed instant of the past, on a clock that nobody can set. For deadlines
     /// and distances that must hold when the wall clock is stepped; never scaled.
     fn monotonic(&self) -> Duration;
+
+    /// Time since some fixed instant on a clock that nobody can set and that goes on while the
+    /// machine sleeps; `None` for a clock of which [`Clock::now`] cannot be set either.
+    fn uptime(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// Gives randomness.

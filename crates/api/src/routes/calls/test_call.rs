@@ -1,5 +1,4 @@
 use axum::extract::State;
-use domain::ambient::random_key;
 use domain::{CampaignId, PhoneNumber};
 use serde::Deserialize;
 use store::{CallRecord, Caller, CampaignRecord, TestCall};
@@ -58,7 +57,7 @@ pub(crate) async fn place_test_call(
     let call = TestCall {
         campaign_id,
         phone,
-        attempt_key: random_key(app.entropy.as_ref(), "att_"),
+        attempt_key: lines::attempt_key(app.entropy.as_ref(), &app.vault),
         precondition,
     };
     let render =

@@ -1,12 +1,13 @@
 //! From a callback to facts in the store.
 
 use axum::extract::Request;
+use domain::LineId;
 use failpoint::Failpoint;
 use http::StatusCode;
-use lines::echo_facts;
+use lines::{echo_facts, strange_call};
 use providers::{CallEvent, CallbackError, RawCallback};
 use serde::Serialize;
-use store::{Applied, AttemptFact};
+use store::{Adoption, Applied, AttemptFact, StrangeCall};
 use utoipa::ToSchema;
 
 use crate::answer::Answer;
@@ -68,26 +69,44 @@ pub(super) async fn deliver(app: &App, address: Address, request: Request) -> Ap
     let events = events
         .into_iter()
         .filter_map(|event| attributed(event, address.attempt_key.as_deref()));
-    let facts: Vec<AttemptFact> = events
-        .flat_map(|event| echo_facts(line.line_id, event))
-        .collect();
-    if !facts.is_empty() {
-        let applied = app.store.apply_facts(app.now(), facts).await?;
-        failpoint::reach(Failpoint::CallbackApplied);
-        let unmatched = applied
-            .iter()
-            .filter(|applied| **applied == Applied::Unmatched)
-            .count();
-        if unmatched > 0 {
-            // A stray call of the account, or one of another server.
-            tracing::info!(
-                line.id = line.line_id.raw(),
-                unmatched,
-                "a callback is about no call of ours"
-            );
-        }
-    }
+    apply(app, line.line_id, events.collect()).await?;
     Ok(Answer::of(StatusCode::OK, &Received { status: "success" }))
+}
+
+async fn apply(app: &App, line_id: LineId, events: Vec<CallEvent>) -> ApiResult<()> {
+    let told = events.iter().cloned();
+    let facts: Vec<AttemptFact> = told.flat_map(|event| echo_facts(line_id, event)).collect();
+    if facts.is_empty() {
+        return Ok(());
+    }
+    let applied = app.store.apply_facts(app.now(), facts).await?;
+    failpoint::reach(Failpoint::CallbackApplied);
+    if !applied.contains(&Applied::Unmatched) {
+        return Ok(());
+    }
+    let strange = events.into_iter();
+    let strange: Vec<StrangeCall> = strange
+        .filter_map(|event| strange_call(line_id, event, &app.vault))
+        .collect();
+    if strange.is_empty() {
+        // A stray call of the account, or one of another server.
+        tracing::info!(
+            line.id = line_id.raw(),
+            "a callback is about no call of ours"
+        );
+        return Ok(());
+    }
+    // It carries a key of this installation: if it is not on record, the database went back.
+    let adoptions = app.store.adopt_calls(app.now(), strange).await?;
+    for adoption in adoptions {
+        let became = match adoption {
+            Adoption::Known => "known",
+            Adoption::Adopted(_) => "adopted",
+            Adoption::Unmatched => "unmatched",
+        };
+        metrics::counter!("campanile_strange_calls_total", "became" => became).increment(1);
+    }
+    Ok(())
 }
 
 fn refused(error: CallbackError) -> ApiError {

@@ -21,9 +21,15 @@ pub(crate) struct Readiness {
     /// The HTTP server; it says so when it stops.
     #[schema(example = "ok")]
     server: String,
+    /// Why no calls are placed, though requests are served: the installation is on hold, and only
+    /// its operator can end that. Empty otherwise.
+    #[schema(example = json!([]))]
+    on_hold: Vec<&'static str>,
 }
 
 /// Whether requests should be sent here.
+///
+/// An installation on hold is ready: everything but dialing works, and `on_hold` says why.
 #[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "Server",
     responses((status = 200, description = "Every part is well.", body = Readiness),
         (status = 503, description = "A part is not well; which one is in the body.", body = Readiness)))]
@@ -56,6 +62,13 @@ pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readines
             _ => word(dialer),
         },
         server: word(server),
+        on_hold: reasons(&app).await,
     };
     (status, Json(body))
+}
+
+/// A database that cannot say is told by `database`.
+async fn reasons(app: &App) -> Vec<&'static str> {
+    let holds = app.store.hold_status().await.unwrap_or_default().holds;
+    holds.iter().map(|hold| hold.reason.as_str()).collect()
 }

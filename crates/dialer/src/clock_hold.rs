@@ -1,0 +1,165 @@
+//! Hold while the clock cannot be trusted: begins with a step, and ends when the clock is back,
+//! when the providers' clocks agree with it, or when the operator says so.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use lines::OpenLine;
+use store::{HoldReason, HoldStatus, PageRequest, StoreResult};
+
+use crate::clock_watch::{ClockState, ClockWatch};
+use crate::core::Core;
+
+/// Readings of both clocks that took longer belong to no common instant: the process was stopped
+/// between them.
+const READING_LIMIT: Duration = Duration::from_secs(1);
+/// So close to what the database remembers, the clock has caught up.
+const CAUGHT_UP_WITHIN: SignedDuration = SignedDuration::from_secs(2);
+/// Most providers that are asked for the time.
+const MAX_ASKED: usize = 8;
+/// Objects read at once.
+const PAGE: u32 = 200;
+
+/// What this process knows of its clock.
+#[derive(Debug, Default)]
+pub(crate) struct ClockGuard(Mutex<Watched>);
+
+#[derive(Debug, Default)]
+struct Watched {
+    watch: ClockWatch,
+    /// Whether this process has put the installation on hold for it.
+    held: bool,
+}
+
+impl ClockGuard {
+    fn lock(&self) -> MutexGuard<'_, Watched> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Core {
+    /// Looks at the clock, and puts the installation on hold when it was set, or ends that hold
+    /// when it is back. Until that is durable the error keeps the caller from dialing.
+    pub async fn watch_clock(&self) -> StoreResult<()> {
+        let Some((now, uptime)) = self.readings() else {
+            return Ok(());
+        };
+        let (state, held) = {
+            let mut watched = self.guard_of_clock.lock();
+            (watched.watch.look(now, uptime), watched.held)
+        };
+        let store = &self.parts().store;
+        match state {
+            ClockState::Stepped(by) if !held => {
+                let detail =
+                    format!("the clock was set by {by:#} while the server ran; it says {now:.0}");
+                store.hold(now, HoldReason::ClockStep, detail).await?;
+                self.guard_of_clock.lock().held = true;
+            }
+            ClockState::Steady if held => {
+                store.lift_hold(now, HoldReason::ClockStep).await?;
+                self.guard_of_clock.lock().held = false;
+            }
+            ClockState::Stepped(_) | ClockState::Steady => {}
+        }
+        Ok(())
+    }
+
+    /// Both clocks at one instant.
+    fn readings(&self) -> Option<(Timestamp, Duration)> {
+        let clock = &self.parts().clock;
+        for _ in 0..3 {
+            let before = clock.uptime()?;
+            let now = clock.now();
+            let after = clock.uptime()?;
+            if after.saturating_sub(before) < READING_LIMIT {
+                return Some((now, after));
+            }
+        }
+        None
+    }
+
+    /// Ends a hold for the clock that has lost its reason, as far as this machine can tell.
+    pub(crate) async fn tend_clock(&self, status: &HoldStatus) -> StoreResult<()> {
+        if status.by(HoldReason::ClockStep).is_none() {
+            let mut watched = self.guard_of_clock.lock();
+            if watched.held {
+                // The operator has ended it: the clock is right as it is.
+                watched.watch.accept();
+                watched.held = false;
+            }
+        }
+        let now = self.parts().clock.now();
+        let behind = status.by(HoldReason::ClockBehind);
+        if let Some(ends_at) = behind.and_then(|hold| hold.ends_at)
+            && ends_at.duration_since(now) <= CAUGHT_UP_WITHIN
+        {
+            let store = &self.parts().store;
+            store.lift_hold(now, HoldReason::ClockBehind).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks providers for the time, and ends holds for the clock if all that tell it agree with
+    /// it. One that does not agree is enough to stay on hold: a user may have made it up, and that
+    /// must not make others' calls.
+    pub async fn ask_the_time(&self) -> StoreResult<bool> {
+        let mut agreed = false;
+        for line in self.some_lines().await? {
+            let request = line.adapter().verify_credentials(&line.access);
+            let Ok(answer) = self.try_exchange(request).await else {
+                continue;
+            };
+            match self.clocks_agree(&answer) {
+                Some(true) => agreed = true,
+                Some(false) => return Ok(false),
+                None => {}
+            }
+        }
+        if agreed {
+            {
+                let mut watched = self.guard_of_clock.lock();
+                watched.watch.accept();
+                watched.held = false;
+            }
+            let (store, now) = (&self.parts().store, self.parts().clock.now());
+            store.lift_hold(now, HoldReason::ClockStep).await?;
+            store.lift_hold(now, HoldReason::ClockBehind).await?;
+        }
+        Ok(agreed)
+    }
+
+    /// Lines at different addresses.
+    async fn some_lines(&self) -> StoreResult<Vec<Arc<OpenLine>>> {
+        let store = &self.parts().store;
+        let first = |before| PageRequest {
+            limit: PAGE,
+            before,
+        };
+        let (mut lines, mut addresses) = (Vec::new(), HashSet::new());
+        let mut before = None;
+        loop {
+            let tenants = store.list_tenants(first(before)).await?;
+            for tenant in &tenants.items {
+                let page = store.list_lines(tenant.tenant_id, first(None)).await?;
+                for record in page.items {
+                    if lines.len() >= MAX_ASKED {
+                        return Ok(lines);
+                    }
+                    let Ok(line) = self.open_line(record.line_id).await else {
+                        continue;
+                    };
+                    if addresses.insert(line.access.base_url.clone()) {
+                        lines.push(line);
+                    }
+                }
+            }
+            before = tenants.next;
+            if before.is_none() {
+                return Ok(lines);
+            }
+        }
+    }
+}
