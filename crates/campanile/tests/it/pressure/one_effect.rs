@@ -23,6 +23,8 @@ fn installation(directory: &tempfile::TempDir) -> Installation {
 fn line(installation: &Installation) -> Value {
     let body = json!({
         "provider": "SANDBOX", "name": "pressed", "base_url": format!("http://{}/vapi", installation.sandbox.address),
+        // Rounds follow each other faster than the usual pace of a line.
+        "max_concurrent_calls": 100, "max_calls_per_second": 100,
     });
     installation.call("POST", "/api/v2/voice-providers", Some(&body))["data"]["tenant_voice_provider_id"]
         .clone()
