@@ -21,6 +21,11 @@ pub(crate) enum Action {
     TokenList,
     /// The token's id or name.
     TokenDisable(String),
+    HoldStatus,
+    HoldRelease {
+        /// Also while lines have not been asked.
+        force: bool,
+    },
     Doctor,
     Migrate,
     Simulate,
@@ -120,6 +125,21 @@ const TOKEN_LEAVES: &[Leaf] = &[
     },
 ];
 
+const HOLD_LEAVES: &[Leaf] = &[
+    Leaf {
+        name: "status",
+        takes: Some(Command::HoldStatus),
+        about: "Say whether the installation is on hold, why, and what its voice providers were asked",
+        example: "campanile hold status --database-url sqlite:///var/lib/campanile/campanile.db",
+    },
+    Leaf {
+        name: "release",
+        takes: Some(Command::HoldRelease),
+        about: "End the hold once every voice provider has been asked; a running server dials again within seconds",
+        example: "campanile hold release --database-url sqlite:///var/lib/campanile/campanile.db",
+    },
+];
+
 /// The whole command line.
 pub(crate) fn command() -> Clap {
     let config = Arg::new("config")
@@ -134,6 +154,12 @@ pub(crate) fn command() -> Clap {
         .arg_required_else_help(true)
         .after_help("Example:\n  campanile token create --name ci")
         .subcommands(TOKEN_LEAVES.iter().map(leaf));
+    let hold = Clap::new("hold")
+        .about("Look at and end what keeps the installation from dialing, directly on the database")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .after_help("Example:\n  campanile hold status")
+        .subcommands(HOLD_LEAVES.iter().map(leaf));
     let shell = Arg::new("shell")
         .required(true)
         .value_parser(value_parser!(Shell))
@@ -155,6 +181,7 @@ pub(crate) fn command() -> Clap {
         .arg(config)
         .subcommands(LEAVES.iter().map(leaf))
         .subcommand(token)
+        .subcommand(hold)
         .subcommand(completions)
 }
 
@@ -168,6 +195,14 @@ fn leaf(leaf: &Leaf) -> Clap {
                 .value_name("TOKEN")
                 .required(true)
                 .help("Id or name of the token"),
+        );
+    }
+    if leaf.name == "release" {
+        command = command.arg(
+            Arg::new("force")
+                .long("force")
+                .action(ArgAction::SetTrue)
+                .help("Release although voice providers have not all been asked: people can be called again"),
         );
     }
     if leaf.name == "openapi" {
@@ -237,6 +272,17 @@ pub(crate) fn read(matches: &ArgMatches) -> Option<Invocation> {
                 _ => return None,
             }
         }
+        "hold" => {
+            let (name, leaf) = inner.subcommand()?;
+            inner = leaf;
+            match name {
+                "status" => Action::HoldStatus,
+                "release" => Action::HoldRelease {
+                    force: leaf.get_flag("force"),
+                },
+                _ => return None,
+            }
+        }
         _ => return None,
     };
     let flags = SETTINGS
@@ -291,6 +337,10 @@ mod tests {
         assert_eq!(
             invocation("campanile token disable ci").action,
             Action::TokenDisable("ci".to_owned())
+        );
+        assert_eq!(
+            invocation("campanile hold release --force").action,
+            Action::HoldRelease { force: true }
         );
     }
 

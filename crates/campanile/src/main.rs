@@ -84,6 +84,10 @@ fn run(invocation: &Invocation) -> Outcome {
         Action::TokenDisable(token) => {
             process::block_on(commands::token::disable(&settings, token))
         }
+        Action::HoldStatus => process::block_on(commands::hold::status(&settings)),
+        Action::HoldRelease { force } => {
+            process::block_on(commands::hold::release(&settings, *force))
+        }
         Action::Doctor => {
             process::block_on(commands::doctor::run(&settings, &resolved, &environment))
         }

@@ -16,7 +16,7 @@ use domain::ambient::{Clock, Entropy};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use providers::Transport;
 use sandbox::Sandbox;
-use store::{DiskRoom, Gauges, Store, Vault};
+use store::{DiskRoom, Gauges, HoldReason, HoldStatus, Store, Vault};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -263,6 +263,10 @@ async fn upkeep(
             Err(error) => tracing::debug!(%error, "the gauges could not be read"),
         }
         show_disk(&store.disk_room());
+        match store.hold_status().await {
+            Ok(status) => show_holds(&status),
+            Err(error) => tracing::debug!(%error, "whether to hold could not be read"),
+        }
         if tokio::time::timeout(METRICS_UPKEEP, stop.cancelled())
             .await
             .is_ok()
@@ -294,6 +298,14 @@ fn show_disk(room: &DiskRoom) {
     metrics::gauge!("campanile_disk_reserve_bytes").set(room.reserve_bytes as f64);
     let held = if room.held.is_some() { 1.0 } else { 0.0 };
     metrics::gauge!("campanile_held_by_full_disk").set(held);
+}
+
+/// One for each reason, so that an alert can name it.
+fn show_holds(status: &HoldStatus) {
+    for reason in HoldReason::ALL {
+        let holds = f64::from(u8::from(status.by(*reason).is_some()));
+        metrics::gauge!("campanile_on_hold", "reason" => reason.as_str()).set(holds);
+    }
 }
 
 fn api_options(

@@ -78,6 +78,7 @@ pub(crate) async fn run(
     findings.push(finding);
     findings.extend(store.as_ref().map(checks::disk));
     let store: Option<Arc<dyn Store>> = store.map(|store| Arc::new(store) as Arc<dyn Store>);
+    findings.extend(checks::hold(store.as_deref()).await);
     let (vault, finding) = checks::key_file(settings, store.as_deref()).await;
     findings.push(finding);
     findings.push(checks::clock());

@@ -13,6 +13,7 @@ fn help_is_an_answer_and_nothing_to_do_is_wrong_usage() {
         "demo",
         "sandbox",
         "token",
+        "hold",
         "doctor",
         "migrate",
         "simulate",
@@ -35,6 +36,7 @@ fn help_is_an_answer_and_nothing_to_do_is_wrong_usage() {
         vec!["serve", "--loud"],
         vec!["token"],
         vec!["token", "disable"],
+        vec!["hold"],
     ] {
         assert_eq!(home.run(&arguments).code, 2, "{arguments:?}");
     }

@@ -61,7 +61,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("anyhow", &["campanile"]),
     ("clap", &["campanile"]),
     ("mimalloc", &["campanile"]),
-    ("rustix", &["failpoint"]),
+    ("rustix", &["dialer", "failpoint"]),
     ("hyper", &["api", "dialer", "sandbox"]),
     ("rustls", &["dialer", "sandbox"]),
 ];

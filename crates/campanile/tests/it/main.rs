@@ -11,6 +11,7 @@ mod demo;
 mod disk_full;
 mod doctor;
 mod echoing_vendor;
+mod hold;
 mod layering;
 mod pressure;
 mod program;

@@ -154,6 +154,36 @@ pub(super) fn disk(store: &SqliteStore) -> Finding {
     }
 }
 
+/// Whether the installation may dial.
+pub(super) async fn hold(store: Option<&dyn Store>) -> Vec<Finding> {
+    const CHECK: &str = "hold";
+    let Some(store) = store else {
+        return Vec::new();
+    };
+    let status = match store.hold_status().await {
+        Ok(status) => status,
+        Err(error) => {
+            let remedy = "mend the database and run `campanile doctor` again";
+            return vec![Finding::fail(CHECK, error.to_string(), remedy)];
+        }
+    };
+    if !status.is_on_hold() {
+        return vec![Finding::ok(CHECK, "nothing keeps it from dialing")];
+    }
+    let found = status.holds.iter().map(|hold| {
+        let remedy = if hold.reason.is_about_the_clock() {
+            "set the clock right; the hold ends when it is, or when you run `campanile hold release`"
+        } else if hold.reason.needs_reconciliation() {
+            "let `campanile serve` ask the voice providers, watch it with `campanile hold status`, then run `campanile hold release`"
+        } else {
+            "mend what it says; the hold ends by itself"
+        };
+        let message = format!("nothing dials ({}): {}", hold.reason.as_str(), hold.detail);
+        Finding::fail(CHECK, message, remedy)
+    });
+    found.collect()
+}
+
 /// The vault, if there is a key.
 pub(super) async fn key_file(
     settings: &Settings,
