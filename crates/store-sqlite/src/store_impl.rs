@@ -14,7 +14,14 @@ use failpoint::Failpoint;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use store::{
-    Adoption, Applied, AttemptFact, CallFilter, CallRecord, Caller, CampaignFilter, CampaignOrder, CampaignRecord, CampaignUpdate, Check, CheckRoom, DiskRoom, EventRecord, Gauges, HeldLine, HoldReason, HoldStatus, IdempotencyKey, Idempotent, ImportRecord, LeadAdded, LeadChange, LeadFilter, LeadKey, LeadPayload, LeadRecord, LineChange, LineRecord, NewCampaign, NewLead, NewLine, NewToken, NumberHealth, OnDuplicate, OrderDone, Page, PageRequest, PatienceOf, PoolContent, PoolRecord, Precondition, Release, RevisionRecord, Scope, SendBoard, Store, StoreError, StoreResult, StoredAnswer, StrangeCall, TenantRecord, TestCall, Tick, Ticked, TokenRecord, Written,
+    Adoption, Applied, AttemptFact, CallFilter, CallRecord, Caller, CampaignFilter, CampaignOrder,
+    CampaignRecord, CampaignUpdate, Check, CheckRoom, DiskRoom, EventRecord, Gauges, HeldLine,
+    HoldReason, HoldStatus, IdempotencyKey, Idempotent, ImportRecord, LeadAdded, LeadChange,
+    LeadFilter, LeadKey, LeadPayload, LeadRecord, LineChange, LineRecord, NewCampaign, NewLead,
+    NewLine, NewToken, NumberHealth, OnDuplicate, OrderDone, Page, PageRequest, PatienceOf,
+    PoolContent, PoolRecord, Precondition, Release, RevisionRecord, Scope, SendBoard, Store,
+    StoreError, StoreResult, StoredAnswer, StrangeCall, TenantRecord, TestCall, Tick, Ticked,
+    TokenRecord, Written,
 };
 use tokio::sync::Notify;
 

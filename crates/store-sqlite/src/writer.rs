@@ -12,8 +12,8 @@ use store::{Dispatch, Scope, SendBoard, StoreError, StoreResult};
 use tokio::sync::{Notify, oneshot};
 
 use crate::error::{is_failed_sync, translate};
-use crate::room::Room;
 use crate::marker::{Mark as DialMark, Marker};
+use crate::room::Room;
 use crate::settings_cache::{SettingsCache, WriterSettings};
 
 /// Most commands in one transaction.

@@ -69,7 +69,7 @@ fn open_existing(settings: &Settings) -> Outcome<SqliteStore> {
             "there is no database {shown}: check --database-url"
         )));
     }
-    storage::open(&settings.database, Access::Beside)
+    storage::open(settings, Access::Beside)
 }
 
 fn tell(status: &HoldStatus) {

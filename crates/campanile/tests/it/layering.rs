@@ -61,7 +61,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("anyhow", &["campanile"]),
     ("clap", &["campanile"]),
     ("mimalloc", &["campanile"]),
-    ("rustix", &["dialer", "failpoint"]),
+    ("rustix", &["dialer", "failpoint", "store-sqlite"]),
     ("hyper", &["api", "dialer", "sandbox"]),
     ("rustls", &["dialer", "sandbox"]),
 ];

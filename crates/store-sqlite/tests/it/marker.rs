@@ -35,6 +35,7 @@ impl Folder {
                 max_ring_ms: 300_000,
                 max_talk_ms: 1_800_000,
             },
+            reserve_bytes: 0,
             on_failed_sync: |failure| panic!("{failure}"),
         };
         SqliteStore::open(&self.path("c.db"), options).unwrap()
