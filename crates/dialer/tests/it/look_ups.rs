@@ -40,7 +40,8 @@ async fn a_provider_that_hangs_does_not_delay_the_look_ups_of_others() {
     })
     .await;
     let most = scene.network.most.lock().unwrap()["hangs.example.com"];
-    assert_eq!(most, MOST);
+    // And the one question of a fresh process, whether it has forgotten calls.
+    assert_eq!(most, MOST + 1);
     stop.cancel();
     for ended in running.join_all().await {
         ended.unwrap();
