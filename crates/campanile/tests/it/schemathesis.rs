@@ -118,7 +118,7 @@ impl World<'_> {
     fn describe(&self) -> Value {
         let tenant = self.call("GET", "/api/v2/tenant", &Value::Null)["data"]["tenant_id"].clone();
         let own = self.call("GET", "/api/v2/tokens", &Value::Null)["data"][0]["token_id"].clone();
-        let numbers = json!({ "test_call_numbers": ["+14155552671"] });
+        let numbers = json!({ "test_call_numbers": (0..10).map(|n| format!("+1415555267{n}")).collect::<Vec<_>>() });
         self.call("PATCH", "/api/v2/tenant", &numbers);
         let lines: Vec<_> = (0..8).map(|_| self.line("phones")).collect();
         let mut campaigns = Vec::new();

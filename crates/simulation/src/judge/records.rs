@@ -161,7 +161,8 @@ fn counts_as_attempt(seen: &Seen<'_>, call: &CallRecord) -> bool {
     ) && !was_blocked(seen, call)
 }
 
-/// The provider makes a record of a call that its own limit kept from ringing.
+/// The provider makes a record of a call that its own limit kept from ringing; the world's log of
+/// rings has every accepted call but these.
 fn was_blocked(seen: &Seen<'_>, call: &CallRecord) -> bool {
     let of_it = |key: Option<&str>| key == Some(call.attempt_key.as_str());
     let made = seen
