@@ -117,7 +117,7 @@ fn arm_failpoint(environment: &Environment) -> Outcome {
 fn log_level<'a>(settings: &'a Settings, action: &Action) -> &'a str {
     if *action == Action::Simulate && !settings.log_level_is_chosen {
         // What a simulated process complains of on a bad day is what was asked for.
-        return "error";
+        return "off";
     }
     let serves = matches!(action, Action::Serve | Action::Sandbox);
     if serves || settings.log_level_is_chosen {

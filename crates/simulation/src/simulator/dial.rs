@@ -193,6 +193,18 @@ impl Simulator {
         self.push(plus(now, took), Event::Record(facts, None));
     }
 
+    /// Whether any bulk addition is unfinished.
+    async fn imports_wait(&self) -> bool {
+        for (campaign, import_id) in &self.imports {
+            let tenant_id = self.tenants[self.history.campaigns[*campaign].tenant];
+            let import = self.process.store.get_import(tenant_id, *import_id).await;
+            if !import.is_ok_and(|import| import.finished_at.is_some()) {
+                return true;
+            }
+        }
+        false
+    }
+
     pub(super) async fn import(&mut self, now: Timestamp) {
         if self.presence == Presence::Stopping {
             return;
@@ -207,6 +219,8 @@ impl Simulator {
                 self.note("import_step");
                 SignedDuration::from_millis(50)
             }
+            // Held back by a full disk: the loop asks again.
+            Ok(false) if self.imports_wait().await => SignedDuration::from_secs(1),
             Ok(false) => return self.history.queued_is_done(now),
             Err(error) if error.is_retryable() => SignedDuration::from_secs(1),
             Err(error) => return self.broken("STORE", error.to_string()),
