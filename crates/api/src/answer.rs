@@ -43,7 +43,7 @@ pub(crate) struct Listed<T> {
     pub(crate) status: &'static str,
     /// What was done.
     pub(crate) message: &'static str,
-    /// The objects, newest first.
+    /// The objects, newest first; what a voice provider lists in its own order.
     pub(crate) data: Vec<T>,
     /// To be sent as `cursor` for the next page; `null` on the last one.
     pub(crate) next_cursor: Option<String>,

@@ -16,6 +16,8 @@ pub(crate) enum ListKind {
     Revisions,
     Leads,
     Calls,
+    Assistants,
+    ProviderNumbers,
 }
 
 impl ListKind {
@@ -28,6 +30,8 @@ impl ListKind {
             Self::Revisions => "revisions",
             Self::Leads => "leads",
             Self::Calls => "calls",
+            Self::Assistants => "assistants",
+            Self::ProviderNumbers => "provider-numbers",
         }
     }
 }

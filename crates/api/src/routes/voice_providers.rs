@@ -9,6 +9,7 @@ mod get;
 mod list;
 mod phone_numbers;
 mod update;
+mod vendor_list;
 mod verify;
 mod view;
 

@@ -157,8 +157,13 @@ async fn an_unknown_field_is_refused_everywhere() {
 #[tokio::test]
 async fn a_body_of_the_wrong_type_is_one_fault() {
     let server = Server::start().await;
+    let line = server.line().await;
+    let campaign = format!("/api/v2/voice-campaigns/{}", server.campaign(line).await);
     for (method, path, body) in [
         (Method::POST, "/api/v2/voice-campaigns", json!([])),
+        (Method::PATCH, campaign.as_str(), json!([])),
+        (Method::POST, &format!("{campaign}/leads"), json!(true)),
+        (Method::POST, &format!("{campaign}/leads/bulk"), json!({})),
         (Method::POST, "/api/v2/voice-providers", json!("text")),
         (Method::POST, "/api/v2/phone-number-pools", json!([{}])),
         (Method::POST, "/api/v2/tokens", json!(5)),
@@ -167,6 +172,13 @@ async fn a_body_of_the_wrong_type_is_one_fault() {
         let reply = call.send().await;
         assert_eq!(reply.status, 422, "{method} {path}: {}", reply.body);
         assert_eq!(reply.faults(), [": invalid_type"], "{method} {path}");
+        let message = reply.body["errors"][0]["message"].as_str().unwrap();
+        let wanted = if path.ends_with("/bulk") {
+            "The body must be an array."
+        } else {
+            "The body must be an object."
+        };
+        assert_eq!(message, wanted, "{method} {path}");
     }
 }
 

@@ -27,6 +27,9 @@ use tower::ServiceExt;
 
 use crate::contract::Document;
 
+/// The key of the account that [`Server::line`] uses.
+pub(crate) const API_KEY: &str = "secret-key";
+
 /// A Monday morning in New York.
 pub(crate) const NOW: &str = "2026-01-05T15:00:00Z";
 
@@ -80,6 +83,33 @@ pub(crate) enum Mood {
     Echoing(u16),
 }
 
+/// What an account at the vendor has, in the order of the vendor's lists.
+#[derive(Clone)]
+pub(crate) struct Account {
+    /// Ids of assistants.
+    pub(crate) assistants: Vec<String>,
+    /// Ids of caller numbers, and the numbers.
+    pub(crate) numbers: Vec<(String, String)>,
+}
+
+impl Account {
+    fn usual() -> Self {
+        Self {
+            assistants: vec!["asst_1".to_owned()],
+            numbers: vec![("pn_listed".to_owned(), "+14155550101".to_owned())],
+        }
+    }
+
+    fn list(&self, collection: &str) -> Value {
+        if collection == "phone-number" {
+            let row = |(id, number): &(String, String)| json!({ "id": id, "number": number, "name": "One" });
+            return self.numbers.iter().map(row).collect();
+        }
+        let row = |id: &String| json!({ "id": id, "name": "One" });
+        self.assistants.iter().map(row).collect()
+    }
+}
+
 /// Knows the objects `asst_…` and `pn_…` but for those with `missing` in their id.
 pub(crate) struct Vendor {
     mood: Mutex<Mood>,
@@ -88,6 +118,8 @@ pub(crate) struct Vendor {
     hang_ups: Mutex<Vec<String>>,
     /// Calls as the vendor knows them, by id; it refuses to hang up those that are over.
     calls: Mutex<HashMap<String, Value>>,
+    /// What its accounts have, by API key; those that nobody set are all alike.
+    accounts: Mutex<HashMap<String, Account>>,
     /// Requests wait until this is true.
     answers: watch::Sender<bool>,
 }
@@ -105,6 +137,22 @@ impl Vendor {
     /// What it says of a call.
     pub(crate) fn set_call(&self, id: &str, call: Value) {
         self.calls.lock().unwrap().insert(id.to_owned(), call);
+    }
+
+    /// What the account with this API key has.
+    pub(crate) fn set_account(&self, api_key: &str, account: Account) {
+        let mut accounts = self.accounts.lock().unwrap();
+        accounts.insert(api_key.to_owned(), account);
+    }
+
+    fn account(&self, headers: &HeaderMap) -> Account {
+        let authorization = headers["authorization"].to_str().unwrap();
+        let api_key = authorization.strip_prefix("Bearer ").unwrap();
+        let accounts = self.accounts.lock().unwrap();
+        accounts
+            .get(api_key)
+            .cloned()
+            .unwrap_or_else(Account::usual)
     }
 
     /// Addresses that were told to hang up so far.
@@ -181,14 +229,8 @@ impl Transport for Vendor {
         if let Some(call) = self.calls.lock().unwrap().get(&id) {
             return answer(200, call.clone());
         }
-        if url.query().is_some() && id == "phone-number" {
-            return answer(
-                200,
-                json!([{ "id": "pn_listed", "number": "+14155550101", "name": "One" }]),
-            );
-        }
         if url.query().is_some() {
-            return answer(200, json!([{ "id": "asst_1", "name": "One" }]));
+            return answer(200, self.account(&request.headers).list(&id));
         }
         if id.contains("missing") {
             return answer(404, json!({ "message": "Not found" }));
@@ -258,6 +300,7 @@ impl Server {
             requests: AtomicUsize::new(0),
             hang_ups: Mutex::default(),
             calls: Mutex::default(),
+            accounts: Mutex::default(),
             answers: watch::Sender::new(true),
         });
         let health = Arc::new(TestHealth(Mutex::new(Ok(()))));
@@ -348,7 +391,7 @@ impl Server {
         let line_key = domain::ambient::random_key(self.entropy.as_ref(), "");
         let mut nonce = [0; 24];
         self.entropy.fill(&mut nonce);
-        let credentials = json!({ "api_key": "secret-key" }).to_string();
+        let credentials = json!({ "api_key": API_KEY }).to_string();
         let line = NewLine {
             provider: "VAPI".to_owned(),
             name: "Main".to_owned(),

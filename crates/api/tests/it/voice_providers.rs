@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use store::Store;
 
 use crate::scene::{hidden_from_strangers, line_id};
-use crate::support::{Mood, Server, vault};
+use crate::support::{API_KEY, Account, Mood, Reply, Server, vault};
 
 const PATH: &str = "/api/v2/voice-providers";
 
@@ -291,6 +291,78 @@ async fn the_vendor_is_asked_and_quoted() {
         "{}",
         refused.body
     );
+}
+
+#[tokio::test]
+async fn what_the_vendor_lists_has_pages() {
+    let server = Server::start().await;
+    let path = format!("{PATH}/{}", line_id(server.line().await));
+    for (collection, field) in [
+        ("assistants", "assistant_id"),
+        ("phone-numbers", "phone_number_id"),
+    ] {
+        let page = |query: String| {
+            let address = format!("{path}/{collection}?{query}");
+            let server = &server;
+            async move { server.get(&address).await }
+        };
+        let ids = |page: &Reply| -> Vec<String> {
+            let rows = page.body["data"].as_array().unwrap().iter();
+            rows.map(|row| row[field].as_str().unwrap().to_owned())
+                .collect()
+        };
+        vendor_has(&server, &["a", "b", "c", "d"]);
+        let first = page("limit=2".to_owned()).await;
+        assert_eq!(ids(&first), ["a", "b"]);
+        let cursor = first.body["next_cursor"].as_str().unwrap();
+
+        vendor_has(&server, &["new", "a", "b", "c", "d"]);
+        let second = page(format!("limit=1&cursor={cursor}")).await;
+        assert_eq!(ids(&second), ["c"]);
+        let cursor_of_rest = second.body["next_cursor"].as_str().unwrap();
+        let rest = page(format!("limit=1&cursor={cursor_of_rest}")).await;
+        assert_eq!(ids(&rest), ["d"]);
+        assert_eq!(rest.body["next_cursor"], Value::Null);
+
+        vendor_has(&server, &["new", "a", "c", "d"]);
+        let gone = page(format!("cursor={cursor}")).await;
+        assert_eq!(gone.faults(), ["cursor: invalid_cursor"]);
+        let many: Vec<_> = (0..60).map(|number| format!("id{number}")).collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        vendor_has(&server, &many);
+        assert_eq!(ids(&page(String::new()).await).len(), 50);
+        assert_eq!(ids(&page("limit=200".to_owned()).await).len(), 60);
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_of_what_the_vendor_lists_belongs_to_its_list() {
+    let server = Server::start().await;
+    let path = format!("{PATH}/{}", line_id(server.line().await));
+    vendor_has(&server, &["a", "b"]);
+    let first = server.get(&format!("{path}/assistants?limit=1")).await;
+    let cursor = first.body["next_cursor"].as_str().unwrap();
+    let asked = server.vendor.requests();
+    let foreign = format!("{path}/phone-numbers?limit=0&cursor={cursor}");
+    assert_eq!(
+        server.get(&foreign).await.faults(),
+        ["cursor: invalid_cursor", "limit: out_of_range"]
+    );
+    assert_eq!(server.vendor.requests(), asked, "the vendor was asked");
+}
+
+/// Lets the account of [`Server::line`] have assistants and numbers with these ids.
+fn vendor_has(server: &Server, ids: &[&str]) {
+    let assistants = ids.iter().map(ToString::to_string).collect();
+    let numbers = ids
+        .iter()
+        .enumerate()
+        .map(|(at, id)| ((*id).to_owned(), format!("+1415555{at:04}")));
+    let account = Account {
+        assistants,
+        numbers: numbers.collect(),
+    };
+    server.vendor.set_account(API_KEY, account);
 }
 
 #[tokio::test]

@@ -5,13 +5,15 @@ use domain::settings::CallingEntity;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::vendor_list;
 use crate::answer::{Answer, Listed};
 use crate::auth::Reader;
 use crate::code;
+use crate::cursor::ListKind;
 use crate::error::ApiResult;
 use crate::ids::PathId;
 use crate::provider_desk::{LookupFailure, ProviderDesk};
-use crate::query::Query;
+use crate::query::{PageParams, Query};
 use crate::state::App;
 
 /// An assistant at the vendor.
@@ -24,11 +26,12 @@ pub(crate) struct AssistantView {
     name: Option<String>,
 }
 
-/// Assistants of the account, as the vendor lists them. Takes at most 5 s.
+/// Assistants of the account in the order of the vendor, which is asked for each page: the first 1,000.
+/// Takes at most 5 s.
 #[utoipa::path(get, path = "/api/v2/voice-providers/{tenant_voice_provider_id}/assistants", operation_id = "listAssistants", tag = "Voice providers",
     params(
         ("tenant_voice_provider_id" = String, Path, description = "Global id of the voice provider.", example = "VGVuYW50Vm9pY2VQcm92aWRlcjoxMjM="),
-        ("entity" = Option<String>, Query, description = "`ASSISTANT`; lists of `WORKFLOW` and `SQUAD` are not supported yet.")),
+        ("entity" = Option<String>, Query, description = "`ASSISTANT`; lists of `WORKFLOW` and `SQUAD` are not supported yet."), PageParams),
     responses(
         (status = 200, description = "Assistants retrieved successfully", body = Listed<AssistantView>),
         (status = 502, description = "The voice provider refuses; its words are in `message`.", body = crate::error::ErrorEnvelope)))]
@@ -39,10 +42,15 @@ pub(crate) async fn list_assistants(
     mut query: Query,
 ) -> ApiResult<Answer> {
     query.read("entity", check_entity);
+    let page = query.page(ListKind::Assistants);
     query.finish()?;
     let line = app.store.get_line(caller.tenant_id, line_id).await?;
     let desk = ProviderDesk::new(&app).open(&line)?;
     let assistants = desk.assistants().await.map_err(LookupFailure::into_error)?;
+    let (assistants, next) =
+        vendor_list::page(ListKind::Assistants, assistants, page, |assistant| {
+            &assistant.assistant_id
+        })?;
     let view = |assistant: providers::Assistant| AssistantView {
         assistant_id: assistant.assistant_id,
         name: assistant.name,
@@ -51,7 +59,7 @@ pub(crate) async fn list_assistants(
     Ok(Answer::list(
         "Assistants retrieved successfully",
         views,
-        None,
+        next,
     ))
 }
 

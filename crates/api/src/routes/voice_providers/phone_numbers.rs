@@ -3,12 +3,14 @@ use domain::LineId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::vendor_list;
 use crate::answer::{Answer, Listed};
 use crate::auth::Reader;
+use crate::cursor::ListKind;
 use crate::error::ApiResult;
 use crate::ids::PathId;
 use crate::provider_desk::{LookupFailure, ProviderDesk};
-use crate::query::NoQuery;
+use crate::query::{PageParams, Query};
 use crate::state::App;
 
 /// A caller number at the vendor.
@@ -24,9 +26,10 @@ pub(crate) struct ProviderNumberView {
     name: Option<String>,
 }
 
-/// Caller numbers of the account, as the vendor lists them. Takes at most 5 s.
+/// Caller numbers of the account in the order of the vendor, which is asked for each page: the first 1,000.
+/// Takes at most 5 s.
 #[utoipa::path(get, path = "/api/v2/voice-providers/{tenant_voice_provider_id}/phone-numbers", operation_id = "listPhoneNumbers", tag = "Voice providers",
-    params(("tenant_voice_provider_id" = String, Path, description = "Global id of the voice provider.", example = "VGVuYW50Vm9pY2VQcm92aWRlcjoxMjM=")),
+    params(("tenant_voice_provider_id" = String, Path, description = "Global id of the voice provider.", example = "VGVuYW50Vm9pY2VQcm92aWRlcjoxMjM="), PageParams),
     responses(
         (status = 200, description = "Phone numbers retrieved successfully", body = Listed<ProviderNumberView>),
         (status = 502, description = "The voice provider refuses; its words are in `message`.", body = crate::error::ErrorEnvelope)))]
@@ -34,14 +37,19 @@ pub(crate) async fn list_phone_numbers(
     State(app): State<App>,
     Reader(caller): Reader,
     PathId(line_id): PathId<LineId>,
-    _: NoQuery,
+    mut query: Query,
 ) -> ApiResult<Answer> {
+    let page = query.page(ListKind::ProviderNumbers);
+    query.finish()?;
     let line = app.store.get_line(caller.tenant_id, line_id).await?;
     let desk = ProviderDesk::new(&app).open(&line)?;
     let numbers = desk
         .phone_numbers()
         .await
         .map_err(LookupFailure::into_error)?;
+    let (numbers, next) = vendor_list::page(ListKind::ProviderNumbers, numbers, page, |number| {
+        &number.phone_number_id
+    })?;
     let view = |number: providers::ProviderNumber| ProviderNumberView {
         phone_number_id: number.phone_number_id,
         e164: number.e164,
@@ -51,6 +59,6 @@ pub(crate) async fn list_phone_numbers(
     Ok(Answer::list(
         "Phone numbers retrieved successfully",
         views,
-        None,
+        next,
     ))
 }

@@ -13,7 +13,7 @@ use store::Store;
 use super::bodies;
 use super::dice::Dice;
 use super::leaks::{Canaries, kind_of};
-use super::world::Ask;
+use super::world::{Ask, account};
 use crate::contract::{Document, Operation};
 use crate::support::{Reply, Server, global};
 
@@ -86,6 +86,8 @@ impl Walker {
             .await
             .unwrap();
         let tenant_id = tenant.tenant_id;
+        let account = account(word, area);
+        server.vendor.set_account(&bodies::api_key(word), account);
         let token = server
             .token_of(tenant_id, word, &["read", "write", "admin"])
             .await;

@@ -9,6 +9,11 @@ pub(super) fn proof(word: &str) -> String {
     format!("{word}-webhook-secret-c0ffee")
 }
 
+/// The key of the tenant's account at the vendor.
+pub(super) fn api_key(word: &str) -> String {
+    format!("{word}-api-key-c0ffee")
+}
+
 /// A body for the operation; none for those without one, or that are new here.
 pub(super) fn body(walker: &mut Walker, operation: &str, other: &Walker) -> Option<Value> {
     let word = walker.word;
@@ -44,7 +49,7 @@ pub(super) fn body(walker: &mut Walker, operation: &str, other: &Walker) -> Opti
         "placeTestCall" => json!({ "phone_number": phone(walker) }),
         "createVoiceProvider" => {
             json!({ "provider": "VAPI", "name": name, "webhook_secret": proof(word),
-            "credentials": { "api_key": format!("{word}-api-key-c0ffee") }, "max_concurrent_calls": 3 })
+            "credentials": { "api_key": api_key(word) }, "max_concurrent_calls": 3 })
         }
         "updateVoiceProvider" => {
             json!({ "name": name, "max_concurrent_calls": 1 + walker.dice.below(5) })

@@ -12,7 +12,7 @@ use store::{Dispatch, Store, Tick};
 
 use super::database::Database;
 use super::leaks::{Canaries, ids_in};
-use crate::support::{Reply, Server, global};
+use crate::support::{Account, Reply, Server, global};
 
 /// A request that can be sent with any credential.
 #[derive(Debug, Clone)]
@@ -276,6 +276,8 @@ async fn tenant(server: &Server, word: &'static str, area: &'static str) -> Tena
 }
 
 async fn furnish(server: &Server, tenant: &mut Tenant) {
+    let account = account(tenant.word, tenant.area);
+    server.vendor.set_account(&tenant.secrets[1], account);
     lines_and_pools(server, tenant).await;
     let numbers = json!({ "test_call_numbers": [tenant.phone(199)] });
     make(server, tenant, Method::PATCH, "/api/v2/tenant", &numbers).await;
@@ -295,6 +297,17 @@ async fn furnish(server: &Server, tenant: &mut Tenant) {
         campaign(server, tenant, name, commands).await;
     }
     leads(server, tenant).await;
+}
+
+/// What the tenant with this word has at the vendor: enough for a second page.
+pub(super) fn account(word: &str, area: &str) -> Account {
+    let numbers = [100, 101].map(|last| (format!("pn_{word}_{last}"), format!("{area}{last:04}")));
+    Account {
+        assistants: ["one", "two"]
+            .map(|name| format!("asst_{word}_{name}"))
+            .to_vec(),
+        numbers: numbers.to_vec(),
+    }
 }
 
 async fn lines_and_pools(server: &Server, tenant: &mut Tenant) {
