@@ -11,6 +11,10 @@ use rusqlite::Connection;
 use store::{StoreError, StoreResult};
 use tokio::sync::oneshot;
 
+/// Held for as long as a connection that reads is open. The writer closes last, so that it is the
+/// one to fold the log into the database: of two that close at the same moment neither would.
+pub(crate) type StillOpen = Sender<()>;
+
 type Job = Box<dyn FnOnce(&Connection) + Send>;
 
 /// Runs reads, each on one consistent snapshot.
@@ -21,28 +25,38 @@ pub(crate) enum Readers {
         queue: Mutex<Sender<Job>>,
         /// Connections for single rows that nobody uses.
         idle: Mutex<Vec<Connection>>,
+        /// Given up when they are closed: fields are dropped in this order.
+        _open: StillOpen,
     },
     /// The caller's own thread: for the deterministic simulation.
     Inline(Box<Mutex<Connection>>),
 }
 
 impl Readers {
-    /// Starts one thread a connection. They end when the last handle is gone.
+    /// Starts one thread a connection. They end when the last handle is gone. Each connection is
+    /// held together with a share of `open`, which is given up after it is closed.
     pub(crate) fn start(
         connections: Vec<Connection>,
         for_rows: Vec<Connection>,
+        open: &StillOpen,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = channel::<Job>();
         let receiver = Arc::new(Mutex::new(receiver));
         for connection in connections {
-            let receiver = Arc::clone(&receiver);
+            let (receiver, open) = (Arc::clone(&receiver), open.clone());
+            let work = move || {
+                run_loop(&connection, &receiver);
+                drop(connection);
+                drop(open);
+            };
             std::thread::Builder::new()
                 .name("sqlite-reader".to_owned())
-                .spawn(move || run_loop(&connection, &receiver))?;
+                .spawn(work)?;
         }
         Ok(Self::Threads {
             queue: Mutex::new(sender),
             idle: Mutex::new(for_rows),
+            _open: open.clone(),
         })
     }
 

@@ -159,8 +159,9 @@ impl SqliteStore {
                 some(options.readers.clamp(1, 16))?,
                 some(options.readers.clamp(1, 16))?,
             );
-            let started = Writer::start(core)
-                .and_then(|writer| Ok((writer, Readers::start(connections, for_rows)?)));
+            let (open, closed) = std::sync::mpsc::channel();
+            let started = Writer::start(core, closed)
+                .and_then(|writer| Ok((writer, Readers::start(connections, for_rows, &open)?)));
             started.map_err(|error| unusable(error.to_string()))?
         };
         // In a simulation nothing else runs while an operation waits: waiting would be for ever.

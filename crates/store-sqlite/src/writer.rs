@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use domain::{IdSource, TenantId};
 use failpoint::{Failpoint, Transaction};
@@ -18,6 +19,8 @@ use crate::settings_cache::{SettingsCache, WriterSettings};
 
 /// Most commands in one transaction.
 const MAX_GROUP: usize = 512;
+/// How long reads may go on when the store is closed.
+const LAST_READS: Duration = Duration::from_secs(5);
 
 /// What a command may use: the transaction, the id source, and what to do after the commit.
 pub(crate) struct Work<'a> {
@@ -398,12 +401,19 @@ pub(crate) enum Writer {
 }
 
 impl Writer {
-    /// Starts the writer's thread. It ends when the last handle is gone.
-    pub(crate) fn start(core: Core) -> std::io::Result<Self> {
+    /// Starts the writer's thread. It ends when the last handle is gone, and closes its connection
+    /// when nobody holds the other end of `readers` any more.
+    pub(crate) fn start(core: Core, readers: Receiver<()>) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
+        let work = move || {
+            let core = run_loop(core, &receiver);
+            // A read that takes longer leaves the log beside the file: untidy, and as durable.
+            let _ = readers.recv_timeout(LAST_READS);
+            drop(core);
+        };
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || run_loop(core, &receiver))?;
+            .spawn(work)?;
         Ok(Self::Thread(sender))
     }
 
@@ -445,12 +455,13 @@ impl Writer {
     }
 }
 
-fn run_loop(mut core: Core, receiver: &Receiver<Box<dyn Job>>) {
+fn run_loop(mut core: Core, receiver: &Receiver<Box<dyn Job>>) -> Core {
     while let Ok(first) = receiver.recv() {
         let mut jobs = vec![first];
         jobs.extend(receiver.try_iter().take(MAX_GROUP - 1));
         core.run(jobs);
     }
+    core
 }
 
 #[cfg(test)]

@@ -73,16 +73,16 @@ impl Desk {
     /// The same; a failure comes with what was answered, if anything was.
     fn answer(&self, campaign: usize, deed: Deed) -> Result<(), Option<(u16, String)>> {
         let (method, path, body) = self.request_of(campaign, &deed);
-        let asked_at = self.truth.now();
+        let asked_at = self.truth.at_earliest();
         let answer = request(&self.address, &self.token, method, &path, Some(&body));
-        let now = self.truth.now();
+        let answered_at = self.truth.at_latest();
         let succeeded = |(status, text): &(u16, String)| *status < 300 && each_succeeded(text);
         let done = answer.as_ref().is_some_and(succeeded);
         self.record.lock().unwrap().push(Told {
             campaign,
             deed,
             asked_at,
-            answered_at: done.then_some(now),
+            answered_at: done.then_some(answered_at),
         });
         if done { Ok(()) } else { Err(answer) }
     }

@@ -85,7 +85,7 @@ fn fail_once(scene: &mut Scene, folder: &Path, syncs: bool, nth: u64) -> Result<
         .installation
         .server
         .ends_within(Duration::from_secs(10));
-    let now = scene.desk.truth.now();
+    let now = scene.desk.truth.at_earliest();
     scene
         .silences
         .push((failed_at + ENDING, now, "after a failed fsync"));
@@ -113,5 +113,5 @@ fn injected_at(scene: &Scene, trace: &Path) -> Option<Micros> {
         reason = "strace writes the machine's time"
     )]
     let machine = jiff::Timestamp::now().as_microsecond();
-    Some(at + scene.desk.truth.now() - machine)
+    Some(at + scene.desk.truth.at_latest() - machine)
 }

@@ -28,14 +28,14 @@ pub(crate) fn under_load(plan: &Plan, folder: &Path, seed: u64) -> Done {
         scene.keep_busy(40);
         pause(dice.between(300, 1_500));
         broken.extend(refuse_a_second_server(&scene));
-        let told_at = scene.desk.truth.now();
+        let told_at = scene.desk.truth.at_latest();
         let began = instant();
         scene.installation.server.signal("TERM");
         let ended = scene.installation.server.ends_within(DRAIN * 2);
         if ended.and_then(|status| status.code()) != Some(0) || began.elapsed() > DRAIN {
             broken.push(format!("SIGTERM: {ended:?} after {:?}", began.elapsed()));
         }
-        let silent_until = scene.desk.truth.now();
+        let silent_until = scene.desk.truth.at_earliest();
         let silence = (told_at + HEARING, silent_until, "after SIGTERM");
         scene.silences.push(silence);
         scene.installation.restart(&Launch::default());
