@@ -68,6 +68,7 @@ deps: ## Install the Debian packages the tests need, where that is possible
 	command -v strace >/dev/null || missing="$$missing strace"; \
 	command -v faketime >/dev/null || missing="$$missing faketime"; \
 	python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	if [ -z "$$missing" ]; then echo 'nothing is missing'; exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then echo "please install:$$missing"; exit 1; fi; \
 	if [ "$$(id -u)" = 0 ]; then sudo=''; \

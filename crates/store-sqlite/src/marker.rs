@@ -18,27 +18,12 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use store::Mark;
 
-use crate::code::{instant, micros};
-
-/// First word of the file, with the version of its form.
-const HEAD: &str = "campanile-dial-marker-1";
 /// More than any marker has.
 const MAX_BYTES: u64 = 512;
 /// Least pause between two times that the file is forced to the disk.
 const SYNC_PERIOD: Duration = Duration::from_secs(1);
-
-/// A point in an installation's life.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mark {
-    /// Name of the installation.
-    pub(crate) installation: String,
-    /// Moves forward only.
-    pub(crate) number: u64,
-    /// When it moved.
-    pub(crate) at: Timestamp,
-}
 
 /// What the file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +94,7 @@ impl Marker {
         let read =
             File::open(&self.path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text));
         match read {
-            Ok(_) => parse(&text).map_or_else(
+            Ok(_) => Mark::parse(&text).map_or_else(
                 || Found::Unreadable("it does not hold a marker".to_owned()),
                 Found::Mark,
             ),
@@ -160,7 +145,7 @@ impl Marker {
             Some(file) => Arc::clone(file),
             None => match OpenOptions::new().write(true).open(&self.path) {
                 Ok(file) => {
-                    file.set_len(u64::try_from(text(mark).len()).unwrap_or_default())?;
+                    file.set_len(u64::try_from(mark.text().len()).unwrap_or_default())?;
                     Arc::new(file)
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -171,7 +156,7 @@ impl Marker {
         };
         let mut writer = file.as_ref();
         writer.seek(SeekFrom::Start(0))?;
-        writer.write_all(text(mark).as_bytes())?;
+        writer.write_all(mark.text().as_bytes())?;
         if let Some(syncing) = &self.syncing {
             // Full: it is about to be forced to the disk anyway.
             let _ = syncing.sender.try_send(Arc::clone(&file));
@@ -189,7 +174,7 @@ impl Marker {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&fresh)?;
-        file.write_all(text(mark).as_bytes())?;
+        file.write_all(mark.text().as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&fresh, &self.path)?;
         self.sync_folder()
@@ -225,28 +210,6 @@ impl Marker {
     }
 }
 
-fn text(mark: &Mark) -> String {
-    format!(
-        "{HEAD} {} {:020} {:020}\n",
-        mark.installation,
-        mark.number,
-        micros(mark.at)
-    )
-}
-
-fn parse(text: &str) -> Option<Mark> {
-    let mut words = text.strip_suffix('\n')?.split(' ');
-    if words.next()? != HEAD {
-        return None;
-    }
-    let mark = Mark {
-        installation: words.next().filter(|name| !name.is_empty())?.to_owned(),
-        number: words.next()?.parse().ok()?,
-        at: instant(words.next()?.parse().ok()?).ok()?,
-    };
-    words.next().is_none().then_some(mark)
-}
-
 fn start_syncing(on_failed_sync: fn(&str)) -> std::io::Result<Syncing> {
     let (sender, receiver) = sync_channel(1);
     std::thread::Builder::new()
@@ -275,6 +238,8 @@ fn force(file: &File, on_failed_sync: fn(&str)) {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     fn mark(number: u64) -> Mark {
@@ -326,7 +291,7 @@ mod tests {
     fn what_is_no_marker_is_unreadable_and_never_a_panic() {
         let folder = tempfile::tempdir().unwrap();
         let marker = marker(folder.path());
-        let whole = text(&mark(7));
+        let whole = mark(7).text();
         let mut broken: Vec<Vec<u8>> = (0..whole.len())
             .map(|end| whole.as_bytes()[..end].to_vec())
             .collect();

@@ -13,7 +13,7 @@ use store::{Dispatch, Scope, SendBoard, StoreError, StoreResult};
 use tokio::sync::{Notify, oneshot};
 
 use crate::error::{is_failed_sync, translate};
-use crate::marker::{Mark as DialMark, Marker};
+use crate::marker::Marker;
 use crate::room::Room;
 use crate::settings_cache::{SettingsCache, WriterSettings};
 
@@ -50,8 +50,8 @@ enum Step {
     Reserve(Vec<Dispatch>),
     HandOver(Dispatch),
     Revoke(Scope),
-    Mark(Arc<Marker>, DialMark),
-    ReplaceMark(Arc<Marker>, DialMark),
+    Mark(Arc<Marker>, store::Mark),
+    ReplaceMark(Arc<Marker>, store::Mark),
     Unmark(Arc<Marker>),
 }
 
@@ -116,12 +116,12 @@ impl Work<'_> {
 
     /// Writes the marker beside the database once this is durable. If that fails, nothing that is
     /// reserved can begin.
-    pub(crate) fn write_mark(&mut self, marker: Arc<Marker>, mark: DialMark) {
+    pub(crate) fn write_mark(&mut self, marker: Arc<Marker>, mark: store::Mark) {
         self.after.steps.push(Step::Mark(marker, mark));
     }
 
     /// The same, with a file made anew.
-    pub(crate) fn replace_mark(&mut self, marker: Arc<Marker>, mark: DialMark) {
+    pub(crate) fn replace_mark(&mut self, marker: Arc<Marker>, mark: store::Mark) {
         self.after.steps.push(Step::ReplaceMark(marker, mark));
     }
 

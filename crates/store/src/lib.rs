@@ -16,10 +16,13 @@
 //!
 //! What it must not do: read the clock, make randomness (callers pass both), call providers.
 
+pub mod campaign_rules;
 pub mod conformance;
 mod dialing;
 mod error;
 mod hold;
+pub mod lead_rules;
+mod mark;
 mod precondition;
 mod records;
 mod send_board;
@@ -30,6 +33,7 @@ mod writes;
 pub use dialing::*;
 pub use error::{Conflict, StoreError, StoreResult};
 pub use hold::*;
+pub use mark::Mark;
 pub use precondition::Precondition;
 pub use records::*;
 pub use send_board::{Scope, SendBoard, SendPermit};

@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::precondition::Precondition;
-use crate::records::{CampaignRecord, LeadFields, LeadRecord, PoolNumber, PoolStrategy, Scopes};
+use crate::records::{
+    CampaignRecord, LeadFields, LeadRecord, LineRecord, PoolNumber, PoolStrategy, Scopes,
+};
 
 /// Who asks, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +119,30 @@ pub struct LineChange {
     pub max_concurrent_calls: Option<u32>,
     /// Most calls started per second.
     pub max_calls_per_second: Option<u32>,
+}
+
+impl LineChange {
+    /// The line after this change, at its old revision.
+    pub fn onto(&self, before: &LineRecord) -> LineRecord {
+        let Self {
+            name,
+            base_url,
+            sealed_credentials,
+            sealed_webhook_secret,
+            max_concurrent_calls,
+            max_calls_per_second,
+        } = self.clone();
+        let old = before.clone();
+        LineRecord {
+            name: name.unwrap_or(old.name),
+            base_url: base_url.unwrap_or(old.base_url),
+            sealed_credentials: sealed_credentials.unwrap_or(old.sealed_credentials),
+            sealed_webhook_secret: sealed_webhook_secret.unwrap_or(old.sealed_webhook_secret),
+            max_concurrent_calls: max_concurrent_calls.unwrap_or(old.max_concurrent_calls),
+            max_calls_per_second: max_calls_per_second.unwrap_or(old.max_calls_per_second),
+            ..old
+        }
+    }
 }
 
 /// A pool to make, or the whole of what a pool becomes.

@@ -10,6 +10,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("failpoint", &[]),
     ("store", &["domain"]),
     ("store-sqlite", &["store", "domain", "failpoint"]),
+    ("store-postgres", &["store", "domain"]),
+    // For tests only.
+    ("postgres-cluster", &[]),
     ("providers", &["domain"]),
     // Not even the adapters: a misreading of a vendor's format must not be shared with what tests it.
     ("sandbox", &[]),
@@ -55,6 +58,7 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Libraries that only these crates may use, so that a ban holds by construction.
 const OWNERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["store-sqlite"]),
+    ("tokio-postgres", &["store-postgres"]),
     ("axum", &["api"]),
     ("utoipa", &["api"]),
     ("chacha20poly1305", &["store"]),
@@ -63,7 +67,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("mimalloc", &["campanile"]),
     ("rustix", &["dialer", "failpoint", "store-sqlite"]),
     ("hyper", &["api", "dialer", "sandbox"]),
-    ("rustls", &["dialer", "sandbox"]),
+    ("rustls", &["dialer", "sandbox", "store-postgres"]),
 ];
 
 /// Crates without I/O, and what they must therefore not know.

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use domain::CampaignId;
 use domain::TenantId;
-use domain::campaign::{CampaignCommand, CampaignStatus, StatusReason, Transition};
+use domain::campaign::{CampaignStatus, StatusReason, Transition};
 use domain::settings::CampaignSettings;
 use failpoint::Transaction;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
+use store::campaign_rules::{
+    FREE, HINTED, REOPENING, changes, check_edit_matrix, event, from_to, status_change,
+};
 use store::{
     Caller, CampaignOrder, CampaignRecord, CampaignUpdate, Conflict, OrderDone, Scope, StoreError,
     StoreResult,
@@ -17,23 +20,10 @@ use store::{
 
 use crate::code::{micros, to_json};
 use crate::events::{self, Subject};
-use crate::ops::campaigns::{self, Head, from_to};
+use crate::ops::campaigns::{self, Head};
 use crate::ops::{calls, query, wake};
 use crate::settings_cache::Parsed;
 use crate::writer::Work;
-
-/// Settings that no call depends on: always free.
-const FREE: &[&str] = &["name", "metadata", "webhook_url"];
-/// Settings that can make a waiting lead due earlier than its hint says. Hours and dates are not
-/// among them: leads are judged, and hints written, only while the calendar is open.
-const HINTED: &[&str] = &[
-    "timezone",
-    "max_daily_attempts",
-    "min_gap_between_attempts",
-    "retry_gaps_minutes",
-];
-/// The setting that opens a COMPLETED campaign again.
-const REOPENING: &str = "end_date";
 
 /// Replaces the settings; answers the scopes to settle.
 pub(crate) fn update(
@@ -58,7 +48,7 @@ pub(crate) fn update(
         campaigns::check_references(work, caller.tenant_id, &update.settings)?;
     }
     let reopens = before.status == CampaignStatus::Completed && changed.contains(&REOPENING);
-    let mut record = campaigns::changes(&before.draft, &update.draft);
+    let mut record = changes(&before.draft, &update.draft);
     if unverified != before.unverified {
         record.insert(
             "unverified".to_owned(),
@@ -104,27 +94,6 @@ pub(crate) fn update(
         ..before
     };
     Ok((campaign, scopes))
-}
-
-/// What may change in which status, as the contract has it.
-fn check_edit_matrix(status: CampaignStatus, changed: &[&'static str]) -> StoreResult<()> {
-    let is_frozen = |field: &&'static str| {
-        if FREE.contains(field) {
-            return false;
-        }
-        match status {
-            CampaignStatus::Draft | CampaignStatus::Paused => false,
-            CampaignStatus::Running => *field == "tenant_voice_provider_id",
-            CampaignStatus::Completed => *field != REOPENING,
-            CampaignStatus::Stopped | CampaignStatus::Archived => true,
-        }
-    };
-    let fields: Vec<_> = changed.iter().copied().filter(is_frozen).collect();
-    if fields.is_empty() {
-        Ok(())
-    } else {
-        Err(Conflict::Frozen { status, fields }.into())
-    }
 }
 
 fn get(
@@ -265,25 +234,6 @@ pub(crate) fn order(
     })
 }
 
-fn event(
-    command: CampaignCommand,
-    from: CampaignStatus,
-    to: CampaignStatus,
-    revision: i64,
-) -> (&'static str, Value) {
-    let moved = json!({ "from": from.as_str(), "to": to.as_str(), "revision": revision });
-    match command {
-        CampaignCommand::Start => ("campaign.started", moved),
-        CampaignCommand::Pause => ("campaign.paused", moved),
-        CampaignCommand::Resume => ("campaign.resumed", moved),
-        CampaignCommand::Stop => ("campaign.stopped", moved),
-        CampaignCommand::Archive => (
-            "campaign.updated",
-            json!({ "changed": ["status"], "revision": revision }),
-        ),
-    }
-}
-
 /// Ends a RUNNING campaign whose work is done; the planner says when.
 pub(crate) fn complete(
     work: &mut Work<'_>,
@@ -347,10 +297,6 @@ fn move_to(
     let changes = Map::from_iter([("status".to_owned(), status_change(campaign.status, status))]);
     campaigns::record_revision(work, caller, campaign.campaign_id, revision, &changes)?;
     Ok(revision)
-}
-
-fn status_change(from: CampaignStatus, to: CampaignStatus) -> Value {
-    from_to(from.as_str(), to.as_str())
 }
 
 /// Sets the status. A campaign that begins to run takes its turn at the line's present; its reason

@@ -8,6 +8,7 @@ use domain::{CampaignId, PoolId, TenantId, TokenId};
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, params};
 use serde_json::{Map, Value};
+use store::campaign_rules::changes;
 use store::{
     Caller, CampaignFilter, CampaignRecord, Conflict, LeadCounts, NewCampaign, Page, PageRequest,
     Precondition, RevisionRecord, Scope, StoreError, StoreResult,
@@ -145,29 +146,6 @@ pub(crate) fn check_references(
         Some(pool_id) if !pools::is_of(work.tx, tenant_id, pool_id)? => Err(pools::NOT_FOUND),
         _ => Ok(()),
     }
-}
-
-/// What differs between two drafts, as setting → `{"from": …, "to": …}`.
-pub(crate) fn changes(before: &SettingsDraft, after: &SettingsDraft) -> Map<String, Value> {
-    // Texts, numbers, and lists and maps of them: writing one as JSON cannot fail.
-    let value = |draft: &SettingsDraft, field| {
-        let value = draft.serialize_field(field, serde_json::value::Serializer);
-        value.unwrap_or_default()
-    };
-    let change = |field: &'static str| {
-        let change = from_to(value(before, field), value(after, field));
-        (field.to_owned(), change)
-    };
-    before
-        .changed_fields(after)
-        .into_iter()
-        .map(change)
-        .collect()
-}
-
-/// One entry of a revision's changes.
-pub(crate) fn from_to(from: impl Into<Value>, to: impl Into<Value>) -> Value {
-    serde_json::json!({ "from": from.into(), "to": to.into() })
 }
 
 /// Keeps what led to a revision.

@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, params};
 use store::{
     Gap, HeldLine, Hold, HoldReason, HoldStatus, KeySource, LineProgress, MAX_UNMATCHED_SHOWN,
-    Release, Scope, StoreResult, UnmatchedCall,
+    Mark, Release, Scope, StoreResult, UnmatchedCall,
 };
 
 use crate::code::{Cells, micros};
-use crate::marker::{Found, Mark, Marker};
+use crate::marker::{Found, Marker};
 use crate::ops::query;
 use crate::writer::Work;
 
@@ -76,8 +76,7 @@ fn name_installation(
     now: Timestamp,
     keys: &mut KeySource,
 ) -> StoreResult<Mark> {
-    let key = keys();
-    let name = key.strip_prefix("att_").unwrap_or(&key).replace(' ', "-");
+    let name = Mark::name_from(&keys());
     let sql = "INSERT INTO installation (only, name, marker, marked_at) VALUES (1, ?1, 1, ?2)";
     query::execute(work.tx, sql, params![name, micros(now)])?;
     // If it cannot be written, neither can the mark after the commit, which takes the calls back.

@@ -5,6 +5,7 @@ use domain::campaign::LeadStatus;
 use failpoint::Transaction;
 use rusqlite::params;
 use serde_json::json;
+use store::lead_rules;
 use store::{
     Caller, LeadChange, LeadKey, LeadRecord, Precondition, Scope, StoreError, StoreResult,
 };
@@ -133,8 +134,8 @@ fn update_one(
     scopes: &mut Vec<Scope>,
 ) -> StoreResult<LeadRecord> {
     let lead = lead_write::find(work.tx, campaign.campaign_id, key)?.ok_or(leads::NOT_FOUND)?;
-    let fields = lead_write::merged(&lead.fields, change)?;
-    let mut changed = lead_write::changed_fields(&lead.fields, &fields);
+    let fields = lead_rules::merged(&lead.fields, change)?;
+    let mut changed = lead_rules::changed_fields(&lead.fields, &fields);
     if set_do_not_call(work, caller, &lead, change.do_not_call, scopes)? {
         changed.push("do_not_call");
     }
@@ -146,7 +147,7 @@ fn update_one(
     }
     if changed
         .iter()
-        .any(|field| lead_write::NARROWING.contains(field))
+        .any(|field| lead_rules::NARROWING.contains(field))
     {
         scopes.push(Scope::Lead(lead.lead_id));
     }

@@ -1,14 +1,15 @@
 //! Writing leads: the one way in for single additions, imports and copies, and for changed fields.
 
 use domain::campaign::{CampaignStatus, LeadStatus};
-use domain::settings::DEFAULT_PRIORITY;
 use domain::{CampaignId, LeadId, Outcome, PhoneNumber};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
-use serde_json::{Map, Value, json};
+use serde_json::json;
+use store::lead_rules::{
+    NARROWING, as_change, changed_fields, merged, priority_of, rank, status_by_record,
+};
 use store::{
-    Caller, Conflict, LeadChange, LeadFields, LeadKey, NO_LEAD, NewLead, OnDuplicate, Scope,
-    StoreResult,
+    Caller, Conflict, LeadFields, LeadKey, NO_LEAD, NewLead, OnDuplicate, Scope, StoreResult,
 };
 
 use crate::code::{Cells, micros, to_json};
@@ -16,9 +17,6 @@ use crate::events::{self, Subject};
 use crate::ops::campaigns::Head;
 use crate::ops::{campaign_edit, do_not_call, due, query};
 use crate::writer::Work;
-
-/// Longest `custom_fields` as JSON, bytes.
-const MAX_CUSTOM_FIELDS: usize = 64 * 1024;
 
 /// What became of a lead that was to be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,14 +105,9 @@ pub(crate) fn fields(cells: &Cells<'_, '_>) -> StoreResult<LeadFields> {
         email: cells.get("email")?,
         custom_fields: cells.json("custom_fields")?,
         timezone: cells.get("timezone")?,
-        priority: Some(10_u8.saturating_sub(cells.get("rank")?)),
+        priority: Some(priority_of(cells.get("rank")?)),
         not_before: cells.maybe_instant("not_before")?,
     })
-}
-
-/// Smaller is more urgent.
-fn rank(fields: &LeadFields) -> u8 {
-    10_u8.saturating_sub(fields.priority.unwrap_or(DEFAULT_PRIORITY))
 }
 
 /// Adds a lead, or changes the one with its number. The caller wakes the campaign.
@@ -150,9 +143,8 @@ pub(crate) fn put(
     Ok(Put::Updated(found.lead_id))
 }
 
-/// What the campaign's calls to the number make of a lead that is added again: whoever was reached
-/// stays reached, whoever was given up stays given up, until a user puts the lead back.
-fn status_by_record(
+/// What the campaign's calls to the number make of a lead that is added again.
+fn status_of_record(
     work: &mut Work<'_>,
     campaign: &Head,
     phone: &PhoneNumber,
@@ -164,20 +156,11 @@ fn status_by_record(
     let outcomes = query::many(work.tx, sql, bound, |cells| {
         cells.choice("outcome", Outcome::parse)
     })?;
-    let Some(last) = outcomes.last() else {
+    if outcomes.is_empty() {
         return Ok(LeadStatus::Ready);
-    };
-    let settings = campaign.settings(work)?;
-    let Some(outbound) = &settings.outbound else {
-        return Ok(LeadStatus::Ready);
-    };
-    let reached =
-        |outcome: &Outcome| outbound.policy.lead_after(*outcome, 0) == LeadStatus::Answered;
-    if outcomes.iter().any(reached) {
-        return Ok(LeadStatus::Answered);
     }
-    let counted = u32::try_from(outcomes.len()).unwrap_or(u32::MAX);
-    Ok(outbound.policy.lead_after(*last, counted))
+    let settings = campaign.settings(work)?;
+    Ok(status_by_record(&outcomes, settings.outbound.as_ref()))
 }
 
 /// Inserts a lead: READY, unless its number is on the do-not-call list or the campaign's calls to
@@ -194,7 +177,7 @@ fn insert(
     let status = if suppressed {
         LeadStatus::OptedOut
     } else {
-        status_by_record(work, campaign, phone)?
+        status_of_record(work, campaign, phone)?
     };
     let lead_id = LeadId::from_raw(work.next_id(caller.now));
     let sql = "INSERT INTO leads (lead_id, campaign_id, tenant_id, phone, status, timezone, rank, not_before,
@@ -246,96 +229,6 @@ pub(crate) fn between(
         read,
     )
 }
-
-/// Fields that are given replace, fields that are absent stay.
-fn as_change(fields: &LeadFields) -> LeadChange {
-    let LeadFields {
-        first_name,
-        last_name,
-        email,
-        custom_fields,
-        timezone,
-        priority,
-        not_before,
-    } = fields.clone();
-    LeadChange {
-        first_name: first_name.map(Some),
-        last_name: last_name.map(Some),
-        email: email.map(Some),
-        custom_fields: Some(custom_fields),
-        timezone: timezone.map(Some),
-        priority: priority.map(Some),
-        not_before: not_before.map(Some),
-        do_not_call: None,
-        mark_as_unanswered: None,
-    }
-}
-
-/// The fields after a change.
-pub(crate) fn merged(old: &LeadFields, change: &LeadChange) -> StoreResult<LeadFields> {
-    let LeadChange {
-        first_name,
-        last_name,
-        email,
-        custom_fields,
-        timezone,
-        priority,
-        not_before,
-        do_not_call: _,
-        mark_as_unanswered: _,
-    } = change.clone();
-    let old = old.clone();
-    let priority = priority.unwrap_or(old.priority).unwrap_or(DEFAULT_PRIORITY);
-    Ok(LeadFields {
-        first_name: first_name.unwrap_or(old.first_name),
-        last_name: last_name.unwrap_or(old.last_name),
-        email: email.unwrap_or(old.email),
-        custom_fields: merged_custom_fields(old.custom_fields, custom_fields.unwrap_or_default())?,
-        timezone: timezone.unwrap_or(old.timezone),
-        priority: Some(priority),
-        not_before: not_before.unwrap_or(old.not_before),
-    })
-}
-
-fn merged_custom_fields(
-    mut fields: Map<String, Value>,
-    change: Map<String, Value>,
-) -> StoreResult<Map<String, Value>> {
-    for (key, value) in change {
-        if value.is_null() {
-            fields.shift_remove(&key);
-        } else {
-            fields.insert(key, value);
-        }
-    }
-    if to_json(&fields).len() > MAX_CUSTOM_FIELDS {
-        return Err(Conflict::TooLarge(
-            "`custom_fields` of a lead hold at most 64 KiB: remove keys first",
-        )
-        .into());
-    }
-    Ok(fields)
-}
-
-/// Names of the fields that differ.
-pub(crate) fn changed_fields(old: &LeadFields, new: &LeadFields) -> Vec<&'static str> {
-    let differs = [
-        ("first_name", old.first_name != new.first_name),
-        ("last_name", old.last_name != new.last_name),
-        ("email", old.email != new.email),
-        ("custom_fields", old.custom_fields != new.custom_fields),
-        ("timezone", old.timezone != new.timezone),
-        ("priority", old.priority != new.priority),
-        ("not_before", old.not_before != new.not_before),
-    ];
-    differs
-        .into_iter()
-        .filter_map(|(name, differs)| differs.then_some(name))
-        .collect()
-}
-
-/// Fields that can forbid a call that was allowed before: what was reserved is taken back.
-pub(crate) const NARROWING: &[&str] = &["not_before", "timezone"];
 
 /// Writes changed fields and tells of everything that changed with them.
 pub(crate) fn write_fields(

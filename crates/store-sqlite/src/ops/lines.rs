@@ -103,7 +103,7 @@ pub(crate) fn update(
 ) -> StoreResult<LineRecord> {
     let before = get(work.tx, caller.tenant_id, line_id)?;
     precondition.check(before.revision)?;
-    let after = merged(&before, change);
+    let after = change.onto(&before);
     let mended =
         after.base_url != before.base_url || after.sealed_credentials != before.sealed_credentials;
     let narrower = after.max_concurrent_calls < before.max_concurrent_calls
@@ -120,27 +120,6 @@ pub(crate) fn update(
     }
     wake::line_only(work, line_id, caller.now)?;
     get(work.tx, caller.tenant_id, line_id)
-}
-
-fn merged(before: &LineRecord, change: &LineChange) -> LineRecord {
-    let LineChange {
-        name,
-        base_url,
-        sealed_credentials,
-        sealed_webhook_secret,
-        max_concurrent_calls,
-        max_calls_per_second,
-    } = change.clone();
-    let old = before.clone();
-    LineRecord {
-        name: name.unwrap_or(old.name),
-        base_url: base_url.unwrap_or(old.base_url),
-        sealed_credentials: sealed_credentials.unwrap_or(old.sealed_credentials),
-        sealed_webhook_secret: sealed_webhook_secret.unwrap_or(old.sealed_webhook_secret),
-        max_concurrent_calls: max_concurrent_calls.unwrap_or(old.max_concurrent_calls),
-        max_calls_per_second: max_calls_per_second.unwrap_or(old.max_calls_per_second),
-        ..old
-    }
 }
 
 fn write(work: &Work<'_>, now: Timestamp, line: &LineRecord) -> StoreResult<()> {

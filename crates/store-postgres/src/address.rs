@@ -1,0 +1,179 @@
+//! Where the database is: a `postgres://` address as libpq reads it.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use tokio_postgres::Config;
+use tokio_postgres::config::SslMode;
+
+use crate::tls::Verify;
+
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What every session is told. Commits are durable before they are answered; nothing waits for
+/// ever; a transaction whose client fell silent gives its locks back.
+const SESSION: &str = "-c synchronous_commit=on -c default_transaction_isolation=read\\ committed \
+     -c timezone=UTC -c lock_timeout=10s -c statement_timeout=30s \
+     -c idle_in_transaction_session_timeout=15s -c jit=off";
+
+/// Where the database is, and how the server is to be trusted.
+#[derive(Clone)]
+pub struct Address {
+    pub(crate) config: Config,
+    pub(crate) tls: Option<(Verify, Option<PathBuf>)>,
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
+/// An address that cannot be used. Never repeats the address: it may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the database address is not usable: {0}")]
+pub struct AddressError(String);
+
+fn refuse<T>(why: impl Into<String>) -> Result<T, AddressError> {
+    Err(AddressError(why.into()))
+}
+
+impl Address {
+    /// Whether a text is meant as an address of PostgreSQL.
+    pub fn is_meant(text: &str) -> bool {
+        text.starts_with("postgres://") || text.starts_with("postgresql://")
+    }
+
+    /// Host, port and database, without user and password.
+    pub fn shown(&self) -> String {
+        let host = match self.config.get_hosts().first() {
+            Some(tokio_postgres::config::Host::Tcp(name)) => name.clone(),
+            #[cfg(unix)]
+            Some(tokio_postgres::config::Host::Unix(path)) => path.display().to_string(),
+            None => "localhost".to_owned(),
+        };
+        let port = self.config.get_ports().first().copied().unwrap_or(5432);
+        let database = self.config.get_dbname().unwrap_or_default();
+        format!("postgres://{host}:{port}/{database}")
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        if !Self::is_meant(text) {
+            return refuse("it begins with postgres:// or postgresql://");
+        }
+        let (base, query) = text.split_once('?').unwrap_or((text, ""));
+        let mut kept = Vec::new();
+        let (mut mode, mut roots) = (None, None);
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=') {
+                Some(("sslmode", value)) => mode = Some(value.to_owned()),
+                Some(("sslrootcert", value)) => roots = Some(value.to_owned()),
+                _ => kept.push(pair),
+            }
+        }
+        let plain = if kept.is_empty() {
+            base.to_owned()
+        } else {
+            format!("{base}?{}", kept.join("&"))
+        };
+        let mut config = Config::from_str(&plain).map_err(|error| {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            AddressError(cause.unwrap_or_else(|| error.to_string()))
+        })?;
+        if config.get_dbname().is_none() {
+            return refuse("it names no database: postgres://user@host/database");
+        }
+        let roots = roots.filter(|path| path != "system").map(PathBuf::from);
+        let tls = tls(mode.as_deref(), roots, &mut config)?;
+        let options = match config.get_options() {
+            Some(own) => format!("{SESSION} {own}"),
+            None => SESSION.to_owned(),
+        };
+        config
+            .options(options)
+            .application_name("campanile")
+            .connect_timeout(CONNECT_TIMEOUT);
+        Ok(Self { config, tls })
+    }
+}
+
+type Tls = Option<(Verify, Option<PathBuf>)>;
+
+/// libpq's meanings: `require` with a file of roots checks the chain, as `verify-ca` does.
+fn tls(
+    mode: Option<&str>,
+    roots: Option<PathBuf>,
+    config: &mut Config,
+) -> Result<Tls, AddressError> {
+    let (ssl_mode, verify) = match mode.unwrap_or("prefer") {
+        "disable" => (SslMode::Disable, None),
+        "prefer" | "allow" => (SslMode::Prefer, Some(Verify::Nothing)),
+        "require" if roots.is_some() => (SslMode::Require, Some(Verify::Chain)),
+        "require" => (SslMode::Require, Some(Verify::Nothing)),
+        "verify-ca" => (SslMode::Require, Some(Verify::Chain)),
+        "verify-full" => (SslMode::Require, Some(Verify::ChainAndHost)),
+        _ => {
+            return refuse(
+                "sslmode is one of disable, allow, prefer, require, verify-ca, verify-full",
+            );
+        }
+    };
+    config.ssl_mode(ssl_mode);
+    Ok(verify.map(|verify| (verify, roots)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tls_of(text: &str) -> (SslMode, Option<Verify>) {
+        let address = Address::from_str(text).unwrap();
+        let mode = address.config.get_ssl_mode();
+        (mode, address.tls.map(|(verify, _)| verify))
+    }
+
+    #[test]
+    fn sslmode_means_what_libpq_means() {
+        let with = |query: &str| tls_of(&format!("postgres://u@h/d{query}"));
+        assert_eq!(with(""), (SslMode::Prefer, Some(Verify::Nothing)));
+        assert_eq!(with("?sslmode=disable"), (SslMode::Disable, None));
+        assert_eq!(
+            with("?sslmode=require"),
+            (SslMode::Require, Some(Verify::Nothing))
+        );
+        assert_eq!(
+            with("?sslrootcert=/ca.pem&sslmode=require"),
+            (SslMode::Require, Some(Verify::Chain))
+        );
+        assert_eq!(
+            with("?sslmode=verify-full&target_session_attrs=read-write"),
+            (SslMode::Require, Some(Verify::ChainAndHost))
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_password() {
+        for (text, why) in [
+            ("sqlite:x", "begins with"),
+            ("postgres://u:secret@h", "names no database"),
+            ("postgres://u:secret@h/d?sslmode=maybe", "sslmode is one of"),
+            ("postgres://u:secret@h:port/d", "port"),
+        ] {
+            let error = Address::from_str(text).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_without_user_and_password() {
+        let address = Address::from_str("postgresql://u:secret@db.example:6432/dial").unwrap();
+        assert_eq!(format!("{address:?}"), "postgres://db.example:6432/dial");
+    }
+}

@@ -1,0 +1,202 @@
+//! Opening the store: address, pool, server, schema.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use store::{PatienceOf, StoreResult};
+use tokio_postgres::NoTls;
+use tokio_postgres::error::SqlState;
+
+use crate::address::Address;
+use crate::error::{describe, no_connection};
+use crate::marker::Marker;
+use crate::migrate::{self, MigrateError};
+use crate::node::Node;
+use crate::shared::Shared;
+use crate::store_impl::PostgresStore;
+use crate::tls::{MakeTls, Verify};
+
+/// How long an operation waits for a free connection.
+const POOL_WAIT: Duration = Duration::from_secs(10);
+
+/// How to open a database.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where it is.
+    pub address: Address,
+    /// Most connections, at least 2: one holds this process's number.
+    pub connections: u32,
+    /// Constants of each vendor, by the vendor's spelling.
+    pub patience_of: PatienceOf,
+    /// Where this node may keep its marker file; `None`: it remembers while it lives.
+    pub marker: Option<PathBuf>,
+}
+
+/// Why a database cannot be opened. Each text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Nobody answers.
+    #[error(
+        "cannot reach the database {address}: {cause}; check that the server runs and the address is right"
+    )]
+    Unreachable {
+        /// Where it should be.
+        address: String,
+        /// What went wrong.
+        cause: String,
+    },
+    /// The server does not let us in.
+    #[error(
+        "the database {address} refused the login: {cause}; check user, password and the server's pg_hba.conf"
+    )]
+    Login {
+        /// Where it is.
+        address: String,
+        /// What the server said.
+        cause: String,
+    },
+    /// There is no such database.
+    #[error(
+        "the server has no such database ({address}): {cause}; create it first: createdb --owner <user> <name>"
+    )]
+    Missing {
+        /// Where it should be.
+        address: String,
+        /// What the server said.
+        cause: String,
+    },
+    /// TLS cannot be set up.
+    #[error("the database {address} cannot be reached over TLS: {cause}")]
+    Tls {
+        /// Where it is.
+        address: String,
+        /// What went wrong.
+        cause: String,
+    },
+    /// The schema does not fit.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+}
+
+impl PostgresStore {
+    /// A store that connects when it is first used. It neither looks at the schema nor migrates it.
+    ///
+    /// # Errors
+    /// The file of root certificates cannot be read.
+    pub fn connect(options: &Options) -> Result<Self, OpenError> {
+        let pool = pool(options)?;
+        Ok(Self {
+            pool,
+            shared: Arc::new(Shared::default()),
+            node: Node::default(),
+            patience_of: options.patience_of,
+            marker: Marker::at(options.marker.clone()),
+        })
+    }
+
+    /// Connects, and brings the schema to this program's version.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(options: &Options) -> Result<Self, OpenError> {
+        migrate_database(&options.address).await?;
+        Self::connect(options)
+    }
+
+    pub(crate) async fn client(&self) -> StoreResult<Object> {
+        self.pool.get().await.map_err(no_connection)
+    }
+}
+
+/// Brings the schema to this program's version; answers from which one it came.
+///
+/// # Errors
+/// See [`OpenError`].
+pub async fn migrate_database(address: &Address) -> Result<i64, OpenError> {
+    let failed = |error: tokio_postgres::Error| open_error(address, &error);
+    if let Some((verify, roots)) = &address.tls {
+        let tls = make_tls(address, *verify, roots.as_ref())?;
+        let (mut client, connection) = address.config.connect(tls).await.map_err(failed)?;
+        drive(connection, migrate::migrate(&mut client)).await
+    } else {
+        let (mut client, connection) = address.config.connect(NoTls).await.map_err(failed)?;
+        drive(connection, migrate::migrate(&mut client)).await
+    }
+}
+
+/// Does the work while the connection is driven beside it: no task outlives this.
+async fn drive<T>(
+    connection: impl Future<Output = Result<(), tokio_postgres::Error>>,
+    work: impl Future<Output = Result<T, MigrateError>>,
+) -> Result<T, OpenError> {
+    let (work, connection) = (std::pin::pin!(work), std::pin::pin!(connection));
+    match futures_util::future::select(work, connection).await {
+        futures_util::future::Either::Left((done, _)) => Ok(done?),
+        // The connection ended first: the work hears of it at once.
+        futures_util::future::Either::Right((_, work)) => Ok(work.await?),
+    }
+}
+
+fn make_tls(
+    address: &Address,
+    verify: Verify,
+    roots: Option<&std::path::PathBuf>,
+) -> Result<MakeTls, OpenError> {
+    MakeTls::new(verify, roots).map_err(|error| OpenError::Tls {
+        address: address.shown(),
+        cause: error.to_string(),
+    })
+}
+
+fn pool(options: &Options) -> Result<Pool, OpenError> {
+    let address = &options.address;
+    let manager_config = ManagerConfig {
+        recycling_method: RecyclingMethod::Fast,
+    };
+    let manager = match &address.tls {
+        Some((verify, roots)) => {
+            let tls = make_tls(address, *verify, roots.as_ref())?;
+            Manager::from_config(address.config.clone(), tls, manager_config)
+        }
+        None => Manager::from_config(address.config.clone(), NoTls, manager_config),
+    };
+    let timeouts = Timeouts {
+        wait: Some(POOL_WAIT),
+        create: Some(POOL_WAIT),
+        recycle: None,
+    };
+    Pool::builder(manager)
+        .max_size(usize::try_from(options.connections.clamp(2, 512)).unwrap_or(2))
+        .timeouts(timeouts)
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|error| OpenError::Unreachable {
+            address: address.shown(),
+            cause: error.to_string(),
+        })
+}
+
+fn open_error(address: &Address, error: &tokio_postgres::Error) -> OpenError {
+    let (address, cause) = (address.shown(), describe(error));
+    match error.code() {
+        Some(code)
+            if *code == SqlState::INVALID_PASSWORD
+                || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION =>
+        {
+            OpenError::Login { address, cause }
+        }
+        Some(code) if *code == SqlState::INVALID_CATALOG_NAME => {
+            OpenError::Missing { address, cause }
+        }
+        Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
+            OpenError::Login { address, cause }
+        }
+        None if cause.contains("TLS") || cause.contains("certificate") => {
+            OpenError::Tls { address, cause }
+        }
+        None if cause.contains("password") => OpenError::Login { address, cause },
+        _ => OpenError::Unreachable { address, cause },
+    }
+}

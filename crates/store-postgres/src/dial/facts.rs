@@ -1,0 +1,263 @@
+//! Applying facts: match the attempt, reduce, store, tell.
+//!
+//! Idempotent: a fact that says nothing new changes nothing but the time of the next look-up.
+
+use domain::TenantId;
+use domain::attempt::{self, AttemptState, Change, Fact, StateName};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use store::{Applied, AttemptFact, CallDetails, NO_LEAD, PatienceOf, StoreResult};
+
+use crate::code::{micros, to_json};
+use crate::dial::row::{self, AttemptRow};
+use crate::dial::snapshot_leads::is_in_call;
+use crate::dial::{effects, line_health};
+use crate::events::{self, Subject};
+use crate::ops::wake;
+use crate::query::{self, bound};
+use crate::work::Work;
+
+/// After this long, a call that the provider does not list holds no slot there.
+const MISSED_AFTER: SignedDuration = SignedDuration::from_secs(30);
+
+pub(crate) use crate::dial::row::tenants_of;
+
+/// The places of each tenant's facts, in order; facts of nobody are left out.
+pub(crate) fn by_tenant(tenants: &[Option<TenantId>]) -> Vec<(TenantId, Vec<usize>)> {
+    let mut groups: Vec<(TenantId, Vec<usize>)> = Vec::new();
+    for (place, tenant_id) in tenants.iter().enumerate() {
+        let Some(tenant_id) = *tenant_id else {
+            continue;
+        };
+        match groups.iter_mut().find(|(of, _)| *of == tenant_id) {
+            Some((_, places)) => places.push(place),
+            None => groups.push((tenant_id, vec![place])),
+        }
+    }
+    groups
+}
+
+/// Applies one fact.
+pub(crate) async fn apply(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    told: &AttemptFact,
+    patience_of: PatienceOf,
+) -> StoreResult<Applied> {
+    let Some(row) = row::find(work, &told.attempt).await? else {
+        return Ok(Applied::Unmatched);
+    };
+    let patience = patience_of(&row.provider);
+    let change = attempt::apply(row.state, &told.fact, row.planned_at, patience, now);
+    let at = told.at.map_or(now, |at| at.clamp(row.planned_at, now));
+    let changed = change.state != row.state;
+    store_state(
+        work,
+        now,
+        at,
+        &row,
+        told,
+        &change,
+        attempt::overdue_at(row.planned_at, patience),
+    )
+    .await?;
+    if change.state.name() != row.state.name()
+        || (changed && change.state.name() == StateName::Ended)
+    {
+        tell(work, now, &row, told, &change);
+    }
+    effects::carry_out(work, now, &row, &change).await?;
+    if is_missed(now, &row, told, &change) && !row.missed {
+        // A slot is free again.
+        wake::campaign(work, row.campaign_id, now).await?;
+        wake::line_only(work, row.line_id, now).await?;
+    }
+    if let Some(reason) = told.line_fault {
+        line_health::fault(work, now, &row, reason, told.fact == Fact::NeverSent).await?;
+    }
+    if let Some(details) = told.details.as_ref().filter(|details| !details.is_empty()) {
+        store_details(work, now, &row, details).await?;
+    }
+    Ok(if changed {
+        Applied::Changed {
+            state: change.state.name(),
+        }
+    } else {
+        Applied::Unchanged
+    })
+}
+
+/// Where the state's own instant is kept.
+fn entered(state: &AttemptState, name: StateName, at: Timestamp) -> Option<i64> {
+    (state.name() == name).then(|| micros(at))
+}
+
+async fn store_state(
+    work: &Work<'_>,
+    now: Timestamp,
+    at: Timestamp,
+    row: &AttemptRow,
+    told: &AttemptFact,
+    change: &Change,
+    overdue_at: Timestamp,
+) -> StoreResult<()> {
+    let state = &change.state;
+    let over = !state.name().is_live();
+    // A call that we had written off may have a successor to the same number by now; the number
+    // can be held once only, and the correction is told all the same.
+    let live = !over && (row.live || !is_in_call(work, &row.phone).await?);
+    let (outcome, presumed) = match state {
+        AttemptState::Ended { outcome, .. } => (
+            Some(outcome.as_str()),
+            *outcome == domain::Outcome::PresumedPlaced,
+        ),
+        _ => (None, false),
+    };
+    let (probes, absent_at) = match state {
+        AttemptState::Unknown {
+            probes, absent_at, ..
+        } => (*probes, absent_at.map(micros)),
+        _ => (0, None),
+    };
+    let probes = i64::from(probes);
+    let ended_by_vendor = told.details.as_ref().and_then(|details| details.ended_at);
+    let ended_at = ended_by_vendor.map_or(at, |ended| ended.clamp(row.planned_at, now));
+    let gap_from = if presumed { overdue_at } else { ended_at };
+    let missed = is_missed(now, row, told, change);
+    let sql = "UPDATE attempts SET state = $2, live = $3, counts = $4, outcome = $5,
+                   ended_reason = coalesce($6, ended_reason), provider_call_id = coalesce(provider_call_id, $7),
+                   control_url = coalesce($8, control_url), probes = $9, absent_at = $10, check_at = $11,
+                   unknown_at = coalesce(unknown_at, $12), placed_at = coalesce(placed_at, $13),
+                   ringing_at = coalesce(ringing_at, $14), in_progress_at = coalesce(in_progress_at, $15),
+                   ended_at = CASE WHEN $19 THEN $17::bigint WHEN $16 THEN coalesce(ended_at, $17) END,
+                   gap_from = CASE WHEN $19 THEN $18::bigint WHEN $16 THEN coalesce(gap_from, $18) END,
+                   missed = $20
+               WHERE tenant_id = $21 AND attempt_id = $1";
+    let bound = bound![
+        row.attempt_id.raw(),
+        state.name().as_str(),
+        live,
+        // A test call is nobody's attempt.
+        state.counts() && row.lead_id != NO_LEAD,
+        outcome,
+        told.reason,
+        told.provider_call_id,
+        told.control_url,
+        probes,
+        absent_at,
+        change.check_at.map(micros),
+        entered(state, StateName::Unknown, now),
+        entered(state, StateName::Placed, at),
+        entered(state, StateName::Ringing, at),
+        entered(state, StateName::InProgress, at),
+        over,
+        micros(ended_at),
+        micros(gap_from),
+        // The end is as it was told first, unless the state itself is new.
+        over && change.state != row.state,
+        missed,
+        work.tenant_id.raw(),
+    ];
+    query::execute(&work.tx, sql, bound).await?;
+    Ok(())
+}
+
+/// Whether an UNKNOWN attempt was looked for and not found, long enough after it can have left that
+/// its slot may be used again. Its lead waits for better proof than that.
+fn is_missed(now: Timestamp, row: &AttemptRow, told: &AttemptFact, change: &Change) -> bool {
+    match change.state {
+        AttemptState::Unknown { sent_by, .. } => {
+            let looked_late = now.duration_since(sent_by) >= MISSED_AFTER;
+            row.missed || (told.fact == Fact::NotFound && looked_late)
+        }
+        _ => false,
+    }
+}
+
+fn tell(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    told: &AttemptFact,
+    change: &Change,
+) {
+    let kind = match change.state.name() {
+        StateName::Placed => "call.placed",
+        StateName::Ringing => "call.ringing",
+        StateName::InProgress => "call.answered",
+        StateName::Unknown => "call.unresolved",
+        StateName::Ended | StateName::Rejected | StateName::Released | StateName::Absent => {
+            "call.ended"
+        }
+        StateName::Dispatching => return,
+    };
+    let outcome = match change.state {
+        AttemptState::Ended { outcome, .. } => Some(outcome.as_str()),
+        _ => None,
+    };
+    let data = json!({
+        "state": change.state.name().as_str(),
+        "outcome": outcome,
+        "attempt": row.attempt_number,
+        "provider_call_id": told.provider_call_id.as_ref().or(row.provider_call_id.as_ref()),
+        "ended_reason": told.reason,
+        "corrected": change.effects.contains(&attempt::Effect::Corrected),
+    });
+    events::append(work, now, kind, subject(row), &data);
+}
+
+pub(crate) fn subject(row: &AttemptRow) -> Subject {
+    Subject {
+        attempt_id: Some(row.attempt_id),
+        lead_id: Some(row.lead_id).filter(|lead_id| *lead_id != NO_LEAD),
+        ..Subject::campaign(row.campaign_id)
+    }
+}
+
+/// Keeps what the call left behind; what was told before is kept where the new report is silent.
+async fn store_details(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    details: &CallDetails,
+) -> StoreResult<()> {
+    let analysed = details.transcript.is_some()
+        || details.summary.is_some()
+        || details.structured_data.is_some();
+    let news = analysed && !has_analysis(work, row).await?;
+    let sql = "INSERT INTO call_details AS known (tenant_id, attempt_id, started_at, ended_at, cost_micro_usd,
+                   transcript, summary, recording_url, structured_data)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+               ON CONFLICT (tenant_id, attempt_id) DO UPDATE SET
+                   started_at = coalesce(excluded.started_at, known.started_at),
+                   ended_at = coalesce(excluded.ended_at, known.ended_at),
+                   cost_micro_usd = coalesce(excluded.cost_micro_usd, known.cost_micro_usd),
+                   transcript = coalesce(excluded.transcript, known.transcript),
+                   summary = coalesce(excluded.summary, known.summary),
+                   recording_url = coalesce(excluded.recording_url, known.recording_url),
+                   structured_data = coalesce(excluded.structured_data, known.structured_data)";
+    let bound = bound![
+        work.tenant_id.raw(),
+        row.attempt_id.raw(),
+        details.started_at.map(micros),
+        details.ended_at.map(micros),
+        details.cost_micro_usd,
+        details.transcript,
+        details.summary,
+        details.recording_url,
+        details.structured_data.as_ref().map(to_json),
+    ];
+    query::execute(&work.tx, sql, bound).await?;
+    if news {
+        let data = json!({ "attempt": row.attempt_number });
+        events::append(work, now, "call.analyzed", subject(row), &data);
+    }
+    Ok(())
+}
+
+async fn has_analysis(work: &Work<'_>, row: &AttemptRow) -> StoreResult<bool> {
+    let sql = "SELECT 1 FROM call_details WHERE tenant_id = $1 AND attempt_id = $2
+               AND (transcript IS NOT NULL OR summary IS NOT NULL OR structured_data IS NOT NULL)";
+    let bound = bound![work.tenant_id.raw(), row.attempt_id.raw()];
+    query::exists(&work.tx, sql, bound).await
+}

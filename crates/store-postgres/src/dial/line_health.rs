@@ -1,0 +1,197 @@
+//! Resting lines, numbers and campaigns whose calls cannot succeed, and waking them again.
+//!
+//! Pauses grow with each failure in a row and end by themselves: no fault ever ends a campaign.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use store::StoreResult;
+
+use crate::code::{corrupt, micros};
+use crate::dial::row::AttemptRow;
+use crate::events::{self, Subject};
+use crate::ops::wake;
+use crate::query::{self, bound};
+use crate::work::Work;
+
+/// First pause of a failing line; doubles up to [`MAX_LINE_PAUSE`].
+const LINE_PAUSE: SignedDuration = SignedDuration::from_secs(2);
+/// Longest pause of a failing line.
+const MAX_LINE_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+/// First pause of a campaign whose calls fail by configuration; doubles up to [`MAX_CIRCUIT_PAUSE`].
+const CIRCUIT_PAUSE: SignedDuration = SignedDuration::from_secs(30);
+/// Longest pause of such a campaign.
+const MAX_CIRCUIT_PAUSE: SignedDuration = SignedDuration::from_mins(30);
+/// Lost answers in a row before the line rests: single ones happen to every network.
+const TOLERATED_LOSSES: i64 = 3;
+
+fn growing(first: SignedDuration, most: SignedDuration, failures: i64) -> SignedDuration {
+    let doublings = u32::try_from(failures.clamp(1, 20) - 1).unwrap_or_default();
+    first.saturating_mul(1 << doublings).min(most)
+}
+
+fn after(now: Timestamp, pause: SignedDuration) -> Timestamp {
+    now.saturating_add(pause).unwrap_or(now)
+}
+
+/// A transport failure, or an answer that proves nothing.
+pub(crate) async fn fault(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    reason: &str,
+    never_sent: bool,
+) -> StoreResult<()> {
+    let failures = count_failure(work, row).await?;
+    if never_sent || failures >= TOLERATED_LOSSES {
+        let grown = if never_sent {
+            failures
+        } else {
+            failures - TOLERATED_LOSSES + 1
+        };
+        let pause = growing(LINE_PAUSE, MAX_LINE_PAUSE, grown);
+        set_rest(work, now, row, pause, reason).await?;
+        tell_unavailable(work, now, row, reason, grown == 1);
+    }
+    Ok(())
+}
+
+/// Tells that the line rests, when it begins to.
+fn tell_unavailable(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    reason: &str,
+    begins: bool,
+) {
+    if begins {
+        let data = json!({ "line": row.line_id.raw(), "reason": reason });
+        events::append(work, now, "line.unavailable", Subject::TENANT, &data);
+    }
+}
+
+/// The line must rest; without a pause, growing with each failure in a row.
+pub(crate) async fn rest(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    pause: Option<SignedDuration>,
+    reason: &str,
+) -> StoreResult<()> {
+    if let Some(pause) = pause {
+        return set_rest(work, now, row, pause, reason).await;
+    }
+    let failures = count_failure(work, row).await?;
+    let pause = growing(LINE_PAUSE, MAX_LINE_PAUSE, failures);
+    set_rest(work, now, row, pause, reason).await?;
+    tell_unavailable(work, now, row, reason, failures == 1);
+    Ok(())
+}
+
+async fn count_failure(work: &Work<'_>, row: &AttemptRow) -> StoreResult<i64> {
+    let sql = "UPDATE lines SET failures = failures + 1 WHERE tenant_id = $1 AND line_id = $2
+               RETURNING failures";
+    let bound = bound![work.tenant_id.raw(), row.line_id.raw()];
+    let failures = query::one(&work.tx, sql, bound, |cells| cells.get("failures")).await?;
+    failures.ok_or_else(|| corrupt("the line of an attempt is missing"))
+}
+
+async fn set_rest(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    pause: SignedDuration,
+    reason: &str,
+) -> StoreResult<()> {
+    let until = after(now, pause);
+    let sql = "UPDATE lines SET rests_until = greatest(rests_until, $3), rest_reason = $4
+               WHERE tenant_id = $1 AND line_id = $2";
+    let bound = bound![
+        work.tenant_id.raw(),
+        row.line_id.raw(),
+        micros(until),
+        reason,
+    ];
+    query::execute(&work.tx, sql, bound).await?;
+    wake::line_only(work, row.line_id, until).await
+}
+
+/// A request was answered by a call: failures in a row are forgotten.
+pub(crate) async fn works(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+) -> StoreResult<()> {
+    let key = (work.tenant_id.raw(), row.line_id.raw());
+    let sql = "SELECT rests_until IS NOT NULL AS rested FROM lines
+               WHERE tenant_id = $1 AND line_id = $2 AND failures > 0";
+    let rested = query::one(&work.tx, sql, bound![key.0, key.1], |cells| {
+        cells.get::<bool>("rested")
+    })
+    .await?;
+    let Some(rested) = rested else { return Ok(()) };
+    let sql = "UPDATE lines SET failures = 0, rests_until = NULL, rest_reason = NULL
+               WHERE tenant_id = $1 AND line_id = $2";
+    query::execute(&work.tx, sql, bound![key.0, key.1]).await?;
+    if rested {
+        let data = json!({ "line": row.line_id.raw() });
+        events::append(work, now, "line.recovered", Subject::TENANT, &data);
+    }
+    wake::line_only(work, row.line_id, now).await
+}
+
+/// A call of the campaign came to an end of its own: its settings work.
+pub(crate) async fn close_circuit(work: &Work<'_>, row: &AttemptRow) -> StoreResult<()> {
+    let sql = "UPDATE campaigns SET circuit_failures = 0, circuit_open_until = NULL
+               WHERE tenant_id = $1 AND campaign_id = $2 AND circuit_failures > 0";
+    let bound = bound![work.tenant_id.raw(), row.campaign_id.raw()];
+    query::execute(&work.tx, sql, bound).await?;
+    Ok(())
+}
+
+/// The campaign's calls fail by configuration: it waits, growing.
+pub(crate) async fn open_circuit(
+    work: &Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+) -> StoreResult<()> {
+    let key = (work.tenant_id.raw(), row.campaign_id.raw());
+    let sql = "UPDATE campaigns SET circuit_failures = circuit_failures + 1
+               WHERE tenant_id = $1 AND campaign_id = $2 RETURNING circuit_failures";
+    let failures = query::one(&work.tx, sql, bound![key.0, key.1], |cells| {
+        cells.get("circuit_failures")
+    })
+    .await?;
+    let Some(failures) = failures else {
+        return Ok(());
+    };
+    let until = after(now, growing(CIRCUIT_PAUSE, MAX_CIRCUIT_PAUSE, failures));
+    let sql =
+        "UPDATE campaigns SET circuit_open_until = $3 WHERE tenant_id = $1 AND campaign_id = $2";
+    query::execute(&work.tx, sql, bound![key.0, key.1, micros(until)]).await?;
+    Ok(())
+}
+
+/// The caller number rests until the provider's next day, which is taken as the next UTC day.
+pub(crate) async fn rest_number(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+) -> StoreResult<()> {
+    let until = domain::calendar::next_local_day(&TimeZone::UTC, now);
+    let sql = "INSERT INTO number_rests (tenant_id, line_id, phone_number_id, rests_until)
+               VALUES ($1, $2, $3, $4)
+               ON CONFLICT (tenant_id, line_id, phone_number_id)
+                   DO UPDATE SET rests_until = excluded.rests_until";
+    let bound = bound![
+        work.tenant_id.raw(),
+        row.line_id.raw(),
+        row.phone_number_id,
+        micros(until),
+    ];
+    query::execute(&work.tx, sql, bound).await?;
+    let data = json!({ "line": row.line_id.raw(), "phone_number_id": row.phone_number_id, "rests_until": until.to_string() });
+    let subject = Subject::campaign(row.campaign_id);
+    events::append(work, now, "number.rested", subject, &data);
+    Ok(())
+}

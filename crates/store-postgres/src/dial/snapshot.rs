@@ -1,0 +1,354 @@
+//! Reading a bounded snapshot of one line inside the planning transaction.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use domain::calendar::{DAY_SECONDS, DailyRange, Hours, Weekdays};
+use domain::campaign::{CampaignStatus, CampaignType};
+use domain::planner::{
+    CampaignSnapshot, CohortSnapshot, LOOKAHEAD, LeadSnapshot, LineSnapshot, MAX_CALLS_PER_PLAN,
+    NumberSnapshot,
+};
+use domain::settings::{CampaignSettings, Numbers};
+use domain::{CampaignId, LineId, PoolId};
+use jiff::Timestamp;
+use store::{PoolStrategy, StoreResult};
+
+use crate::code::{Cells, micros, stored};
+use crate::dial::snapshot_leads;
+use crate::ops::pools::rests_by_number;
+use crate::query::{self, bound};
+use crate::work::Work;
+
+/// Awake campaigns of one line in one plan; those furthest behind come first.
+const MAX_CAMPAIGNS: usize = 64;
+
+/// The snapshot with what the planner does not need but a reservation does.
+pub(crate) struct Line {
+    pub(crate) snapshot: LineSnapshot,
+    pub(crate) revisions: HashMap<CampaignId, i64>,
+}
+
+/// Live attempts of a line by campaign and by number.
+#[derive(Default)]
+struct Live {
+    total: u32,
+    by_campaign: HashMap<i64, u32>,
+    by_number: HashMap<String, u32>,
+}
+
+/// Loads the line, if it exists.
+pub(crate) async fn load(
+    work: &Work<'_>,
+    line_id: LineId,
+    now: Timestamp,
+) -> StoreResult<Option<Line>> {
+    let Some(mut snapshot) = line_row(work, line_id).await? else {
+        return Ok(None);
+    };
+    let live = live_calls(work, line_id).await?;
+    snapshot.live_calls = live.total;
+    let budget = budget(&snapshot, now);
+    let rows = campaign_rows(work, line_id, now).await?;
+    snapshot.more_campaigns = rows.len() > MAX_CAMPAIGNS;
+    let rests = rests_by_number(&work.tx, work.tenant_id, line_id, now).await?;
+    let mut revisions = HashMap::new();
+    for row in rows.into_iter().take(MAX_CAMPAIGNS) {
+        revisions.insert(row.campaign_id, row.revision);
+        let campaign = campaign(work, row, &live, &rests, budget, now).await?;
+        snapshot.campaigns.push(campaign);
+    }
+    Ok(Some(Line {
+        snapshot,
+        revisions,
+    }))
+}
+
+/// A line with nothing on it but the one call that a user asks for, at any hour: the limits of
+/// line, campaign and numbers hold all the same.
+pub(crate) async fn load_for_test_call(
+    work: &Work<'_>,
+    campaign_id: CampaignId,
+    lead: LeadSnapshot,
+    now: Timestamp,
+) -> StoreResult<Option<Line>> {
+    let sql = "SELECT line_id, campaign_id, revision, kind, pool_id, settings, next_start_at, circuit_open_until, pass
+               FROM campaigns WHERE tenant_id = $1 AND campaign_id = $2";
+    let bound = bound![work.tenant_id.raw(), campaign_id.raw()];
+    let found = query::one(&work.tx, sql, bound, |cells| {
+        let line_id = LineId::from_raw(cells.get("line_id")?);
+        Ok((line_id, campaign_row(work, cells)?))
+    })
+    .await?;
+    let Some((line_id, row)) = found else {
+        return Ok(None);
+    };
+    let Some(mut snapshot) = line_row(work, line_id).await? else {
+        return Ok(None);
+    };
+    let live = live_calls(work, line_id).await?;
+    snapshot.live_calls = live.total;
+    let rests = rests_by_number(&work.tx, work.tenant_id, line_id, now).await?;
+    let own_calls = live.by_campaign.get(&campaign_id.raw());
+    snapshot.campaigns.push(CampaignSnapshot {
+        campaign_id,
+        status: CampaignStatus::Running,
+        settings: Arc::new(at_any_hour(&row.settings)),
+        live_calls: own_calls.copied().unwrap_or_default(),
+        next_start_at: row.next_start_at,
+        // A test shall show whether the campaign works again.
+        circuit_open_until: None,
+        pass: row.pass,
+        numbers: numbers(work, &row, &live, &rests).await?,
+        cohorts: vec![CohortSnapshot {
+            zone: None,
+            leads: vec![lead],
+            next_due_at: None,
+        }],
+        has_open_leads: true,
+        has_leads: true,
+    });
+    Ok(Some(Line {
+        snapshot,
+        revisions: HashMap::from([(campaign_id, row.revision)]),
+    }))
+}
+
+fn at_any_hour(settings: &CampaignSettings) -> CampaignSettings {
+    let mut settings = settings.clone();
+    if let Some(outbound) = &mut settings.outbound {
+        outbound.hours = Hours {
+            ranges: vec![DailyRange {
+                days: Weekdays::ALL,
+                start_second: 0,
+                end_second: DAY_SECONDS,
+            }],
+            ..Hours::default()
+        };
+    }
+    settings
+}
+
+async fn line_row(work: &Work<'_>, line_id: LineId) -> StoreResult<Option<LineSnapshot>> {
+    let sql = "SELECT max_concurrent_calls, max_calls_per_second, next_start_at, rests_until, virtual_time
+               FROM lines WHERE tenant_id = $1 AND line_id = $2";
+    let bound = bound![work.tenant_id.raw(), line_id.raw()];
+    query::one(&work.tx, sql, bound, |cells| {
+        Ok(LineSnapshot {
+            line_id,
+            max_concurrent_calls: cells.number("max_concurrent_calls")?,
+            max_calls_per_second: cells.number("max_calls_per_second")?,
+            live_calls: 0,
+            next_start_at: cells.maybe_instant("next_start_at")?,
+            rests_until: cells.maybe_instant("rests_until")?,
+            virtual_time: cells.get("virtual_time")?,
+            campaigns: Vec::new(),
+            more_campaigns: false,
+        })
+    })
+    .await
+}
+
+async fn live_calls(work: &Work<'_>, line_id: LineId) -> StoreResult<Live> {
+    let sql = "SELECT campaign_id, phone_number_id, count(*) AS calls FROM attempts
+               WHERE tenant_id = $1 AND line_id = $2 AND live AND NOT missed
+               GROUP BY campaign_id, phone_number_id";
+    let bound = bound![work.tenant_id.raw(), line_id.raw()];
+    let counted = query::many(&work.tx, sql, bound, |cells| {
+        let campaign: i64 = cells.get("campaign_id")?;
+        let number: String = cells.get("phone_number_id")?;
+        Ok((campaign, number, cells.number::<u32>("calls")?))
+    })
+    .await?;
+    let mut live = Live::default();
+    for (campaign, number, calls) in counted {
+        live.total += calls;
+        *live.by_campaign.entry(campaign).or_default() += calls;
+        *live.by_number.entry(number).or_default() += calls;
+    }
+    Ok(live)
+}
+
+/// How many calls the line's own limits allow in this plan.
+fn budget(line: &LineSnapshot, now: Timestamp) -> usize {
+    if line.rests_until.is_some_and(|until| until > now) {
+        return 0;
+    }
+    let free = line.max_concurrent_calls.saturating_sub(line.live_calls);
+    let in_lookahead = i64::from(line.max_calls_per_second)
+        * i64::try_from(LOOKAHEAD.as_millis()).unwrap_or(1_000)
+        / 1_000
+        + 1;
+    let starts = u32::try_from(in_lookahead).unwrap_or(u32::MAX);
+    usize::try_from(free.min(starts))
+        .unwrap_or(MAX_CALLS_PER_PLAN)
+        .min(MAX_CALLS_PER_PLAN)
+}
+
+struct CampaignRow {
+    campaign_id: CampaignId,
+    revision: i64,
+    pool_id: Option<PoolId>,
+    settings: Arc<CampaignSettings>,
+    next_start_at: Option<Timestamp>,
+    circuit_open_until: Option<Timestamp>,
+    pass: i64,
+}
+
+async fn campaign_rows(
+    work: &Work<'_>,
+    line_id: LineId,
+    now: Timestamp,
+) -> StoreResult<Vec<CampaignRow>> {
+    let sql = "SELECT campaign_id, revision, kind, pool_id, settings, next_start_at, circuit_open_until, pass
+               FROM campaigns
+               WHERE tenant_id = $1 AND line_id = $2 AND wake_at <= $3 AND status = 'RUNNING'
+               ORDER BY pass, campaign_id LIMIT $4";
+    let bound = bound![
+        work.tenant_id.raw(),
+        line_id.raw(),
+        micros(now),
+        stored(MAX_CAMPAIGNS + 1),
+    ];
+    query::many(&work.tx, sql, bound, |cells| campaign_row(work, cells)).await
+}
+
+fn campaign_row(work: &Work<'_>, cells: &Cells<'_>) -> StoreResult<CampaignRow> {
+    let campaign_id = CampaignId::from_raw(cells.get("campaign_id")?);
+    let kind = cells.choice("kind", CampaignType::parse)?;
+    let text: &str = cells.get("settings")?;
+    Ok(CampaignRow {
+        campaign_id,
+        revision: cells.get("revision")?,
+        pool_id: cells.get::<Option<i64>>("pool_id")?.map(PoolId::from_raw),
+        settings: work.shared.settings.get(campaign_id, kind, text)?.settings,
+        next_start_at: cells.maybe_instant("next_start_at")?,
+        circuit_open_until: cells.maybe_instant("circuit_open_until")?,
+        pass: cells.get("pass")?,
+    })
+}
+
+async fn campaign(
+    work: &Work<'_>,
+    row: CampaignRow,
+    live: &Live,
+    rests: &HashMap<String, Timestamp>,
+    budget: usize,
+    now: Timestamp,
+) -> StoreResult<CampaignSnapshot> {
+    let live_calls = live
+        .by_campaign
+        .get(&row.campaign_id.raw())
+        .copied()
+        .unwrap_or_default();
+    let own_free = row
+        .settings
+        .max_concurrent_calls
+        .map_or(u32::MAX, |most| most.saturating_sub(live_calls));
+    let wanted = budget.min(usize::try_from(own_free).unwrap_or(usize::MAX));
+    let (has_open_leads, has_leads) = lead_counts(work, row.campaign_id).await?;
+    let cohorts = match &row.settings.outbound {
+        Some(outbound) => {
+            snapshot_leads::cohorts(work, row.campaign_id, outbound, wanted, now).await?
+        }
+        None => Vec::new(),
+    };
+    Ok(CampaignSnapshot {
+        campaign_id: row.campaign_id,
+        status: CampaignStatus::Running,
+        live_calls,
+        next_start_at: row.next_start_at,
+        circuit_open_until: row.circuit_open_until,
+        pass: row.pass,
+        numbers: numbers(work, &row, live, rests).await?,
+        cohorts,
+        has_open_leads,
+        has_leads,
+        settings: row.settings,
+    })
+}
+
+/// Whether any lead is not final or still to come, and whether there are leads at all.
+async fn lead_counts(work: &Work<'_>, campaign_id: CampaignId) -> StoreResult<(bool, bool)> {
+    // Leads that are still being added are open too: a campaign does not end while they come.
+    let sql = "SELECT coalesce(sum(leads) FILTER (WHERE status IN ('READY', 'IN_CALL', 'UNRESOLVED')), 0) > 0
+                      OR EXISTS (SELECT 1 FROM imports WHERE tenant_id = $1 AND campaign_id = $2
+                                                         AND finished_at IS NULL) AS open,
+                      coalesce(sum(leads), 0) > 0 AS some
+               FROM lead_counts WHERE tenant_id = $1 AND campaign_id = $2";
+    let bound = bound![work.tenant_id.raw(), campaign_id.raw()];
+    let counted = query::one(&work.tx, sql, bound, |cells| {
+        Ok((cells.get("open")?, cells.get("some")?))
+    })
+    .await?;
+    Ok(counted.unwrap_or_default())
+}
+
+async fn numbers(
+    work: &Work<'_>,
+    row: &CampaignRow,
+    live: &Live,
+    rests: &HashMap<String, Timestamp>,
+) -> StoreResult<Vec<NumberSnapshot>> {
+    let number = |phone_number_id: String, max_concurrent_calls| NumberSnapshot {
+        live_calls: live
+            .by_number
+            .get(&phone_number_id)
+            .copied()
+            .unwrap_or_default(),
+        rests_until: rests.get(&phone_number_id).copied(),
+        phone_number_id,
+        max_concurrent_calls,
+    };
+    match (&row.settings.numbers, row.pool_id) {
+        (Numbers::Single(Some(id)), _) => Ok(vec![number(id.clone(), None)]),
+        (Numbers::Pool(_), Some(pool_id)) => {
+            let rotation = pool_rotation(work, pool_id).await?;
+            Ok(rotation
+                .into_iter()
+                .map(|(id, most)| number(id, most))
+                .collect())
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Enabled numbers of a pool, the next one first.
+async fn pool_rotation(
+    work: &Work<'_>,
+    pool_id: PoolId,
+) -> StoreResult<Vec<(String, Option<u32>)>> {
+    let sql = "SELECT strategy, phone_number_id, max_concurrent_calls, last_used
+               FROM pools JOIN pool_numbers USING (tenant_id, pool_id)
+               WHERE tenant_id = $1 AND pool_id = $2 AND enabled ORDER BY position";
+    let bound = bound![work.tenant_id.raw(), pool_id.raw()];
+    let mut numbers = query::many(&work.tx, sql, bound, |cells| {
+        let most = cells.maybe_number("max_concurrent_calls")?;
+        let number = (cells.get("phone_number_id")?, most, cells.get("last_used")?);
+        Ok((cells.choice("strategy", PoolStrategy::parse)?, number))
+    })
+    .await?
+    .into_iter();
+    let mut strategy = PoolStrategy::LeastRecentlyUsed;
+    let mut in_order: Vec<(String, Option<u32>, i64)> = Vec::new();
+    for (of_pool, number) in &mut numbers {
+        strategy = of_pool;
+        in_order.push(number);
+    }
+    rotate(strategy, &mut in_order);
+    let number = |(id, most, _)| (id, most);
+    Ok(in_order.into_iter().map(number).collect())
+}
+
+fn rotate(strategy: PoolStrategy, numbers: &mut [(String, Option<u32>, i64)]) {
+    match strategy {
+        PoolStrategy::LeastRecentlyUsed => numbers.sort_by_key(|(_, _, last_used)| *last_used),
+        PoolStrategy::RoundRobin => {
+            let newest = (0..numbers.len()).max_by_key(|index| numbers[*index].2);
+            if let Some(newest) = newest.filter(|index| numbers[*index].2 > 0) {
+                let next = (newest + 1) % numbers.len();
+                numbers.rotate_left(next);
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The back end for several processes: one PostgreSQL database, from version 14 on.
+//!
+//! - Every write is one transaction of one tenant that locks the tenant's row first: a tenant's
+//!   writes have one order over all nodes, and its feed no gaps. Different tenants never wait for
+//!   each other. See `work.rs` for isolation and lock order.
+//! - Reads are REPEATABLE READ, READ ONLY transactions: one snapshot for each operation.
+//! - Nodes are equal. The planner claims lines under their tenant's row, with SKIP LOCKED; a node is
+//!   known by a number that it holds as an advisory lock, see `node.rs`.
+//! - `synchronous_commit=on`: an acknowledged write survives the server's crash. When the connection
+//!   is lost around a COMMIT nobody knows whether it was done: the operation answers `Unavailable`,
+//!   and a call whose reservation is in doubt is never sent, but looked up.
+//!
+//! Invariants: every statement names its tenant, but for those of the server itself; row-level
+//! security is the second wall behind that. Statements are constants, and prepared once a
+//! connection; no text of a user is ever formatted into SQL. The database's clock decides nothing.
+//!
+//! What it must not do: retry a write by itself, hold a transaction across anything but the
+//! database, or make anything depend on a notification.
+
+mod address;
+mod code;
+mod connect;
+mod dial;
+mod error;
+mod events;
+mod holding;
+mod ids;
+mod marker;
+mod migrate;
+mod node;
+mod ops;
+mod planning;
+mod query;
+mod settings_cache;
+mod settle;
+mod shared;
+mod store_impl;
+mod tls;
+mod work;
+
+pub use address::{Address, AddressError};
+pub use connect::{OpenError, Options, migrate_database};
+pub use migrate::{MigrateError, SCHEMA_VERSION};
+pub use store_impl::PostgresStore;

@@ -1,0 +1,77 @@
+//! The number of this process among those that use the database.
+//!
+//! A session of its own holds the advisory lock of the number; the server frees it when the session
+//! ends, for whatever reason. So the numbers that are locked are the nodes that live, and no lease has
+//! to be renewed. A process whose session broke claims a number again before it next writes.
+
+use deadpool_postgres::{ClientWrapper, Object, Pool};
+use store::{StoreError, StoreResult};
+use tokio::sync::Mutex;
+
+use crate::error::{no_connection, translate};
+use crate::ids::NODES;
+use crate::ops::meta;
+use crate::query;
+use crate::shared::Shared;
+use crate::work;
+
+/// The class of the advisory locks.
+const CLASS: i32 = 0x6361_6d70;
+
+/// This process's claim of a number.
+#[derive(Default)]
+pub(crate) struct Node {
+    claim: Mutex<Option<Claim>>,
+}
+
+struct Claim {
+    number: i64,
+    session: ClientWrapper,
+}
+
+impl Node {
+    /// The number, claimed if it is not, or no longer.
+    pub(crate) async fn number(&self, pool: &Pool, shared: &Shared) -> StoreResult<i64> {
+        let mut claim = self.claim.lock().await;
+        if let Some(held) = claim.as_ref()
+            && !held.session.is_closed()
+        {
+            return Ok(held.number);
+        }
+        *claim = None;
+        let client = pool.get().await.map_err(no_connection)?;
+        let mut session = Object::take(client);
+        let number = lock_a_number(&session).await?;
+        let tx = session.transaction().await.map_err(translate)?;
+        work::enter(&tx, work::SERVER).await?;
+        let greatest = meta::greatest_id(&tx).await?;
+        tx.commit().await.map_err(translate)?;
+        shared.ids.raise(greatest);
+        tracing::info!(node.number = number, "this process has its number");
+        *claim = Some(Claim { number, session });
+        Ok(number)
+    }
+}
+
+async fn lock_a_number(session: &ClientWrapper) -> StoreResult<i64> {
+    let sql = "SELECT pg_try_advisory_lock($1, $2)";
+    let statement = session.prepare(sql).await.map_err(translate)?;
+    for number in 0..i32::try_from(NODES).unwrap_or(i32::MAX) {
+        let row = session.query_one(&statement, &[&CLASS, &number]).await;
+        if row.map_err(translate)?.get(0) {
+            return Ok(i64::from(number));
+        }
+    }
+    Err(StoreError::Unavailable(
+        "too many processes use the database at once".to_owned(),
+    ))
+}
+
+/// The numbers of the processes that live.
+pub(crate) async fn living(db: &query::Db<'_>) -> StoreResult<Vec<i64>> {
+    let sql = "SELECT DISTINCT objid::bigint AS number FROM pg_locks
+               WHERE locktype = 'advisory' AND classid::bigint = $1 AND objsubid = 2 AND granted
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let class = i64::from(CLASS);
+    query::many(db, sql, query::bound![class], |cells| cells.get("number")).await
+}

@@ -1,0 +1,214 @@
+//! Changing and removing leads: a single one, or many of which each has its own answer.
+
+use domain::CampaignId;
+use domain::campaign::LeadStatus;
+use serde_json::json;
+use store::lead_rules;
+use store::{
+    Caller, LeadChange, LeadKey, LeadRecord, Precondition, Scope, StoreError, StoreResult,
+};
+
+use crate::code::micros;
+use crate::events::{self, Subject};
+use crate::ops::campaigns::Head;
+use crate::ops::lead_write::{self, Row};
+use crate::ops::{campaign_edit, campaigns, do_not_call, due, imports, leads, wake};
+use crate::query::{self, bound};
+use crate::work::Work;
+
+/// Answers in the order of the request, and the scopes to settle.
+type Answers<T> = (Vec<StoreResult<T>>, Vec<Scope>);
+
+/// Changes one lead.
+pub(crate) async fn update_single(
+    work: &mut Work<'_>,
+    caller: Caller,
+    campaign_id: CampaignId,
+    key: &LeadKey,
+    change: &LeadChange,
+    precondition: &Precondition,
+) -> StoreResult<(LeadRecord, Vec<Scope>)> {
+    let mut campaign = campaigns::head(&work.tx, caller.tenant_id, campaign_id).await?;
+    check(work, campaign_id, key, precondition).await?;
+    let mut scopes = Vec::new();
+    let lead = update_one(work, caller, &mut campaign, key, change, &mut scopes).await?;
+    wake::campaign(work, campaign_id, caller.now).await?;
+    Ok((lead, scopes))
+}
+
+/// Removes one lead.
+pub(crate) async fn remove_single(
+    work: &mut Work<'_>,
+    caller: Caller,
+    campaign_id: CampaignId,
+    key: &LeadKey,
+    precondition: &Precondition,
+) -> StoreResult<Vec<Scope>> {
+    campaigns::head(&work.tx, caller.tenant_id, campaign_id).await?;
+    check(work, campaign_id, key, precondition).await?;
+    let mut scopes = Vec::new();
+    remove_one(work, caller, campaign_id, key, &mut scopes).await?;
+    wake::campaign(work, campaign_id, caller.now).await?;
+    Ok(scopes)
+}
+
+async fn check(
+    work: &Work<'_>,
+    campaign_id: CampaignId,
+    key: &LeadKey,
+    precondition: &Precondition,
+) -> StoreResult<()> {
+    if precondition.is_strict() {
+        let lead = lead_write::find(work, campaign_id, key).await?;
+        precondition.check(lead.ok_or(leads::NOT_FOUND)?.revision)?;
+    }
+    Ok(())
+}
+
+/// Changes leads.
+pub(crate) async fn update(
+    work: &mut Work<'_>,
+    caller: Caller,
+    campaign_id: CampaignId,
+    changes: &[(LeadKey, LeadChange)],
+) -> StoreResult<Answers<LeadRecord>> {
+    let mut campaign = campaigns::head(&work.tx, caller.tenant_id, campaign_id).await?;
+    let mut scopes = Vec::new();
+    let mut answers = Vec::with_capacity(changes.len());
+    for (key, change) in changes {
+        let answer = update_one(work, caller, &mut campaign, key, change, &mut scopes).await;
+        answers.push(own_answer(answer)?);
+    }
+    wake::campaign(work, campaign_id, caller.now).await?;
+    Ok((answers, scopes))
+}
+
+/// Removes leads. A call that is up goes on; what it reports later finds no lead.
+pub(crate) async fn remove(
+    work: &mut Work<'_>,
+    caller: Caller,
+    campaign_id: CampaignId,
+    keys: &[LeadKey],
+) -> StoreResult<Answers<()>> {
+    campaigns::head(&work.tx, caller.tenant_id, campaign_id).await?;
+    let mut scopes = Vec::new();
+    let mut answers = Vec::with_capacity(keys.len());
+    for key in keys {
+        let answer = remove_one(work, caller, campaign_id, key, &mut scopes).await;
+        answers.push(own_answer(answer)?);
+    }
+    // It may have been the campaign's last open lead.
+    wake::campaign(work, campaign_id, caller.now).await?;
+    Ok((answers, scopes))
+}
+
+/// A refusal is the answer of one item; a failing database ends the whole operation.
+fn own_answer<T>(result: StoreResult<T>) -> StoreResult<StoreResult<T>> {
+    match result {
+        Err(failure @ StoreError::Corrupt(_)) => Err(failure),
+        Err(failure) if failure.is_retryable() => Err(failure),
+        answer => Ok(answer),
+    }
+}
+
+/// Everything that can be refused is, before anything is written.
+async fn update_one(
+    work: &mut Work<'_>,
+    caller: Caller,
+    campaign: &mut Head,
+    key: &LeadKey,
+    change: &LeadChange,
+    scopes: &mut Vec<Scope>,
+) -> StoreResult<LeadRecord> {
+    let found = lead_write::find(work, campaign.campaign_id, key).await?;
+    let lead = found.ok_or(leads::NOT_FOUND)?;
+    let fields = lead_rules::merged(&lead.fields, change)?;
+    let mut changed = lead_rules::changed_fields(&lead.fields, &fields);
+    if set_do_not_call(work, caller, &lead, change.do_not_call, scopes).await? {
+        changed.push("do_not_call");
+    }
+    if change.mark_as_unanswered == Some(true) && requeue(work, caller, &lead).await? {
+        changed.push("mark_as_unanswered");
+    }
+    if !changed.is_empty() {
+        lead_write::write_fields(work, caller, &lead, &fields, &changed).await?;
+    }
+    if changed
+        .iter()
+        .any(|field| lead_rules::NARROWING.contains(field))
+    {
+        scopes.push(Scope::Lead(lead.lead_id));
+    }
+    let (id, tenant_id) = (LeadKey::Id(lead.lead_id), caller.tenant_id);
+    let record = leads::get(&work.tx, tenant_id, campaign.campaign_id, &id, caller.now).await?;
+    if lead.status.is_final() && record.status == LeadStatus::Ready {
+        campaign_edit::reopen(work, caller, campaign).await?;
+    }
+    Ok(record)
+}
+
+async fn set_do_not_call(
+    work: &mut Work<'_>,
+    caller: Caller,
+    lead: &Row,
+    wanted: Option<bool>,
+    scopes: &mut Vec<Scope>,
+) -> StoreResult<bool> {
+    match wanted {
+        Some(true) => {
+            scopes.push(Scope::Phone(caller.tenant_id, lead.phone.clone()));
+            do_not_call::add(work, caller, &lead.phone, "lead_update").await
+        }
+        Some(false) => do_not_call::remove(work, caller, &lead.phone, lead.lead_id).await,
+        None => Ok(false),
+    }
+}
+
+/// Puts an ANSWERED or EXHAUSTED lead back with fresh caps, unless its number must not be called.
+async fn requeue(work: &Work<'_>, caller: Caller, lead: &Row) -> StoreResult<bool> {
+    // Read again: taking back do_not_call may have just moved it.
+    let now_is = lead_write::find_by_id(work, lead.campaign_id, lead.lead_id).await?;
+    let now_is = now_is.map(|lead| lead.status);
+    if !matches!(now_is, Some(LeadStatus::Answered | LeadStatus::Exhausted)) {
+        return Ok(false);
+    }
+    let suppressed = do_not_call::has(&work.tx, caller.tenant_id, &lead.phone, caller.now).await?;
+    let status = if suppressed {
+        LeadStatus::OptedOut
+    } else {
+        LeadStatus::Ready
+    };
+    let sql = "UPDATE leads SET status = $3, requeued_at = $4, updated_at = $4
+               WHERE tenant_id = $1 AND lead_id = $2";
+    let bound = bound![
+        work.tenant_id.raw(),
+        lead.lead_id.raw(),
+        status.as_str(),
+        micros(caller.now),
+    ];
+    query::execute(&work.tx, sql, bound).await?;
+    due::put(work, lead.campaign_id, lead.lead_id, caller.now).await?;
+    Ok(true)
+}
+
+async fn remove_one(
+    work: &mut Work<'_>,
+    caller: Caller,
+    campaign_id: CampaignId,
+    key: &LeadKey,
+    scopes: &mut Vec<Scope>,
+) -> StoreResult<()> {
+    let found = lead_write::find(work, campaign_id, key).await?;
+    let lead = found.ok_or(leads::NOT_FOUND)?;
+    due::remove(work, lead.lead_id).await?;
+    let sql = "DELETE FROM leads WHERE tenant_id = $1 AND lead_id = $2";
+    let bound = bound![work.tenant_id.raw(), lead.lead_id.raw()];
+    query::execute(&work.tx, sql, bound).await?;
+    let subject = Subject::lead(campaign_id, lead.lead_id);
+    let data = json!({ "status": lead.status.as_str() });
+    events::append(work, caller.now, "lead.removed", subject, &data);
+    imports::note_removal(work, campaign_id, &lead.phone).await?;
+    work.revoke(Scope::Lead(lead.lead_id));
+    scopes.push(Scope::Lead(lead.lead_id));
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! "When it has answered, nothing of its scope can still be sent", over all nodes.
+//!
+//! The narrowing is committed under the tenant's row, so no node reserves under the old rules any
+//! more. What is left are calls that were reserved before. Those of this process are on its board:
+//! taken back, or waited for. Those of other nodes can leave only within their send deadline, which
+//! every node measures with its own monotonic clock from before its reservation committed: longer
+//! than that after our commit, none of them can begin. Mostly it is over sooner, when their
+//! attempts are no longer DISPATCHING.
+
+use std::time::Duration;
+
+use domain::{LeadId, LineId, TenantId};
+use store::{Scope, StoreResult};
+
+use crate::query::{self, bound};
+use crate::store_impl::{As, PostgresStore, read};
+
+/// How long a narrowing operation waits for requests that are being sent. Longer than the send
+/// deadline, so that what was reserved before is either decided or has long left.
+pub(crate) const SETTLE_PATIENCE: Duration = Duration::from_millis(2_500);
+
+/// How often other nodes' attempts are looked at meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+impl PostgresStore {
+    /// Waits for the requests of all scopes together, not for each in turn.
+    pub(crate) async fn settle(&self, tenant_id: TenantId, scopes: &[Scope]) {
+        if scopes.is_empty() {
+            return;
+        }
+        let all = async {
+            for scope in scopes {
+                self.shared.board.settle(scope, SETTLE_PATIENCE).await;
+            }
+            self.settle_elsewhere(tenant_id, scopes).await;
+        };
+        // What hangs longer than this has long left, and is listed as live.
+        let _ = tokio::time::timeout(SETTLE_PATIENCE, all).await;
+    }
+
+    async fn settle_elsewhere(&self, tenant_id: TenantId, scopes: &[Scope]) {
+        loop {
+            match self.is_sent_elsewhere(tenant_id, scopes).await {
+                Ok(false) => return,
+                // Whoever cannot look waits the time out.
+                Ok(true) | Err(_) => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
+    }
+
+    async fn is_sent_elsewhere(&self, tenant_id: TenantId, scopes: &[Scope]) -> StoreResult<bool> {
+        let node = self.node.number(&self.pool, &self.shared).await?;
+        let (mut campaigns, mut leads, mut lines, mut phones) = (vec![], vec![], vec![], vec![]);
+        for scope in scopes {
+            match scope {
+                Scope::Campaign(id) => campaigns.push(id.raw()),
+                Scope::Lead(id) => leads.push(LeadId::raw(*id)),
+                Scope::Line(id) => lines.push(LineId::raw(*id)),
+                Scope::Phone(_, phone) => phones.push(phone.as_str()),
+                Scope::Everything => return Ok(false),
+            }
+        }
+        let sql = "SELECT 1 FROM attempts
+                   WHERE tenant_id = $1 AND live AND state = 'DISPATCHING' AND node <> $2
+                     AND (campaign_id = ANY($3) OR lead_id = ANY($4) OR line_id = ANY($5) OR phone = ANY($6))
+                   LIMIT 1";
+        let bound = bound![tenant_id.raw(), node, campaigns, leads, lines, phones];
+        read!(self, As::Tenant(tenant_id), |db| query::exists(
+            db, sql, bound
+        ))
+    }
+}

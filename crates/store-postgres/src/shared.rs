@@ -1,0 +1,41 @@
+//! Memory of one process.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use store::{Dispatch, SendBoard};
+use tokio::sync::Notify;
+
+use crate::ids::NodeIds;
+use crate::settings_cache::SettingsCache;
+
+/// What all transactions of the process share.
+#[derive(Default)]
+pub(crate) struct Shared {
+    pub(crate) board: Arc<SendBoard>,
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) settings: SettingsCache,
+    pub(crate) ids: NodeIds,
+    /// Reserved test calls that no tick has handed out yet. In memory only: those that a crash or
+    /// a failed tick loses are never sent, and are looked up.
+    test_calls: Mutex<Vec<Dispatch>>,
+}
+
+impl Shared {
+    /// Keeps a test call for the next tick.
+    pub(crate) fn hand_over(&self, dispatch: Dispatch) {
+        let mut waiting = self
+            .test_calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        waiting.push(dispatch);
+    }
+
+    /// The test calls that wait, once.
+    pub(crate) fn take_test_calls(&self) -> Vec<Dispatch> {
+        let mut waiting = self
+            .test_calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut waiting)
+    }
+}

@@ -1,0 +1,244 @@
+//! One write transaction of one tenant.
+//!
+//! Isolation: READ COMMITTED. The first statement locks the tenant's row (`FOR NO KEY UPDATE`), so
+//! that all writes of a tenant have one order, over all nodes, and every later statement sees what
+//! the one before committed. Lock order: the tenant's row, then any rows of that tenant; no
+//! transaction locks two tenants. Statements of the server itself (look-ups to claim, keys to sweep)
+//! lock no tenant and skip locked rows instead of waiting.
+//!
+//! Memory follows in the same order: reserved calls are put on the send board, and revoked ones
+//! taken back, while the tenant's row is still locked. So a reservation stands on the board before
+//! its transaction commits, and a narrowing that commits later finds it there. A commit that fails,
+//! or whose fate is unknown, takes its reservations off again: they are never sent, and looked up.
+
+use deadpool_postgres::Transaction;
+use domain::TenantId;
+use jiff::Timestamp;
+use store::{Dispatch, Scope, StoreError, StoreResult};
+
+use crate::error::{describe, translate};
+use crate::events::{self, Pending};
+use crate::query::{self, bound};
+use crate::shared::Shared;
+
+/// What an operation may use: the transaction, ids, and what to do with the commit.
+pub(crate) struct Work<'a> {
+    /// The open transaction.
+    pub(crate) tx: Transaction<'a>,
+    /// Memory of the process.
+    pub(crate) shared: &'a Shared,
+    /// For whom it works.
+    pub(crate) tenant_id: TenantId,
+    node: i64,
+    last_sequence: i64,
+    events: Vec<Pending>,
+    steps: Vec<Step>,
+    wakes: bool,
+}
+
+enum Step {
+    Reserve(Vec<Dispatch>),
+    HandOver(Dispatch),
+    Revoke(Scope),
+}
+
+/// What an operation can be taken back to.
+pub(crate) struct Mark {
+    last_sequence: i64,
+    events: usize,
+    steps: usize,
+    wakes: bool,
+}
+
+/// For whom a transaction of the server itself works; see the policies in the schema.
+pub(crate) const SERVER: &str = "*";
+
+/// Says for whom a transaction works; see the policies in the schema.
+pub(crate) async fn enter(tx: &Transaction<'_>, tenant: &str) -> StoreResult<()> {
+    let sql = "SELECT set_config('campanile.tenant', $1, true)";
+    query::execute(tx, sql, bound![tenant]).await?;
+    Ok(())
+}
+
+impl<'a> Work<'a> {
+    /// Locks the tenant. One that is not there has nothing, and nothing can be written for it.
+    pub(crate) async fn begin(
+        tx: Transaction<'a>,
+        shared: &'a Shared,
+        node: i64,
+        tenant_id: TenantId,
+    ) -> StoreResult<Self> {
+        enter(&tx, &tenant_id.raw().to_string()).await?;
+        let sql = "SELECT last_sequence FROM tenants WHERE tenant_id = $1 FOR NO KEY UPDATE";
+        let last = query::one(&tx, sql, bound![tenant_id.raw()], |cells| {
+            cells.get::<i64>("last_sequence")
+        })
+        .await?;
+        Ok(Self {
+            tx,
+            shared,
+            tenant_id,
+            node,
+            last_sequence: last.ok_or(StoreError::NotFound("tenant"))?,
+            events: Vec::new(),
+            steps: Vec::new(),
+            wakes: false,
+        })
+    }
+
+    /// The number of this node.
+    pub(crate) const fn node(&self) -> i64 {
+        self.node
+    }
+
+    /// A new id.
+    pub(crate) fn next_id(&self, now: Timestamp) -> i64 {
+        self.shared.ids.next(self.node, now)
+    }
+
+    /// Sequence of the last event that was told.
+    pub(crate) const fn last_sequence(&self) -> i64 {
+        self.last_sequence
+    }
+
+    /// Tells an event with the next sequence of the tenant's feed; it is written at the commit.
+    pub(crate) fn tell(&mut self, event: impl FnOnce(i64) -> Pending) {
+        self.last_sequence += 1;
+        self.events.push(event(self.last_sequence));
+    }
+
+    /// Puts reserved calls on the board with the commit.
+    pub(crate) fn reserve(&mut self, dispatches: &[Dispatch]) {
+        self.steps.push(Step::Reserve(dispatches.to_vec()));
+    }
+
+    /// The same for a test call, which the next tick hands out.
+    pub(crate) fn reserve_test_call(&mut self, dispatch: Dispatch) {
+        self.reserve(std::slice::from_ref(&dispatch));
+        self.steps.push(Step::HandOver(dispatch));
+        self.wake();
+    }
+
+    /// Takes back what was not begun, with the commit.
+    pub(crate) fn revoke(&mut self, scope: Scope) {
+        self.steps.push(Step::Revoke(scope));
+    }
+
+    /// Rings the dialer once this is durable.
+    pub(crate) fn wake(&mut self) {
+        self.wakes = true;
+    }
+
+    /// Begins a part that happens whole or leaves no trace, while the operation goes on.
+    pub(crate) async fn begin_part(&self) -> StoreResult<Mark> {
+        let begin = "SAVEPOINT part";
+        self.tx.batch_execute(begin).await.map_err(translate)?;
+        Ok(Mark {
+            last_sequence: self.last_sequence,
+            events: self.events.len(),
+            steps: self.steps.len(),
+            wakes: self.wakes,
+        })
+    }
+
+    /// Ends the part. What the database cannot take now fails the whole operation.
+    pub(crate) async fn end_part<T>(
+        &mut self,
+        mark: Mark,
+        result: StoreResult<T>,
+    ) -> StoreResult<StoreResult<T>> {
+        if let Err(error) = &result {
+            if error.is_retryable() {
+                return Err(error.clone());
+            }
+            let undo = "ROLLBACK TO SAVEPOINT part";
+            self.tx.batch_execute(undo).await.map_err(translate)?;
+            self.last_sequence = mark.last_sequence;
+            self.events.truncate(mark.events);
+            self.steps.truncate(mark.steps);
+            self.wakes = mark.wakes;
+        }
+        let end = "RELEASE SAVEPOINT part";
+        self.tx.batch_execute(end).await.map_err(translate)?;
+        Ok(result)
+    }
+
+    /// Ends the operation: commits what succeeded, rolls back what did not.
+    pub(crate) async fn finish<T>(self, result: StoreResult<T>) -> StoreResult<T> {
+        match result {
+            Ok(done) => self.commit().await.map(|()| done),
+            Err(refused) => {
+                // A connection that is gone has rolled back already.
+                let _ = self.tx.rollback().await;
+                Err(refused)
+            }
+        }
+    }
+
+    async fn commit(self) -> StoreResult<()> {
+        events::write(&self.tx, self.tenant_id, self.last_sequence, &self.events).await?;
+        for step in &self.steps {
+            match step {
+                Step::Reserve(dispatches) => self.shared.board.reserve(dispatches),
+                Step::Revoke(scope) => self.shared.board.revoke(scope),
+                Step::HandOver(_) => {}
+            }
+        }
+        let guard = Reserved {
+            shared: self.shared,
+            steps: &self.steps,
+            keep: false,
+        };
+        if let Err(error) = self.tx.commit().await {
+            drop(guard);
+            let unknown = error.code().is_none();
+            return Err(if unknown {
+                StoreError::Unavailable(format!(
+                    "the connection was lost while committing, so it is not known whether this was done: {}",
+                    describe(&error)
+                ))
+            } else {
+                translate(error)
+            });
+        }
+        guard.keep();
+        for step in self.steps {
+            if let Step::HandOver(dispatch) = step {
+                self.shared.hand_over(dispatch);
+            }
+        }
+        if self.wakes {
+            self.shared.wake.notify_one();
+        }
+        Ok(())
+    }
+}
+
+/// Takes reservations off the board again unless their commit is known; also when the operation is
+/// cancelled meanwhile.
+struct Reserved<'a> {
+    shared: &'a Shared,
+    steps: &'a [Step],
+    keep: bool,
+}
+
+impl Reserved<'_> {
+    fn keep(mut self) {
+        self.keep = true;
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
+        for step in self.steps {
+            if let Step::Reserve(dispatches) = step {
+                for dispatch in dispatches {
+                    self.shared.board.forget(dispatch.attempt_id);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! A fresh database for each case, and what must be true of it afterwards.
+
+use std::path::Path;
+
+use domain::attempt::Patience;
+use postgres_cluster::Cluster;
+use store::Store;
+use store::conformance::Bench;
+use store_postgres::{Options, PostgresStore, migrate_database};
+
+/// A store on a database of its own.
+pub(crate) struct PostgresBench {
+    cluster: &'static Cluster,
+    database: String,
+    store: PostgresStore,
+}
+
+/// Statements that find what must not be.
+const VIOLATIONS: &[(&str, &str)] = &[
+    (
+        "a lead is due exactly while it is READY, with its own zone and rank",
+        "SELECT lead_id FROM leads LEFT JOIN due USING (tenant_id, lead_id)
+         WHERE leads.campaign_id IN (SELECT campaign_id FROM campaigns)
+           AND ((leads.status = 'READY') <> (due.campaign_id IS NOT NULL)
+                OR due.campaign_id <> leads.campaign_id OR due.rank <> leads.rank
+                OR due.zone <> coalesce(leads.timezone, '') OR due.due_at < leads.not_before)
+         UNION ALL SELECT lead_id FROM due WHERE lead_id NOT IN (SELECT lead_id FROM leads)",
+    ),
+    (
+        "counters are recounts",
+        "SELECT campaign_id FROM lead_counts AS counted WHERE leads <>
+             (SELECT count(*) FROM leads
+              WHERE leads.campaign_id = counted.campaign_id AND leads.status = counted.status)
+         UNION ALL SELECT campaign_id FROM leads
+             WHERE (campaign_id, status) NOT IN (SELECT campaign_id, status FROM lead_counts)
+               AND campaign_id NOT IN (SELECT subject_id FROM erasures)",
+    ),
+    (
+        "sequences have no gaps",
+        "SELECT tenant_id FROM tenants WHERE last_sequence <>
+             (SELECT count(*) FROM events WHERE events.tenant_id = tenants.tenant_id)
+         UNION ALL SELECT tenant_id FROM events GROUP BY tenant_id
+             HAVING min(sequence) <> 1 OR max(sequence) <> count(*)",
+    ),
+    (
+        "each revision is on record",
+        "SELECT campaign_id FROM campaigns WHERE revision <>
+             (SELECT count(*) FROM revisions WHERE revisions.campaign_id = campaigns.campaign_id)
+         UNION ALL SELECT campaign_id FROM revisions GROUP BY campaign_id
+             HAVING min(revision) <> 1 OR max(revision) <> count(*)",
+    ),
+    (
+        "only a RUNNING campaign wakes and has a reason",
+        "SELECT campaign_id FROM campaigns
+         WHERE status <> 'RUNNING' AND (wake_at IS NOT NULL OR status_reason IS NOT NULL)
+            OR status = 'RUNNING' AND status_reason IS NULL",
+    ),
+    (
+        "names and references repeat what the settings say",
+        "SELECT campaign_id FROM campaigns
+         WHERE name <> settings::json ->> 'name'
+            OR line_id <> (settings::json ->> 'tenant_voice_provider_id')::bigint
+            OR pool_id IS DISTINCT FROM CASE settings::json ->> 'dialer_type'
+                   WHEN 'POOL' THEN (settings::json ->> 'phone_number_pool_id')::bigint END",
+    ),
+    (
+        "a waiting lead is not on the do-not-call list",
+        "SELECT lead_id FROM leads JOIN suppressions USING (tenant_id, phone)
+         WHERE status = 'READY' AND campaign_id NOT IN (SELECT subject_id FROM erasures)",
+    ),
+    (
+        "finished imports have nothing queued, unfinished ones have",
+        "SELECT import_id FROM imports WHERE (finished_at IS NULL) <>
+             (copied_to < copies_up_to
+              OR EXISTS (SELECT 1 FROM import_rows WHERE import_rows.import_id = imports.import_id))
+            OR finished_at IS NOT NULL AND processed <> total",
+    ),
+    (
+        "what belongs to no campaign or import is being deleted",
+        "SELECT lead_id FROM leads WHERE campaign_id NOT IN (SELECT campaign_id FROM campaigns)
+             AND campaign_id NOT IN (SELECT subject_id FROM erasures)
+         UNION ALL SELECT import_id FROM import_rows WHERE import_id NOT IN (SELECT import_id FROM imports)
+             AND import_id NOT IN (SELECT subject_id FROM erasures)
+         UNION ALL SELECT campaign_id FROM lead_counts
+             WHERE campaign_id NOT IN (SELECT campaign_id FROM campaigns)
+         UNION ALL SELECT campaign_id FROM imports
+             WHERE campaign_id NOT IN (SELECT campaign_id FROM campaigns)",
+    ),
+    (
+        "everything is its tenant's",
+        "SELECT campaigns.tenant_id FROM campaigns JOIN lines USING (line_id)
+         WHERE campaigns.tenant_id <> lines.tenant_id
+         UNION ALL SELECT leads.tenant_id FROM leads JOIN campaigns USING (campaign_id)
+         WHERE leads.tenant_id <> campaigns.tenant_id
+         UNION ALL SELECT attempts.tenant_id FROM attempts JOIN lines USING (line_id)
+         WHERE attempts.tenant_id <> lines.tenant_id",
+    ),
+];
+
+/// Vendor constants of the suite.
+pub(crate) fn patience(_: &str) -> Patience {
+    Patience {
+        list_settle_ms: 900_000,
+        max_ring_ms: 300_000,
+        max_talk_ms: 1_800_000,
+    }
+}
+
+/// The name of the template: another schema is another template.
+fn template() -> String {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    include_str!("../../migrations/0001_core.sql").hash(&mut hasher);
+    format!("template_{:x}", hasher.finish())
+}
+
+/// Migrates a database, on a runtime of its own: a case's runtime is busy with the case.
+fn migrate(address: &str) {
+    let address = address.parse().unwrap();
+    let migrated = std::thread::scope(|scope| {
+        let work = || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(migrate_database(&address))
+        };
+        scope.spawn(work).join().unwrap()
+    });
+    assert_eq!(migrated.unwrap(), 0, "the template was not empty");
+}
+
+impl PostgresBench {
+    /// Options for the database of this bench.
+    pub(crate) fn options(&self) -> Options {
+        options(&self.cluster.address(&self.database))
+    }
+
+    /// Another process on the same database.
+    pub(crate) fn other_node(&self) -> PostgresStore {
+        PostgresStore::connect(&self.options()).unwrap()
+    }
+
+    /// Another process, with its marker file.
+    pub(crate) fn node_with_marker(&self, marker: &Path) -> PostgresStore {
+        let options = Options {
+            marker: Some(marker.to_owned()),
+            ..self.options()
+        };
+        PostgresStore::connect(&options).unwrap()
+    }
+
+    /// A copy of the database as it is now, as a backup that was put back would be. Nobody may be
+    /// connected.
+    pub(crate) fn copy(&self) -> Self {
+        let database = self.cluster.copy_of(&self.database);
+        let store = PostgresStore::connect(&options(&self.cluster.address(&database))).unwrap();
+        Self {
+            cluster: self.cluster,
+            database,
+            store,
+        }
+    }
+
+    /// What a statement of the ordinary role answers, or the server's refusal.
+    pub(crate) fn as_role(&self, sql: &str) -> Result<String, String> {
+        self.cluster.as_role(&self.database, sql)
+    }
+
+    /// Rows of a statement that the superuser runs.
+    pub(crate) fn admin(&self, sql: &str) -> String {
+        self.cluster.admin(&self.database, sql)
+    }
+}
+
+fn options(address: &str) -> Options {
+    Options {
+        address: address.parse().unwrap(),
+        connections: 4,
+        patience_of: patience,
+        marker: None,
+    }
+}
+
+impl Bench for PostgresBench {
+    fn open() -> Self {
+        let cluster = postgres_cluster::shared();
+        let database = cluster.fresh_database(&template(), migrate);
+        let store = PostgresStore::connect(&options(&cluster.address(&database))).unwrap();
+        Self {
+            cluster,
+            database,
+            store,
+        }
+    }
+
+    fn store(&self) -> &dyn Store {
+        &self.store
+    }
+
+    fn check(self) {
+        for (promise, violations) in VIOLATIONS {
+            let found = self.admin(violations);
+            assert!(found.is_empty(), "violated: {promise}: {found}");
+        }
+        self.cluster.drop_database(&self.database);
+    }
+}

@@ -1,0 +1,15 @@
+//! The PostgreSQL back end on a real server: the suite of every back end, and what only this one
+//! promises.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
+mod bench;
+mod conformance;
+mod hold;
+mod migrations;
+mod nodes;
+mod statements;
+mod walls;

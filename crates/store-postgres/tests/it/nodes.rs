@@ -1,0 +1,117 @@
+//! Several processes on one database.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use domain::attempt::Fact;
+use domain::campaign::CampaignCommand;
+use store::conformance::Bench;
+use store::conformance::fixture::{add, apply, later, order, tenant_with_running, tick};
+use store::{PageRequest, Store};
+
+use crate::bench::PostgresBench;
+
+#[tokio::test]
+async fn nodes_that_tick_at_once_call_nobody_twice() {
+    let bench = PostgresBench::open();
+    let (one, two) = (bench.store(), bench.other_node());
+    let (caller, campaign) = tenant_with_running(one, "Acme").await;
+    for n in 0..8 {
+        add(one, caller, campaign, n).await;
+    }
+    let mut calls = Vec::new();
+    for second in 0..8 {
+        let now = later(second);
+        let (left, right) = tokio::join!(tick(one, now), tick(&two, now));
+        calls.extend(left.into_iter().chain(right));
+    }
+    let phones: HashSet<_> = calls.iter().map(|call| &call.phone).collect();
+    let ids: HashSet<_> = calls.iter().map(|call| call.attempt_id).collect();
+    assert_eq!((calls.len(), phones.len(), ids.len()), (8, 8, 8));
+    drop(two);
+    bench.check();
+}
+
+#[tokio::test]
+async fn a_pause_waits_for_a_call_that_another_node_may_be_sending() {
+    let bench = PostgresBench::open();
+    let (sender, pauser) = (bench.other_node(), bench.store());
+    let (caller, campaign) = tenant_with_running(pauser, "Acme").await;
+    add(pauser, caller, campaign, 1).await;
+    let call = tick(&sender, caller.now).await.remove(0);
+    let mut pause = Box::pin(order(pauser, caller, campaign, CampaignCommand::Pause));
+    let early = tokio::time::timeout(Duration::from_millis(300), pause.as_mut()).await;
+    assert!(early.is_err(), "answered while the call could still leave");
+    sender.send_board().forget(call.attempt_id);
+    apply(&sender, caller.now, call.attempt_id, Fact::Placed).await;
+    let done = pause.await;
+    assert_eq!(done.live_calls.len(), 1, "it is listed as up");
+    add(pauser, caller, campaign, 2).await;
+    assert!(
+        tick(&sender, later(60)).await.is_empty(),
+        "paused everywhere"
+    );
+    drop(sender);
+    bench.check();
+}
+
+#[tokio::test]
+async fn a_silent_node_holds_a_pause_no_longer_than_a_call_could_leave() {
+    let bench = PostgresBench::open();
+    let (silent, pauser) = (bench.other_node(), bench.store());
+    let (caller, campaign) = tenant_with_running(pauser, "Acme").await;
+    add(pauser, caller, campaign, 1).await;
+    assert_eq!(tick(&silent, caller.now).await.len(), 1);
+    let pause = order(pauser, caller, campaign, CampaignCommand::Pause);
+    let answered = tokio::time::timeout(Duration::from_secs(20), pause).await;
+    assert!(answered.is_ok(), "the pause never answered");
+    drop(silent);
+    bench.check();
+}
+
+#[tokio::test]
+async fn a_fresh_node_gives_up_calls_of_dead_nodes_only() {
+    let bench = PostgresBench::open();
+    let (fresh, sender) = (bench.store(), bench.other_node());
+    let (caller, campaign) = tenant_with_running(fresh, "Acme").await;
+    add(fresh, caller, campaign, 1).await;
+    assert_eq!(tick(&sender, caller.now).await.len(), 1);
+    assert_eq!(fresh.recover(caller.now).await.unwrap(), 0, "it lives");
+    drop(sender);
+    let mut given_up = 0;
+    for _ in 0..200 {
+        // The server notices a closed session in its own time.
+        given_up += fresh.recover(caller.now).await.unwrap();
+        if given_up > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!(given_up, 1);
+    bench.check();
+}
+
+#[tokio::test]
+async fn nodes_that_write_at_once_leave_no_gap_in_the_feed() {
+    let bench = PostgresBench::open();
+    let (one, two) = (bench.store(), bench.other_node());
+    let (caller, campaign) = tenant_with_running(one, "Acme").await;
+    let adding = async |store: &dyn Store, first: u32| {
+        for n in first..first + 20 {
+            add(store, caller, campaign, n).await;
+        }
+    };
+    tokio::join!(adding(one, 0), adding(&two, 100));
+    let page = PageRequest {
+        limit: 200,
+        before: None,
+    };
+    let filter = store::LeadFilter::default();
+    let leads = one.list_leads(caller.tenant_id, campaign, filter, page, caller.now);
+    assert_eq!(leads.await.unwrap().items.len(), 40);
+    let events = one.list_events(caller.tenant_id, 0, 1_000).await.unwrap();
+    let sequences: Vec<_> = events.iter().map(|event| event.sequence).collect();
+    assert_eq!(sequences, (1..=41).collect::<Vec<_>>());
+    drop(two);
+    bench.check();
+}

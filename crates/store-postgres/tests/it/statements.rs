@@ -1,0 +1,184 @@
+//! Every statement names its tenant, but for those of the server itself.
+
+use std::path::{Path, PathBuf};
+
+/// Statements of the server itself: a piece of each, and why it has no tenant.
+const OF_THE_SERVER: &[(&str, &str)] = &[
+    ("FROM tokens LIMIT 1", "whether anybody can log in at all"),
+    ("WHERE hash = $1", "a token says whose it is"),
+    ("WHERE line_id = $1", "the dialer knows a line by its id"),
+    ("WHERE line_key = $1", "a callback knows a line by its key"),
+    ("WHERE name = $1", "a tenant is made by its name"),
+    ("WHERE tenant_id < $1", "the list of tenants"),
+    (
+        "WHERE lead_id = ANY($1)",
+        "what assistants shall know of leads the dialer has",
+    ),
+    ("WHERE wake_at <= $1", "due lines of all tenants"),
+    ("SELECT min(wake_at)", "the next due line of all tenants"),
+    ("WHERE check_at <= $1", "due look-ups of all tenants"),
+    (
+        "SELECT min(check_at)",
+        "the next due look-up of all tenants",
+    ),
+    (
+        "UPDATE attempts SET check_at = $2",
+        "leasing claimed look-ups",
+    ),
+    ("node <> ALL($1)", "calls of dead nodes"),
+    (
+        "attempt_id = ANY($1) AND state",
+        "test calls this process holds",
+    ),
+    ("WITH ORDINALITY AS told", "whose attempts facts are about"),
+    (
+        "SELECT 1 FROM imports WHERE finished_at",
+        "whether any import waits",
+    ),
+    (
+        "NOT EXISTS (SELECT 1 FROM imports AS older",
+        "whose import is next",
+    ),
+    (
+        "subject_id, kind FROM erasures",
+        "what is to be erased next",
+    ),
+    ("DELETE FROM idempotency USING", "sweeping expired keys"),
+    ("SELECT greatest(", "the greatest id"),
+    ("AS running_campaigns", "figures for metrics"),
+    (
+        "INSERT INTO meta",
+        "a write that proves the database takes writes",
+    ),
+    ("FROM pg_locks", "which nodes live"),
+    ("pg_advisory_xact_lock", "the lock of the hold"),
+    (
+        "FROM installation",
+        "whether the server is still the one of the last calls",
+    ),
+    ("UPDATE installation", "the installation's name and server"),
+    ("FROM holds", "what keeps everybody from dialing"),
+    ("INSERT INTO holds", "what keeps everybody from dialing"),
+    ("UPDATE holds", "what keeps everybody from dialing"),
+    ("FROM gaps", "what everybody may have forgotten"),
+    ("INSERT INTO gaps", "what everybody may have forgotten"),
+    ("DELETE FROM held_lines", "lines to ask, of all tenants"),
+    ("INSERT INTO held_lines", "lines to ask, of all tenants"),
+    ("FROM held_lines JOIN lines", "lines to ask, of all tenants"),
+    (
+        "FROM strange_calls ORDER BY",
+        "strange calls of all tenants",
+    ),
+    (
+        "UNNEST($1::text[]) WITH ORDINALITY AS asked",
+        "whether keys are known",
+    ),
+    (
+        "FROM lines WHERE line_id = ANY($1)",
+        "whose lines are asked",
+    ),
+    (
+        "WHERE live AND state = 'DISPATCHING' AND node <> $1",
+        "calls of all tenants that other nodes are sending",
+    ),
+    ("set_config(", "saying the tenant"),
+    ("pg_try_advisory_lock", "claiming a node's number"),
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if !path.ends_with("migrate.rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The string literals of a source file, without its comments and tests.
+fn literals(source: &str) -> Vec<String> {
+    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    let code = code.lines().filter(is_code).collect::<Vec<_>>().join("\n");
+    let code = code.replace("r#\"", "\"").replace("\"#", "\"");
+    code.split('"')
+        .skip(1)
+        .step_by(2)
+        .map(|literal| literal.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect()
+}
+
+fn is_statement(literal: &str) -> bool {
+    [
+        "SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH ", "WHERE ",
+    ]
+    .iter()
+    .any(|verb| literal.starts_with(verb))
+}
+
+/// The first half of a statement whose condition comes from a macro's other literal.
+fn is_head(literal: &str) -> bool {
+    let (_, source) = literal.rsplit_once(" FROM ").unwrap_or_default();
+    literal.starts_with("SELECT ") && !source.contains(" WHERE ") && !literal.contains('$')
+}
+
+fn names_its_tenant(literal: &str) -> bool {
+    literal.contains("tenant_id = $") || literal.contains("(tenant_id, ")
+}
+
+#[test]
+fn every_statement_names_its_tenant() {
+    let mut files = Vec::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    sources(&folder, &mut files);
+    let (mut statements, mut used) = (0, vec![false; OF_THE_SERVER.len()]);
+    for file in files {
+        let source = std::fs::read_to_string(&file).unwrap();
+        for literal in literals(&source).iter().filter(|text| is_statement(text)) {
+            statements += 1;
+            let known = OF_THE_SERVER
+                .iter()
+                .position(|(piece, _)| literal.contains(piece));
+            if let Some(place) = known {
+                used[place] = true;
+                continue;
+            }
+            assert!(
+                names_its_tenant(literal) || is_head(literal),
+                "{}: this statement names no tenant: {literal}",
+                file.display()
+            );
+        }
+    }
+    assert!(statements > 100, "only {statements} statements were found");
+    let unused: Vec<_> = OF_THE_SERVER
+        .iter()
+        .zip(used)
+        .filter(|(_, used)| !used)
+        .collect();
+    assert!(unused.is_empty(), "no such statements any more: {unused:?}");
+}
+
+#[test]
+fn no_statement_asks_the_databases_clock_or_is_put_together() {
+    let mut files = Vec::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    sources(&folder.join("src"), &mut files);
+    sources(&folder.join("migrations"), &mut files);
+    for file in files {
+        let source = std::fs::read_to_string(&file).unwrap().to_lowercase();
+        for clock in ["now()", "current_timestamp", "clock_timestamp", "localtime"] {
+            let asks = source.contains(clock) && !source.contains(&format!("{clock} is never"));
+            assert!(!asks, "{} asks the clock: {clock}", file.display());
+        }
+        for verb in [
+            "format!(\"select",
+            "format!(\"insert",
+            "format!(\"update",
+            "format!(\"delete",
+        ] {
+            assert!(!source.contains(verb), "{} formats SQL", file.display());
+        }
+    }
+}
