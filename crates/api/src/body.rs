@@ -5,6 +5,7 @@
 
 use std::marker::PhantomData;
 
+use axum::body::HttpBody as _;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -137,8 +138,12 @@ async fn read_json<T: RequestBody>(request: Request) -> ApiResult<Value> {
     json::read(&bytes)
 }
 
-/// The whole body, if it has at most `limit` bytes.
+/// The whole body, if it has at most `limit` bytes. One that is declared to be longer is refused
+/// before any of it has come, so that nobody holds a request open with a length alone.
 pub(crate) async fn read_bytes(body: axum::body::Body, limit: usize) -> ApiResult<Bytes> {
+    if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
+        return Err(ApiError::BodyTooLarge { limit });
+    }
     let read = Limited::new(body, limit).collect().await;
     read.map(http_body_util::Collected::to_bytes)
         .map_err(|error| {

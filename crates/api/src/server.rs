@@ -155,6 +155,8 @@ async fn serve_connection(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(MAX_BUFFER_BYTES)
+        // What comes in one piece may exceed the buffer; a head never may.
+        .max_header_size(MAX_BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::select! {
         served = watcher.watch(connection) => {

@@ -95,6 +95,22 @@ async fn a_body_that_does_not_come_ends_the_request() {
     running.stop.cancel();
 }
 
+#[tokio::test]
+async fn a_body_that_is_declared_too_large_is_refused_before_it_comes() {
+    let running = run(|_| {}).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    let head = format!(
+        "POST /api/v2/tokens HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: 2000000\r\n\r\n",
+        running.server.token
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(5), read_all(&mut stream))
+        .await
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    running.stop.cancel();
+}
+
 /// A request whose body does not come, so that it stays in hand.
 async fn stuck(running: &Running) -> TcpStream {
     let mut stream = TcpStream::connect(running.address).await.unwrap();

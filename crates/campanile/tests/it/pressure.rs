@@ -1,4 +1,6 @@
-//! The real process under clients that are many at once.
+//! The real process under clients that are many, slow or broken.
 
 mod crowds;
 mod one_effect;
+mod slow_clients;
+mod trouble;
