@@ -1,5 +1,6 @@
-//! Hold while the clock cannot be trusted: begins with a step, and ends when the clock is back,
-//! when the providers' clocks agree with it, or when the operator says so.
+//! Hold while the clock cannot be trusted: begins with a step, or with a start at which no provider
+//! agrees with it, and ends when the clock is back, when the providers' clocks agree with it, or
+//! when the operator says so.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +32,10 @@ struct Watched {
     watch: ClockWatch,
     /// Whether this process has put the installation on hold for it.
     held: bool,
+    /// Providers that were heard to agree with it, and not to.
+    agreeing: u32,
+    /// See `agreeing`.
+    differing: u32,
 }
 
 impl ClockGuard {
@@ -65,6 +70,35 @@ impl Core {
             ClockState::Stepped(_) | ClockState::Steady => {}
         }
         Ok(())
+    }
+
+    /// Takes note of what an answer says of the clock.
+    pub(crate) fn hear_the_time(&self, answer: &providers::ProviderAnswer) {
+        let mut watched = self.guard_of_clock.lock();
+        match self.clocks_agree(answer) {
+            Some(true) => watched.agreeing += 1,
+            Some(false) => watched.differing += 1,
+            None => {}
+        }
+    }
+
+    /// Puts the installation on hold if providers told the time and none agreed with the clock: a
+    /// process that starts on a wrong clock has seen no step. One that agrees is enough to go on,
+    /// since one that does not may have been made up by a user.
+    pub(crate) async fn hold_if_none_agrees(&self) -> StoreResult<()> {
+        let (agreeing, differing) = {
+            let watched = self.guard_of_clock.lock();
+            (watched.agreeing, watched.differing)
+        };
+        if agreeing > 0 || differing == 0 {
+            return Ok(());
+        }
+        let now = self.parts().clock.now();
+        let detail = format!(
+            "the server started while the clock said {now:.0}, and the clock of no voice provider that was asked agrees with it"
+        );
+        let store = &self.parts().store;
+        store.hold(now, HoldReason::ClockStep, detail).await
     }
 
     /// Both clocks at one instant.

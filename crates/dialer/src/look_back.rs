@@ -5,6 +5,8 @@
 //! nothing here. Only the providers know better: a call of this installation that is not on record
 //! is adopted, and puts the installation on hold before anything dials. A line that cannot be asked
 //! in time keeps nobody waiting: every later look-up and callback says the same.
+//!
+//! Their answers also tell the time. If none agrees with the clock of this machine, nothing dials by it.
 
 use std::time::Duration;
 
@@ -39,6 +41,9 @@ pub(crate) async fn run(core: &Core) {
         Err(_) => tracing::warn!(
             "voice providers did not all say in time which calls the database does not know"
         ),
+    }
+    if let Err(error) = core.hold_if_none_agrees().await {
+        tracing::warn!(%error, "that no voice provider agrees with the clock could not be noted");
     }
 }
 

@@ -187,6 +187,7 @@ impl Core {
         let request = adapter.list_calls(&open.access, window.from, window.until);
         let answer = self.try_exchange(request).await;
         let answer = answer.map_err(|error| LookupError::Unexpected(error.message))?;
+        self.hear_the_time(&answer);
         let page = adapter.read_search_calls(&answer)?;
         if self.clocks_differ(&answer) {
             let why = "the provider's clock differs from this machine's by minutes";

@@ -54,7 +54,7 @@ reasons! {
     StrangeCalls = "strange_calls",
     /// The clock is behind what the database remembers.
     ClockBehind = "clock_behind",
-    /// The clock was set while the server ran.
+    /// The clock was set while the server ran, or no provider agreed with it at the start.
     ClockStep = "clock_step",
 }
 

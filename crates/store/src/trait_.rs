@@ -378,7 +378,9 @@ pub trait Store: Send + Sync {
     async fn hold_status(&self) -> StoreResult<HoldStatus>;
     /// Puts the installation on hold; settles. One that is on hold for this reason stays as it is.
     async fn hold(&self, now: Timestamp, reason: HoldReason, detail: String) -> StoreResult<()>;
-    /// Ends the hold for one reason because the reason is gone; answers whether there was one.
+    /// Ends the hold for one reason because the reason is gone; answers whether there was one. With a
+    /// hold for the clock, as with its release, everything that was put off (look-ups, rests,
+    /// wake-ups) is due again: the clock by which it was put off may have been ahead.
     async fn lift_hold(&self, now: Timestamp, reason: HoldReason) -> StoreResult<bool>;
     /// Ends all holds on the operator's word, and moves the marker past everything seen. Refused
     /// while lines have not all been asked, unless `force`.

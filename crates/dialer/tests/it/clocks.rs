@@ -1,9 +1,11 @@
 use std::time::Duration;
 
+use dialer::Dialer;
 use domain::ambient::Clock;
 use domain::attempt::{Fact, StateName};
 use jiff::SignedDuration;
-use store::{Check, CheckRoom, Store};
+use store::{Check, CheckRoom, HoldReason, Store};
+use tokio_util::sync::CancellationToken;
 
 use crate::scene::{Habit, Scene};
 
@@ -25,11 +27,15 @@ async fn lost_call(scene: &Scene) -> Check {
     check
 }
 
+/// What a provider answers whose clock is so far from ours.
+fn apart(scene: &Scene, seconds: i64) -> Habit {
+    let date = scene.clock.now() + SignedDuration::from_secs(seconds);
+    Habit::Dated(date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+}
+
 /// What an empty list proves whose answer carries a date so far from our clock.
 async fn proves(scene: &Scene, check: &Check, apart_seconds: i64) -> Fact {
-    let date = scene.clock.now() + SignedDuration::from_secs(apart_seconds);
-    let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    scene.network.teach(HOST, Habit::Dated(date));
+    scene.network.teach(HOST, apart(scene, apart_seconds));
     let mut facts = scene.core().look_up(check).await;
     assert_eq!(facts.len(), 1);
     facts.remove(0).fact
@@ -60,4 +66,39 @@ async fn an_answer_without_a_readable_date_says_nothing_of_clocks() {
     }
     scene.network.teach(HOST, Habit::Empty);
     assert_eq!(scene.core().look_up(&check).await[0].fact, Fact::NotFound);
+}
+
+/// The holds of a fresh process whose two providers' clocks are so far from ours, and how many calls
+/// it then places.
+async fn starts(clocks: [Option<i64>; 2]) -> (Vec<HoldReason>, usize) {
+    const SECOND_HOST: &str = "other.example.com";
+    let scene = Scene::new();
+    let core = scene.core();
+    scene.campaign(HOST, (5, 5), 1).await;
+    scene.lose_calls(&core, 1).await;
+    scene.campaign(SECOND_HOST, (5, 5), 3).await;
+    for (host, clock) in [HOST, SECOND_HOST].into_iter().zip(clocks) {
+        let habit = clock.map_or(Habit::Empty, |seconds| apart(&scene, seconds));
+        scene.network.teach(host, habit);
+    }
+    let stop = CancellationToken::new();
+    let running = tokio::task::JoinSet::from_iter([Dialer::new(scene.parts()).run(stop.clone())]);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let status = scene.store.hold_status().await.unwrap();
+    stop.cancel();
+    for ended in running.join_all().await {
+        ended.unwrap();
+    }
+    let reasons = status.holds.iter().map(|hold| hold.reason).collect();
+    (reasons, scene.network.sent.lock().unwrap().len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_starts_on_a_clock_with_which_no_provider_agrees_dials_nobody() {
+    let held = (vec![HoldReason::ClockStep], 0);
+    assert_eq!(starts([Some(10_800), Some(10_800)]).await, held);
+    assert_eq!(starts([None, Some(-86_400)]).await, held);
+    // One that agrees is enough, and who says nothing does not count.
+    assert_eq!(starts([Some(-86_400), Some(1)]).await, (vec![], 3));
+    assert_eq!(starts([None, None]).await, (vec![], 3));
 }

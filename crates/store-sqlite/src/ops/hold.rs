@@ -258,9 +258,37 @@ pub(crate) fn lift(work: &mut Work<'_>, now: Timestamp, reason: HoldReason) -> S
             hold.reason = reason.as_str(),
             "the reason for a hold is gone"
         );
+        if reason.is_about_the_clock() {
+            forget_wrong_instants(work, now)?;
+        }
         work.wake();
     }
     Ok(ended)
+}
+
+/// What was put off while the clock was ahead would wait for the time that it showed, a day perhaps.
+/// So it is due again: look-ups begin anew, as those made by a wrong clock proved nothing, and a line
+/// or a campaign that has not recovered rests again. The longest distance that a pace asks for is
+/// kept. A lead that was put back in the future would have all its attempts until then forgotten.
+///
+/// It looks at every lead: seconds for millions of them, once in the life of most installations.
+fn forget_wrong_instants(work: &Work<'_>, now: Timestamp) -> StoreResult<()> {
+    const STATEMENTS: [&str; 7] = [
+        "UPDATE attempts SET check_at = min(check_at, ?1), probes = 0, absent_at = NULL WHERE check_at IS NOT NULL",
+        "UPDATE lines SET rests_until = min(rests_until, ?1), next_start_at = min(next_start_at, ?1 + 1000000), wake_at = ?1",
+        "UPDATE campaigns SET circuit_open_until = ?1 WHERE circuit_open_until > ?1",
+        "UPDATE campaigns SET next_start_at = min(next_start_at, ?1 + 60000000), wake_at = ?1 WHERE status = 'RUNNING'",
+        // The gate is the law; this only says when to look.
+        "UPDATE due SET due_at = ?1 WHERE due_at > ?1
+             AND EXISTS (SELECT 1 FROM leads WHERE leads.lead_id = due.lead_id AND updated_at > ?1)",
+        "UPDATE leads SET requeued_at = ?1 WHERE requeued_at > ?1",
+        // A number rests until the next day.
+        "DELETE FROM number_rests WHERE rests_until > ?1 + 86400000000",
+    ];
+    for sql in STATEMENTS {
+        query::execute(work.tx, sql, [micros(now)])?;
+    }
+    Ok(())
 }
 
 /// Ends all holds on the operator's word.
@@ -284,6 +312,13 @@ pub(crate) fn release(
     };
     let sql = "UPDATE holds SET ended_at = ?1, ended_by = ?2 WHERE ended_at IS NULL";
     query::execute(work.tx, sql, params![micros(now), how])?;
+    if found
+        .holds
+        .iter()
+        .any(|hold| hold.reason.is_about_the_clock())
+    {
+        forget_wrong_instants(work, now)?;
+    }
     if found.needs_reconciliation() {
         query::execute(work.tx, "DELETE FROM held_lines", [])?;
         query::execute(work.tx, "DELETE FROM gaps", [])?;

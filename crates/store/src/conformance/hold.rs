@@ -8,12 +8,14 @@ use domain::{AttemptId, CampaignId, LineId, Outcome};
 use jiff::Timestamp;
 
 use super::fixture::{
-    add, apply, at, call_and_end, campaign, conflict, draft, edit, ended, first, later, lead, line,
-    morning, order, phone, tenant, tenant_with_running, tick, unique,
+    add, apply, at, call_and_end, campaign, change, conflict, draft, edit, ended, first, later,
+    lead, line, mark_as_unanswered, morning, order, phone, tenant, tenant_with_running, tick,
+    unique,
 };
 use crate::{
-    Adoption, AttemptFact, AttemptRef, CallFilter, CallRecord, Caller, Conflict, HeldLine,
-    HoldReason, LeadKey, LineProgress, Precondition, Release, Store, StrangeCall, TestCall,
+    Adoption, Applied, AttemptFact, AttemptRef, CallFilter, CallRecord, Caller, CheckRoom,
+    Conflict, HeldLine, HoldReason, LeadKey, LineProgress, Precondition, Release, Store,
+    StrangeCall, TestCall,
 };
 
 async fn only_line(store: &dyn Store, caller: Caller) -> LineId {
@@ -223,6 +225,100 @@ pub async fn a_clock_that_is_behind_what_is_stored_holds(store: &dyn Store) {
     assert!(status.is_reconciled(), "the providers need not be asked");
     release(store, later(901)).await;
     assert_eq!(reasons(store).await, []);
+}
+
+pub async fn what_a_wrong_clock_put_off_is_due_when_it_is_right(store: &dyn Store) {
+    const DAY: i64 = 86_400;
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    let due = |now| store.claim_checks(now, CheckRoom::of(10));
+    for (n, by_hand) in [(1, false), (2, true)] {
+        let today = 3_600 * i64::from(n);
+        add(store, caller, id, n).await;
+        let call = tick(store, later(today)).await.remove(0);
+        store.send_board().forget(call.attempt_id);
+        // Its answer is lost while the clock is a day ahead.
+        apply(store, later(today + DAY), call.attempt_id, Fact::AnswerLost).await;
+        hold(store, later(today + 1), HoldReason::ClockStep).await;
+        assert!(due(later(today + 100)).await.unwrap().is_empty());
+        if by_hand {
+            release(store, later(today + 100)).await;
+        } else {
+            let lifted = store.lift_hold(later(today + 100), HoldReason::ClockStep);
+            assert!(lifted.await.unwrap());
+        }
+        let checks = due(later(today + 101)).await.unwrap();
+        let checked: Vec<AttemptId> = checks.iter().map(|check| check.attempt_id).collect();
+        assert!(checked.contains(&call.attempt_id), "{checked:?}");
+        apply(
+            store,
+            later(today + 102),
+            call.attempt_id,
+            ended(Outcome::Answered),
+        )
+        .await;
+    }
+}
+
+pub async fn leads_of_a_wrong_clock_are_called_when_it_is_right(store: &dyn Store) {
+    const DAY: i64 = 86_400;
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    add(store, caller, id, 1).await;
+    call_and_end(store, later(0), Outcome::NoAnswer).await;
+    // While the clock is a day ahead, a lead is added and another is put back.
+    let tomorrow = at(caller, later(DAY));
+    add(store, tomorrow, id, 2).await;
+    let put_back = change(store, tomorrow, id, 1, mark_as_unanswered()).await;
+    put_back.unwrap();
+    hold(store, later(DAY + 1), HoldReason::ClockStep).await;
+    assert!(
+        store
+            .lift_hold(later(600), HoldReason::ClockStep)
+            .await
+            .unwrap()
+    );
+    let calls = tick(store, later(601)).await;
+    let mut numbers: Vec<_> = calls.iter().map(|call| call.phone.clone()).collect();
+    numbers.sort();
+    assert_eq!(numbers, [phone(1), phone(2)]);
+    // What follows counts: three attempts a lead, two a day.
+    for call in calls {
+        store.send_board().forget(call.attempt_id);
+        apply(store, later(602), call.attempt_id, ended(Outcome::NoAnswer)).await;
+    }
+    for call in tick(store, later(1_300)).await {
+        store.send_board().forget(call.attempt_id);
+        apply(
+            store,
+            later(1_301),
+            call.attempt_id,
+            ended(Outcome::NoAnswer),
+        )
+        .await;
+    }
+    assert!(tick(store, later(2_000)).await.is_empty());
+}
+
+pub async fn news_of_a_call_is_taken_while_the_clock_is_behind_it(store: &dyn Store) {
+    const HOUR: i64 = 3_600;
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    for (n, told_at) in [(1, Some(later(40))), (2, None)] {
+        add(store, caller, id, n).await;
+        let call = tick(store, later(n.into())).await.remove(0);
+        store.send_board().forget(call.attempt_id);
+        let planned_at = later(n.into());
+        let mut fact = AttemptFact::new(AttemptRef::Id(call.attempt_id), ended(Outcome::NoAnswer));
+        fact.at = told_at;
+        // The clock has been set back since it was planned.
+        let applied = store.apply_facts(later(-3 * HOUR), vec![fact]).await;
+        assert!(matches!(applied.unwrap()[..], [Applied::Changed { .. }]));
+        let record = calls_to(store, caller, n).await.remove(0);
+        let ended_at = record.times.ended_at.unwrap();
+        assert_eq!(ended_at, told_at.unwrap_or(planned_at));
+    }
+    // The gap of the second counts from the latest instant at which it can have been up.
+    let calls = tick(store, later(30 * 60)).await;
+    let numbers: Vec<_> = calls.iter().map(|call| call.phone.clone()).collect();
+    assert_eq!(numbers, [phone(1)]);
 }
 
 pub async fn release_waits_for_every_line(store: &dyn Store) {

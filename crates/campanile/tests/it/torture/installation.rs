@@ -1,6 +1,7 @@
 //! A sandbox and a server beside each other, each a process of its own, over one folder.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -77,6 +78,45 @@ impl Installation {
         &self.database
     }
 
+    /// Copies the database with its journal, as a backup would, while no server runs.
+    pub(super) fn back_up(&self, folder: &Path) {
+        let _ = std::fs::remove_dir_all(folder);
+        std::fs::create_dir(folder).unwrap();
+        for (file, name) in self.files() {
+            if file.exists() {
+                std::fs::copy(file, folder.join(name)).unwrap();
+            }
+        }
+    }
+
+    /// Puts such a copy in the place of the database. The marker beside it stays.
+    pub(super) fn put_back(&self, folder: &Path) {
+        for (file, name) in self.files() {
+            let _ = std::fs::remove_file(&file);
+            if folder.join(&name).exists() {
+                std::fs::copy(folder.join(name), file).unwrap();
+            }
+        }
+    }
+
+    /// The files of the database, and their names.
+    fn files(&self) -> [(PathBuf, String); 3] {
+        ["", "-wal", "-shm"].map(|end| {
+            let name = format!("tortured.db{end}");
+            (self.database.with_file_name(&name), name)
+        })
+    }
+
+    /// Runs a command on the database to its end: its code, and what it answers.
+    pub(super) fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_campanile"));
+        let url = database_url(&self.database);
+        let done = command.args(arguments).args(["--database-url", &url]);
+        let done = done.stdin(Stdio::null()).output().unwrap();
+        let text = String::from_utf8_lossy(&done.stdout).into_owned();
+        (done.status.code(), text)
+    }
+
     /// Everything that the servers complained of.
     pub(super) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("server.log")).unwrap_or_default()
@@ -128,7 +168,7 @@ impl Installation {
 }
 
 fn serve(database: &Path, listen: &str, token: &str, launch: &Launch, folder: &Path) -> Process {
-    let database_url = format!("sqlite://{}", database.display());
+    let database_url = database_url(database);
     let arguments = [
         "serve",
         "--listen",
@@ -145,4 +185,8 @@ fn serve(database: &Path, listen: &str, token: &str, launch: &Launch, folder: &P
     let variable = ("CAMPANILE_BOOTSTRAP_TOKEN".to_owned(), token.to_owned());
     launch.environment.push(variable);
     Process::start(&arguments, &launch, &folder.join("server.log"))
+}
+
+fn database_url(database: &Path) -> String {
+    format!("sqlite://{}", database.display())
 }

@@ -7,6 +7,7 @@ pub(super) mod disk;
 pub(super) mod input_output;
 pub(super) mod limits;
 pub(super) mod restarts;
+pub(super) mod restores;
 pub(super) mod stops;
 
 use std::time::Duration;

@@ -44,6 +44,7 @@ pub(crate) struct Plan {
     disk_errors: usize,
     full_disks: usize,
     clock_steps: usize,
+    restores: usize,
     /// Whether it tells how far it is.
     is_told: bool,
 }
@@ -63,6 +64,7 @@ impl Plan {
         disk_errors: 4,
         full_disks: 2,
         clock_steps: 14,
+        restores: 1,
         is_told: false,
     };
 
@@ -80,6 +82,7 @@ impl Plan {
         disk_errors: 100,
         full_disks: 100,
         clock_steps: 140,
+        restores: 10,
         is_told: true,
     };
 
@@ -97,7 +100,7 @@ impl Plan {
 /// Its name, and its run with a folder and a seed of its own.
 type Kind = (&'static str, fn(&Plan, &Path, u64) -> Done);
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 9] = [
     (
         "SIGKILL at every failpoint",
         kinds::deaths::at_every_failpoint,
@@ -114,6 +117,8 @@ const KINDS: [Kind; 7] = [
     ("few files, little memory", kinds::limits::files_and_memory),
     ("EIO on a write or fsync", kinds::input_output::errors),
     ("full disk", kinds::disk::full),
+    ("clock steps", kinds::clock::steps),
+    ("database copied back", kinds::restores::of_the_database),
 ];
 
 /// The kinds, some in several scenes side by side, so that the long run ends in time.
@@ -184,13 +189,6 @@ fn a_small_torture_of_the_real_process_harms_nobody() {
 #[ignore = "half an hour: make torture"]
 fn the_whole_torture_harms_nobody() {
     judge_all(&Plan::LARGE, &menu(&Plan::LARGE));
-}
-
-#[test]
-#[ignore = "calls placed under a clock that is set back later are looked up too late; see docs/reliability.md"]
-fn clock_steps_harm_nobody() {
-    let clock: Kind = ("clock steps", kinds::clock::steps);
-    judge_all(&Plan::SMALL, &[clock]);
 }
 
 #[test]

@@ -63,6 +63,8 @@ pub(super) struct Scene {
     pub(super) desk: Desk,
     pub(super) silences: Vec<(Micros, Micros, &'static str)>,
     setting: Setting,
+    /// Of attempts that the database no longer has.
+    deadlines: HashMap<String, Micros>,
     user: Option<User>,
     pulse: Pulse,
 }
@@ -108,6 +110,7 @@ impl Scene {
             installation,
             desk,
             silences: Vec::new(),
+            deadlines: HashMap::new(),
             setting,
             user,
         }
@@ -213,11 +216,7 @@ impl Scene {
                 attempts: 1,
                 gap: 180_000_000,
             },
-            deadlines: if self.setting.has_true_clock {
-                deadlines(&database)
-            } else {
-                HashMap::new()
-            },
+            deadlines: self.all_deadlines(&database),
             silences: self.silences.clone(),
             trips: self.pulse.trips(),
             told,
@@ -242,6 +241,22 @@ impl Scene {
             presumed: count("SELECT count(*) FROM attempts WHERE state = 'PRESUMED_PLACED'"),
             violations,
         }
+    }
+
+    /// Keeps them from being lost with the database.
+    pub(super) fn remember_deadlines(&mut self) {
+        let all = self.all_deadlines(&self.database());
+        self.deadlines = all;
+    }
+
+    fn all_deadlines(&self, database: &rusqlite::Connection) -> HashMap<String, Micros> {
+        if !self.setting.has_true_clock {
+            return HashMap::new();
+        }
+        let mut all = deadlines(database);
+        // What was meant when they were sent, whatever became of the record.
+        all.extend(self.deadlines.clone());
+        all
     }
 
     fn database(&self) -> rusqlite::Connection {

@@ -130,6 +130,18 @@ impl Desk {
         panic!("{deed:?} never succeeds: {last:?}");
     }
 
+    /// How many deeds were asked for so far.
+    pub(super) fn deeds(&self) -> usize {
+        self.record.lock().unwrap().len()
+    }
+
+    /// The server no longer knows what was asked after so many deeds: nobody can rely on it.
+    pub(super) fn forget_since(&self, deeds: usize) {
+        for told in &mut self.record.lock().unwrap()[deeds..] {
+            told.answered_at = None;
+        }
+    }
+
     /// Does what makes the server come to a transaction that only a user's deed brings about.
     pub(super) fn provoke(&self, transaction: Transaction, dice: &mut Dice) {
         let deeds = match transaction {
