@@ -50,6 +50,16 @@ fn post(token: &str, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// A body of more than two million bytes, of which no length says so.
+fn in_pieces(token: &str) -> Vec<u8> {
+    let mut bytes = head(token, "/api/v2/tokens", "transfer-encoding: chunked").into_bytes();
+    let piece = " ".repeat(0x1_0000);
+    for _ in 0..40 {
+        bytes.extend_from_slice(format!("10000\r\n{piece}\r\n").as_bytes());
+    }
+    bytes
+}
+
 /// Every kind of broken request.
 pub(super) fn broken(token: &str) -> Vec<Broken> {
     let get = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -61,12 +71,6 @@ pub(super) fn broken(token: &str) -> Vec<Broken> {
         statuses: statuses.to_vec(),
         may_be_cut: false,
     };
-    let mut in_pieces = head(token, "/api/v2/tokens", "transfer-encoding: chunked").into_bytes();
-    for _ in 0..40 {
-        in_pieces.extend_from_slice(b"10000\r\n");
-        in_pieces.extend_from_slice(&[b' '; 0x1_0000]);
-        in_pieces.extend_from_slice(b"\r\n");
-    }
     let long = "x".repeat(100 * 1024);
     vec![
         kind(
@@ -86,7 +90,7 @@ pub(super) fn broken(token: &str) -> Vec<Broken> {
         ),
         Broken {
             may_be_cut: true,
-            ..kind("too large in pieces", in_pieces, &[413])
+            ..kind("too large in pieces", in_pieces(token), &[413])
         },
         kind("deep arrays", post(token, &[b'['; 200_000]), &[400]),
         kind(
@@ -188,12 +192,12 @@ impl Trouble {
         for _ in 0..idle {
             clients.spawn_on(say_nothing(address, Arc::clone(&held)), runtime.handle());
         }
-        let head = Arc::new(head(token, "/api/v2/tokens", "content-length: 1000"));
+        let words = Arc::new(head(token, "/api/v2/tokens", "content-length: 1000"));
         for number in 0..2 * SLOW {
             // Half of them are slow from the first byte, the others from the first of the body.
-            let at_once = if number < SLOW { 0 } else { head.len() };
+            let at_once = if number < SLOW { 0 } else { words.len() };
             clients.spawn_on(
-                be_slow(address, Arc::clone(&head), at_once),
+                be_slow(address, Arc::clone(&words), at_once),
                 runtime.handle(),
             );
         }
@@ -252,10 +256,10 @@ async fn say_nothing(address: SocketAddr, held: Arc<AtomicUsize>) {
 }
 
 /// Sends so many bytes at once and the rest one by one, until it is thrown out; and again.
-async fn be_slow(address: SocketAddr, head: Arc<String>, at_once: usize) {
+async fn be_slow(address: SocketAddr, words: Arc<String>, at_once: usize) {
     loop {
         if let Ok(mut stream) = TcpStream::connect(address).await {
-            let (quick, slow) = head.as_bytes().split_at(at_once);
+            let (quick, slow) = words.as_bytes().split_at(at_once);
             let mut sent = stream.write_all(quick).await;
             for byte in slow.iter().chain(std::iter::repeat(&b' ')) {
                 if sent.is_err() {

@@ -52,21 +52,29 @@ pub(super) struct Evidence {
     pub(super) deadlines: HashMap<String, Micros>,
     /// Spans in which no call may begin, whatever users did: after a SIGTERM, for one.
     pub(super) silences: Vec<(Micros, Micros, &'static str)>,
-    /// What a question to the sandbox took, all along: how late its log may be.
+    /// What questions to the sandbox took, one after the other all along: how late its log may be.
     pub(super) trips: Vec<Trip>,
 }
 
+/// How long a request may have been on its way is measured by small questions that left at the same
+/// time. One that left later and was answered shows that the way was free: nothing that left before it
+/// is excused any longer, however slow other questions were.
 impl Evidence {
-    /// How long a request may have been on its way that came within this span: as long as the
-    /// slowest question that was under way at the time.
-    fn travel(&self, from: Micros, until: Micros) -> Micros {
-        let trips = self.trips.iter();
-        let then =
-            trips.filter(|(asked_at, answered_at)| *asked_at <= until && *answered_at >= from);
-        let slowest = then
-            .map(|(asked_at, answered_at)| answered_at - asked_at)
-            .max();
-        TRAVEL + slowest.unwrap_or(0)
+    /// When a request that had left by then was there at the latest.
+    fn arrived_by(&self, left_by: Micros) -> Micros {
+        let earlier = self.trips.partition_point(|(asked, _)| *asked < left_by);
+        let free_at = self.trips.get(earlier).map(|(_, answered)| *answered);
+        free_at.unwrap_or(left_by) + TRAVEL
+    }
+
+    /// When a request that came then had left at the earliest.
+    fn left_after(&self, came_at: Micros) -> Micros {
+        let before = came_at - TRAVEL;
+        let ended = self
+            .trips
+            .partition_point(|(_, answered)| *answered <= before);
+        let last = self.trips[..ended].last();
+        last.map_or(before, |(asked, _)| *asked)
     }
 }
 
@@ -77,19 +85,24 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<String> {
     people(evidence, &mut broken);
     capacity(evidence, &mut broken);
     users(evidence, &mut broken);
+    let silences: Vec<_> = evidence
+        .silences
+        .iter()
+        // Their beginnings leave time for one way; a jammed one takes more.
+        .map(|(from, until, why)| (evidence.arrived_by(*from) - TRAVEL..*until, why))
+        .collect();
     for post in &evidence.posts {
-        let deadline = evidence.deadlines.get(&post.key);
-        let late = deadline.map_or(0, |deadline| post.received_at - deadline);
-        if late > TRAVEL && late > evidence.travel(post.received_at - late, post.received_at) {
+        if let Some(deadline) = evidence.deadlines.get(&post.key)
+            && post.received_at > evidence.arrived_by(*deadline)
+        {
+            let late = post.received_at - deadline;
             broken.push(format!(
-                "late: {} left {late} µs after its deadline, at {}",
+                "late: {} came {late} µs after its deadline, at {}",
                 post.key, post.received_at
             ));
         }
-        for (from, until, why) in &evidence.silences {
-            // Their beginnings leave time for one way; a jammed one takes more.
-            let from = from + evidence.travel(*from, post.received_at) - TRAVEL;
-            if (from..*until).contains(&post.received_at) {
+        for (silence, why) in &silences {
+            if silence.contains(&post.received_at) {
                 broken.push(format!("{why}: {} was sent", post.key));
             }
         }
@@ -168,8 +181,8 @@ fn capacity(evidence: &Evidence, broken: &mut Vec<String>) {
     let allowed = evidence.limits.per_second;
     for (first, last) in crowds(&times, allowed) {
         // Those that were held up together on their way did not leave together.
-        if last - first < SECOND - evidence.travel(first, last) {
-            let micros = last - first;
+        let micros = last - evidence.left_after(first);
+        if micros < SECOND {
             broken.push(format!("A2: {} calls in {micros} µs", allowed + 1));
         }
     }
@@ -367,12 +380,40 @@ mod tests {
         run.deadlines = HashMap::from([("a".to_owned(), deadline)]);
         run.trips = vec![(deadline - 1, deadline)];
         assert_eq!(verdict(&run), "late", "the way was free");
+        run.trips = vec![(deadline - SECOND, 200), (deadline, deadline + 1)];
+        assert_eq!(verdict(&run), "late", "it was free all the same");
         run.trips = vec![(deadline, 100)];
         assert_eq!(verdict(&run), "", "nobody came through at the time");
         run.trips.clear();
         run.deadlines.clear();
         run.silences = vec![(50, 101, "after SIGTERM")];
         assert_eq!(verdict(&run), "after SIGTERM");
+        run.trips = vec![(0, 200), (60, 70)];
+        assert_eq!(verdict(&run), "after SIGTERM", "a slow one beside it");
+        run.trips = vec![(60, 101)];
+        assert_eq!(verdict(&run), "", "nobody came through since");
+    }
+
+    #[test]
+    fn a_burst_is_excused_by_a_jam_only() {
+        // Three calls at one instant, where two a second are allowed.
+        let at = 10 * SECOND;
+        let burst = |n: i64| {
+            ring(
+                &n.to_string(),
+                &format!("+1415200000{n}"),
+                at + n,
+                at + n + 5,
+            )
+        };
+        let mut run = evidence((0..3).map(burst).collect());
+        run.limits.concurrency = 3;
+        assert_eq!(verdict(&run), "A2");
+        let slow = (at - 3 * SECOND, at - SECOND);
+        run.trips = vec![slow, (at - SECOND * 6 / 10, at - SECOND / 2)];
+        assert_eq!(verdict(&run), "A2", "the jam was over by then");
+        run.trips = vec![slow, (at - SECOND, at)];
+        assert_eq!(verdict(&run), "", "they may have left seconds apart");
     }
 
     #[test]

@@ -1,16 +1,20 @@
 //! How late the observer itself is: small questions to the sandbox, all the time. On a busy machine a
-//! request reaches its log when the sandbox gets to run, and the dialer must not be blamed for that.
+//! request reaches its log when the sandbox gets to run, and the dialer must not be blamed for that,
+//! nor excused by it a moment longer than it lasted.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::http::request;
 use super::truth::{Micros, Truth};
-use super::wait::pause;
+use super::wait::{met_within, pause};
 
 /// Milliseconds between questions.
 const PERIOD: u64 = 40;
+/// Longer than any answer takes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A question: when it left, and when its answer was there.
 pub(super) type Trip = (Micros, Micros);
@@ -30,9 +34,12 @@ impl Pulse {
             (Arc::clone(&trips), Arc::clone(&stop), sandbox.to_owned());
         let ask = move || {
             while !stopped.load(Ordering::Relaxed) {
-                let asked_at = truth.now();
-                request(&address, "", "GET", "/control/health", None);
-                record.lock().unwrap().push((asked_at, truth.now()));
+                let asked_at = truth.at_earliest();
+                // One that was not answered says nothing.
+                if request(&address, "", "GET", "/control/health", None).is_some() {
+                    let answered_at = truth.at_latest();
+                    record.lock().unwrap().push((asked_at, answered_at));
+                }
                 pause(PERIOD);
             }
         };
@@ -44,8 +51,12 @@ impl Pulse {
         }
     }
 
-    /// Every trip so far.
+    /// Every trip so far, and one that began after this question: it clears what came before.
     pub(super) fn trips(&self) -> Vec<Trip> {
+        let count = || self.trips.lock().unwrap().len();
+        let before = count();
+        // Without it there are fewer excuses, not more.
+        let _ = met_within(PATIENCE, || count() >= before + 2);
         self.trips.lock().unwrap().clone()
     }
 }

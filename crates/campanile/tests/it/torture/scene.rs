@@ -94,6 +94,8 @@ impl Scene {
             numbers: Arc::new(Numbers::new()),
             record: Arc::new(Mutex::new(Vec::new())),
         };
+        // Before anybody is called.
+        let pulse = Pulse::start(installation.sandbox_address(), desk.truth);
         // Both have them, so that a number is wanted by two campaigns at once.
         let shared = desk.numbers.fresh(FIRST_LEADS);
         for (index, campaign) in desk.campaigns.iter().enumerate() {
@@ -104,7 +106,6 @@ impl Scene {
         let user = setting
             .users
             .then(|| User::start(desk.clone(), setting.seed));
-        let pulse = Pulse::start(installation.sandbox_address(), desk.truth);
         Self {
             pulse,
             installation,
