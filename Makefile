@@ -24,7 +24,7 @@ test: deps ## Run every test, installing what it needs
 	$(CARGO) test --package simulation --features planted --test it --quiet -- planted
 
 torture: deps ## Kill, stop, starve and lie to the real process for half an hour; prints a report
-	$(CARGO) test --profile torture --package campanile --test it -- --ignored --exact --nocapture torture::the_whole_torture_harms_nobody
+	$(CARGO) test --package campanile --test it -- --ignored --exact --nocapture torture::the_whole_torture_harms_nobody
 
 check: ## Format, lints, layers, licences
 	$(CARGO) fmt --all --check

@@ -49,18 +49,11 @@ pub(crate) async fn apply(
     };
     let patience = patience_of(&row.provider);
     let change = attempt::apply(row.state, &told.fact, row.planned_at, patience, now);
-    let at = told.at.map_or(now, |at| at.clamp(row.planned_at, now));
+    let overdue_at = attempt::overdue_at(row.planned_at, patience);
+    let latest = latest(row.planned_at, now, overdue_at);
+    let at = told.at.unwrap_or(now).clamp(row.planned_at, latest);
     let changed = change.state != row.state;
-    store_state(
-        work,
-        now,
-        at,
-        &row,
-        told,
-        &change,
-        attempt::overdue_at(row.planned_at, patience),
-    )
-    .await?;
+    store_state(work, now, at, &row, told, &change, overdue_at).await?;
     if change.state.name() != row.state.name()
         || (changed && change.state.name() == StateName::Ended)
     {
@@ -85,6 +78,12 @@ pub(crate) async fn apply(
     } else {
         Applied::Unchanged
     })
+}
+
+/// The latest instant that may be believed of a call. It is the present, unless the clock was set
+/// back since the call was planned: then the present says nothing, and the call's longest life does.
+fn latest(planned_at: Timestamp, now: Timestamp, overdue_at: Timestamp) -> Timestamp {
+    if now < planned_at { overdue_at } else { now }
 }
 
 /// Where the state's own instant is kept.
@@ -121,8 +120,16 @@ async fn store_state(
     };
     let probes = i64::from(probes);
     let ended_by_vendor = told.details.as_ref().and_then(|details| details.ended_at);
-    let ended_at = ended_by_vendor.map_or(at, |ended| ended.clamp(row.planned_at, now));
-    let gap_from = if presumed { overdue_at } else { ended_at };
+    let latest = latest(row.planned_at, now, overdue_at);
+    let ended_at = ended_by_vendor.map_or(at, |ended| ended.clamp(row.planned_at, latest));
+    // When a call ended of which nobody says when, while the clock was set back, is unknown; its gap
+    // counts from the latest instant at which it can have been up.
+    let unknown = now < row.planned_at && told.at.is_none() && ended_by_vendor.is_none();
+    let gap_from = if presumed || unknown {
+        overdue_at
+    } else {
+        ended_at
+    };
     let missed = is_missed(now, row, told, change);
     let sql = "UPDATE attempts SET state = $2, live = $3, counts = $4, outcome = $5,
                    ended_reason = coalesce($6, ended_reason), provider_call_id = coalesce(provider_call_id, $7),

@@ -31,13 +31,14 @@ use report::{Done, Line, Report};
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     deaths: usize,
-    /// Scenes of that kind, side by side; so for the stops below.
+    /// Scenes of that kind, side by side; so for the stops below, which mostly wait.
     death_scenes: usize,
     unanswered: usize,
     failpoint_rounds: usize,
     stops_before_sends: usize,
     stop_scenes: usize,
     stops_at_random: usize,
+    random_stop_scenes: usize,
     longest_stop_ms: u64,
     restarts: usize,
     limit_rounds: usize,
@@ -58,6 +59,7 @@ impl Plan {
         stops_before_sends: 5,
         stop_scenes: 1,
         stops_at_random: 3,
+        random_stop_scenes: 1,
         longest_stop_ms: 4_000,
         restarts: 2,
         limit_rounds: 1,
@@ -73,9 +75,10 @@ impl Plan {
         death_scenes: 4,
         unanswered: 100,
         failpoint_rounds: 3,
-        stops_before_sends: 50,
-        stop_scenes: 4,
-        stops_at_random: 50,
+        stops_before_sends: 20,
+        stop_scenes: 10,
+        stops_at_random: 17,
+        random_stop_scenes: 3,
         longest_stop_ms: 120_000,
         restarts: 100,
         limit_rounds: 20,
@@ -85,6 +88,17 @@ impl Plan {
         restores: 10,
         is_told: true,
     };
+
+    /// What one scene came to, as soon as it is over.
+    #[expect(
+        clippy::print_stderr,
+        reason = "whoever runs it for half an hour wants to know"
+    )]
+    fn tell(&self, line: &Line) {
+        if self.is_told {
+            eprintln!("{line}");
+        }
+    }
 
     #[expect(
         clippy::print_stderr,
@@ -100,7 +114,7 @@ impl Plan {
 /// Its name, and its run with a folder and a seed of its own.
 type Kind = (&'static str, fn(&Plan, &Path, u64) -> Done);
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 8] = [
     (
         "SIGKILL at every failpoint",
         kinds::deaths::at_every_failpoint,
@@ -109,7 +123,6 @@ const KINDS: [Kind; 9] = [
         "SIGKILL between request and answer",
         kinds::deaths::between_request_and_answer,
     ),
-    ("SIGSTOP at random", kinds::stops::at_random),
     (
         "SIGTERM under load, second server",
         kinds::restarts::under_load,
@@ -127,10 +140,12 @@ fn menu(plan: &Plan) -> Vec<Kind> {
         "SIGSTOP between commit and send",
         kinds::stops::before_sends,
     );
-    let at_random: Kind = ("SIGKILL at random", kinds::deaths::at_random);
+    let stops: Kind = ("SIGSTOP at random", kinds::stops::at_random);
+    let deaths: Kind = ("SIGKILL at random", kinds::deaths::at_random);
     let mut all = KINDS.to_vec();
     all.extend(std::iter::repeat_n(before_sends, plan.stop_scenes));
-    all.extend(std::iter::repeat_n(at_random, plan.death_scenes));
+    all.extend(std::iter::repeat_n(stops, plan.random_stop_scenes));
+    all.extend(std::iter::repeat_n(deaths, plan.death_scenes));
     all
 }
 
@@ -157,7 +172,9 @@ fn torture(plan: &Plan, kinds: &[Kind]) -> Report {
                 let began = wait::instant();
                 let done = run(plan, folder.path(), index as u64 + 1);
                 let took = began.elapsed();
-                Line { kind, took, done }
+                let line = Line { kind, took, done };
+                plan.tell(&line);
+                line
             };
             let thread = std::thread::Builder::new().name(kind.to_owned());
             threads.push((kind, thread.spawn_scoped(scope, work).unwrap()));
@@ -167,7 +184,7 @@ fn torture(plan: &Plan, kinds: &[Kind]) -> Report {
                 .join()
                 .unwrap_or_else(|_| panic!("{kind} could not go on"))
         });
-        Report(lines.collect())
+        Report::of(lines)
     })
 }
 

@@ -63,6 +63,48 @@ impl Report {
     }
 }
 
+impl Verdict {
+    fn add(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.requests += other.requests;
+        self.orders += other.orders;
+        self.unknown_placed += other.unknown_placed;
+        self.absent += other.absent;
+        self.presumed += other.presumed;
+        self.violations.extend(other.violations);
+    }
+}
+
+impl Report {
+    /// One line for each kind, however many scenes it had; the time is that of the longest.
+    pub(super) fn of(lines: impl IntoIterator<Item = Line>) -> Self {
+        let mut report = Self(Vec::new());
+        for line in lines {
+            let before = report.0.iter_mut().find(|other| other.kind == line.kind);
+            match (before, line) {
+                (
+                    Some(Line {
+                        took,
+                        done: Done::Judged(times, verdict),
+                        ..
+                    }),
+                    Line {
+                        took: also_took,
+                        done: Done::Judged(more, other),
+                        ..
+                    },
+                ) => {
+                    *took = also_took.max(*took);
+                    *times += more;
+                    verdict.add(other);
+                }
+                (_, line) => report.0.push(line),
+            }
+        }
+        report
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -70,24 +112,26 @@ impl fmt::Display for Report {
             "| torture | times | requests | calls | orders | in doubt → placed | → absent | → presumed | violations | time |"
         )?;
         writeln!(f, "|---|---|---|---|---|---|---|---|---|---|")?;
-        for line in &self.0 {
-            let seconds = line.took.as_secs();
-            match &line.done {
-                Done::Judged(times, verdict) => writeln!(
-                    f,
-                    "| {} | {times} | {} | {} | {} | {} | {} | {} | {} | {seconds} s |",
-                    line.kind,
-                    verdict.requests,
-                    verdict.calls,
-                    verdict.orders,
-                    verdict.unknown_placed,
-                    verdict.absent,
-                    verdict.presumed,
-                    verdict.violations.len(),
-                )?,
-                Done::Skipped(why) => writeln!(f, "| {} | skipped: {why} |", line.kind)?,
-            }
+        self.0.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, seconds) = (self.kind, self.took.as_secs());
+        match &self.done {
+            Done::Judged(times, verdict) => write!(
+                f,
+                "| {kind} | {times} | {} | {} | {} | {} | {} | {} | {} | {seconds} s |",
+                verdict.requests,
+                verdict.calls,
+                verdict.orders,
+                verdict.unknown_placed,
+                verdict.absent,
+                verdict.presumed,
+                verdict.violations.len(),
+            ),
+            Done::Skipped(why) => write!(f, "| {kind} | skipped: {why} |"),
         }
-        Ok(())
     }
 }
