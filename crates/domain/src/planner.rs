@@ -5,7 +5,7 @@
 //! campaigns are done, so that sleeping costs nothing.
 //!
 //! Fairness: campaigns of a line share it by weight (`priority`) through virtual time: each call
-//! moves its campaign ahead by `STRIDE / priority`, the one furthest behind is next, and one that
+//! moves its campaign ahead by a stride divided by `priority`, the one furthest behind is next, and one that
 //! slept joins at the line's present. Nobody starves.
 //!
 //! Pacing: one stored instant per line and per campaign (GCRA without burst). Calls are planned at
@@ -21,6 +21,7 @@
 mod decision;
 mod line;
 mod snapshot;
+mod turns;
 mod work;
 
 use jiff::tz::TimeZone;
@@ -28,6 +29,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use decision::{CampaignPlan, Deferral, LinePlan, PlannedCall};
 pub use snapshot::{CampaignSnapshot, CohortSnapshot, LeadSnapshot, LineSnapshot, NumberSnapshot};
+pub use turns::{Contender, foretell};
 
 use crate::calendar::{Calendar, CalendarStatus};
 use crate::settings::{LeadTimezone, Outbound};
@@ -38,8 +40,6 @@ pub const LOOKAHEAD: SignedDuration = SignedDuration::from_millis(200);
 pub const SEND_DEADLINE: SignedDuration = SignedDuration::from_secs(2);
 /// Calls of one line in one plan.
 pub const MAX_CALLS_PER_PLAN: usize = 256;
-/// Virtual time of one call of a campaign of weight 1; every weight up to 10 divides it.
-const STRIDE: i64 = 2_520_000;
 /// Spacing is widened by this much so that arrival jitter does not exceed the provider's rate.
 const PACE_MARGIN_PERCENT: i64 = 5;
 /// When to look again at what another campaign's call holds: its end does not wake us.

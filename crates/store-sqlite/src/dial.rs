@@ -5,6 +5,7 @@ pub(crate) mod checks;
 mod effects;
 pub(crate) mod facts;
 mod lead_verdict;
+mod leads;
 mod line_health;
 pub(crate) mod recover;
 mod reserve;

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Version of the schema that this program reads and writes.
-pub const SCHEMA_VERSION: u32 = 4;
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// In order; entry `n` leads to version `n + 1`.
 const MIGRATIONS: &[&str] = &[
@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_revisions.sql"),
     include_str!("../migrations/0003_steps.sql"),
     include_str!("../migrations/0004_hold.sql"),
+    include_str!("../migrations/0005_turns.sql"),
 ];
 
 /// Why a database cannot be brought to this version.

@@ -12,6 +12,7 @@ use domain::{
 };
 use failpoint::Failpoint;
 use jiff::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use store::{
     Adoption, Applied, AttemptFact, CallFilter, CallRecord, Caller, CampaignFilter, CampaignOrder,
@@ -273,6 +274,9 @@ fn connect(path: &Path, writes: bool) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -16_000)?;
     connection.pragma_update(None, "query_only", !writes)?;
+    // Without it SQLite looks at bound values to see whether a partial index serves them, and plans
+    // such a statement anew at every binding: a sixth of the processor under load, by profile.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)
 }

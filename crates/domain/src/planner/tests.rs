@@ -9,6 +9,7 @@ use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use super::turns::STRIDE;
 use super::*;
 use crate::calendar::{DAY_SECONDS, DailyRange, Hours, Weekdays};
 use crate::campaign::{CampaignStatus, LeadStatus, StatusReason};

@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::decision::CampaignPlan;
 use super::snapshot::{CampaignSnapshot, CohortSnapshot, LeadSnapshot};
-use super::{LOOKAHEAD, STRIDE, after, before_start, cohort_calendar, earliest, pace, spacing};
+use super::turns::stride;
+use super::{LOOKAHEAD, after, before_start, cohort_calendar, earliest, pace, spacing};
 use crate::calendar::{CalendarStatus, Closed};
 use crate::campaign::{CampaignStatus, StatusReason};
 use crate::gate::{Reason, ReasonCode};
@@ -125,9 +126,7 @@ impl<'a> CampaignWork<'a> {
         let settings = &self.campaign.settings;
         self.placed = true;
         self.live_calls += 1;
-        let priority = i64::from(settings.priority.clamp(1, 10));
-        let priority = crate::planted!("priority_upside_down", priority, 11 - priority);
-        self.pass += STRIDE / priority;
+        self.pass += stride(settings);
         let rate = settings.max_calls_per_minute;
         let rate = crate::planted!("minute_pace_ignored", rate, None);
         self.next_start_at = rate.map(|rate| after(send_at, campaign_spacing(rate)));

@@ -10,8 +10,8 @@ use serde_json::json;
 use store::{Applied, AttemptFact, CallDetails, NO_LEAD, PatienceOf, StoreResult};
 
 use crate::code::{micros, to_json};
+use crate::dial::leads::is_in_call;
 use crate::dial::row::{self, AttemptRow};
-use crate::dial::snapshot::is_in_call;
 use crate::dial::{effects, line_health};
 use crate::error::translate;
 use crate::events::{self, Subject};

@@ -12,8 +12,8 @@ use serde_json::json;
 use store::{NO_LEAD, Scope, StoreResult};
 
 use crate::code::{Cells, micros};
+use crate::dial::leads::{history, is_suppressed};
 use crate::dial::row::AttemptRow;
-use crate::dial::snapshot::{history, is_suppressed};
 use crate::error::translate;
 use crate::events::{self, Subject};
 use crate::ops::{due, query};

@@ -1,34 +1,37 @@
 //! Reading a bounded snapshot of one line inside the planning transaction.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use domain::calendar::{CalendarStatus, DAY_SECONDS, DailyRange, Hours, Weekdays};
-use domain::campaign::{CampaignStatus, CampaignType, LeadStatus};
+use domain::calendar::{DAY_SECONDS, DailyRange, Hours, Weekdays};
+use domain::campaign::{CampaignStatus, CampaignType};
 use domain::planner::{
-    CampaignSnapshot, CohortSnapshot, LOOKAHEAD, LeadSnapshot, LineSnapshot, MAX_CALLS_PER_PLAN,
-    NumberSnapshot, cohort_calendar,
+    self, CampaignSnapshot, CohortSnapshot, LOOKAHEAD, LeadSnapshot, LineSnapshot,
+    MAX_CALLS_PER_PLAN, NumberSnapshot,
 };
-use domain::policy::CountedAttempt;
 use domain::settings::{CampaignSettings, Numbers};
-use domain::{CampaignId, LeadId, LineId, PhoneNumber, PoolId, TenantId};
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use domain::{CampaignId, LineId, PoolId, TenantId};
+use jiff::Timestamp;
 use rusqlite::params;
 use store::{PoolStrategy, StoreResult};
 
-use crate::code::{Cells, corrupt, instant, micros};
+use crate::code::{Cells, micros};
+use crate::dial::leads::{self, Share};
 use crate::error::translate;
-use crate::ops::do_not_call;
 use crate::ops::query;
 use crate::writer::Work;
 
-/// Awake campaigns of one line in one plan; those furthest behind come first.
-const MAX_CAMPAIGNS: usize = 64;
-/// Groups of leads of one campaign in one plan: every zone of the world, at ten urgencies.
-const MAX_COHORTS: usize = 6_000;
-/// Leads beyond the calls that could be placed, because some will be deferred.
+/// Awake campaigns of one line in one plan; those furthest behind come first. More than calls can
+/// be placed are of no use to a plan, but a few are looked at all the same, so that a line without
+/// a free slot tells of each of them why it waits.
+const CAMPAIGNS: RangeInclusive<usize> = 16..=64;
+/// Campaigns beyond the calls that could be placed, because some will have nobody to call.
+const SPARE_CAMPAIGNS: usize = 4;
+/// Leads beyond the calls that could be placed, over all campaigns, because some will be deferred.
 const SPARE_LEADS: usize = 16;
+/// The same for each campaign that gets a turn.
+const LEAST_SPARE_LEADS: usize = 2;
 
 /// The snapshot with what the planner does not need but a reservation does.
 pub(crate) struct Line {
@@ -58,15 +61,18 @@ pub(crate) fn load(
     let live = live_calls(work, line_id)?;
     snapshot.live_calls = live.total;
     let budget = budget(&snapshot, now);
-    let rows = campaign_rows(work, line_id, now)?;
-    snapshot.more_campaigns = rows.len() > MAX_CAMPAIGNS;
+    let most = (budget + SPARE_CAMPAIGNS).clamp(*CAMPAIGNS.start(), *CAMPAIGNS.end());
+    let mut rows = campaign_rows(work, line_id, now, most + 1)?;
+    snapshot.more_campaigns = rows.len() > most;
+    rows.truncate(most);
     let rests = number_rests(work, line_id, now)?;
+    let shares = shares(snapshot.virtual_time, &rows, budget);
     let mut revisions = HashMap::new();
-    for row in rows.into_iter().take(MAX_CAMPAIGNS) {
+    for (row, share) in rows.into_iter().zip(shares) {
         revisions.insert(row.campaign_id, row.revision);
         snapshot
             .campaigns
-            .push(campaign(work, tenant_id, row, &live, &rests, budget, now)?);
+            .push(campaign(work, tenant_id, row, &live, &rests, share, now)?);
     }
     Ok(Some(Line {
         tenant_id,
@@ -201,8 +207,27 @@ fn budget(line: &LineSnapshot, now: Timestamp) -> usize {
         .min(MAX_CALLS_PER_PLAN)
 }
 
+/// How many leads of each campaign are worth reading: those for its own turns. One that gets none
+/// has its first lead read all the same, in case the others have nobody to call.
+fn shares(virtual_time: i64, rows: &[CampaignRow], budget: usize) -> Vec<Share> {
+    let contenders: Vec<_> = rows
+        .iter()
+        .map(|row| (row.pass, row.settings.as_ref()))
+        .collect();
+    let turns = planner::foretell(virtual_time, &contenders, budget);
+    let share = |turns: usize| match (budget, turns) {
+        (0, _) => Share { calls: 0, spare: 0 },
+        (_, 0) => Share { calls: 1, spare: 0 },
+        (_, calls) => Share {
+            calls,
+            spare: (SPARE_LEADS * calls / budget).max(LEAST_SPARE_LEADS),
+        },
+    };
+    turns.into_iter().map(share).collect()
+}
+
 /// A `LIMIT` for a statement.
-fn at_most(count: usize) -> i64 {
+pub(super) fn at_most(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
@@ -220,18 +245,19 @@ fn campaign_rows(
     work: &mut Work<'_>,
     line_id: LineId,
     now: Timestamp,
+    limit: usize,
 ) -> StoreResult<Vec<CampaignRow>> {
+    // The order is found in the index alone; rows are read of those only that are listed.
     let sql = "SELECT campaign_id, revision, kind, pool_id, settings, next_start_at, circuit_open_until, pass
-               FROM campaigns WHERE line_id = ?1 AND wake_at <= ?2 AND status = 'RUNNING'
-               ORDER BY pass, campaign_id LIMIT ?3";
+               FROM campaigns WHERE campaign_id IN (
+                   SELECT campaign_id FROM campaigns
+                   WHERE line_id = ?1 AND wake_at <= ?2 AND status = 'RUNNING'
+                   ORDER BY pass, campaign_id LIMIT ?3)
+               ORDER BY pass, campaign_id";
     let tx = work.tx;
     let mut statement = tx.prepare_cached(sql).map_err(translate)?;
     let mut rows = statement
-        .query(params![
-            line_id.raw(),
-            micros(now),
-            at_most(MAX_CAMPAIGNS + 1)
-        ])
+        .query(params![line_id.raw(), micros(now), at_most(limit)])
         .map_err(translate)?;
     let mut campaigns = Vec::new();
     while let Some(row) = rows.next().map_err(translate)? {
@@ -280,7 +306,7 @@ fn campaign(
     row: CampaignRow,
     live: &Live,
     rests: &HashMap<String, Timestamp>,
-    budget: usize,
+    share: Share,
     now: Timestamp,
 ) -> StoreResult<CampaignSnapshot> {
     let live_calls = live
@@ -292,7 +318,12 @@ fn campaign(
         .settings
         .max_concurrent_calls
         .map_or(u32::MAX, |most| most.saturating_sub(live_calls));
-    let wanted = budget.min(usize::try_from(own_free).unwrap_or(usize::MAX));
+    let share = Share {
+        calls: share
+            .calls
+            .min(usize::try_from(own_free).unwrap_or(usize::MAX)),
+        ..share
+    };
     let open = lead_counts(work, row.campaign_id)?;
     Ok(CampaignSnapshot {
         campaign_id: row.campaign_id,
@@ -302,7 +333,13 @@ fn campaign(
         circuit_open_until: row.circuit_open_until,
         pass: row.pass,
         numbers: numbers(work, &row, live, rests)?,
-        cohorts: cohorts(work, tenant_id, &row, wanted, now)?,
+        cohorts: leads::cohorts(
+            work,
+            tenant_id,
+            (row.campaign_id, &row.settings),
+            share,
+            now,
+        )?,
         has_open_leads: open.0,
         has_leads: open.1,
         settings: row.settings,
@@ -385,224 +422,4 @@ fn pool_rotation(work: &Work<'_>, pool_id: PoolId) -> StoreResult<Vec<(String, O
         .into_iter()
         .map(|(id, most, _)| (id, most))
         .collect())
-}
-
-fn cohorts(
-    work: &Work<'_>,
-    tenant_id: TenantId,
-    row: &CampaignRow,
-    wanted: usize,
-    now: Timestamp,
-) -> StoreResult<Vec<CohortSnapshot>> {
-    let Some(outbound) = &row.settings.outbound else {
-        return Ok(Vec::new());
-    };
-    let mut cohorts = Vec::new();
-    let mut after = (-1_i64, String::new());
-    let mut left = wanted;
-    while cohorts.len() < MAX_COHORTS {
-        let Some((rank, zone_name)) = next_cohort(work, row.campaign_id, &after)? else {
-            break;
-        };
-        let zone = cohort_zone(&zone_name)?;
-        let open = matches!(
-            cohort_calendar(outbound, zone.as_ref(), now),
-            CalendarStatus::Open { .. }
-        );
-        let limit = if open && left > 0 {
-            left + SPARE_LEADS
-        } else {
-            0
-        };
-        let group = Group {
-            campaign_id: row.campaign_id,
-            least_gap: SignedDuration::from_mins(i64::from(outbound.policy.min_gap_minutes)),
-            rank,
-            zone: &zone_name,
-        };
-        let (leads, next_due_at) = due_leads(work, tenant_id, &group, limit, now)?;
-        left = left.saturating_sub(leads.len());
-        cohorts.push(CohortSnapshot {
-            zone,
-            leads,
-            next_due_at,
-        });
-        after = (rank, zone_name);
-    }
-    Ok(cohorts)
-}
-
-/// The zone of a group. Names were checked when they were stored.
-fn cohort_zone(name: &str) -> StoreResult<Option<TimeZone>> {
-    if name.is_empty() {
-        return Ok(None);
-    }
-    let zone = domain::settings::parse_zone(name);
-    zone.map(Some)
-        .ok_or_else(|| corrupt(format!("zone {name} of a lead is unknown")))
-}
-
-fn next_cohort(
-    work: &Work<'_>,
-    campaign_id: CampaignId,
-    after: &(i64, String),
-) -> StoreResult<Option<(i64, String)>> {
-    let sql = "SELECT rank, zone FROM due WHERE campaign_id = ?1 AND (rank, zone) > (?2, ?3)
-               ORDER BY rank, zone LIMIT 1";
-    let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    let mut rows = statement
-        .query(params![campaign_id.raw(), after.0, after.1])
-        .map_err(translate)?;
-    let Some(row) = rows.next().map_err(translate)? else {
-        return Ok(None);
-    };
-    let cells = Cells::of(row);
-    Ok(Some((cells.get("rank")?, cells.get("zone")?)))
-}
-
-struct Group<'a> {
-    campaign_id: CampaignId,
-    /// Least pause of the campaign between attempts.
-    least_gap: SignedDuration,
-    rank: i64,
-    zone: &'a str,
-}
-
-struct DueRow {
-    lead_id: LeadId,
-    phone: PhoneNumber,
-    status: LeadStatus,
-    not_before: Option<Timestamp>,
-    requeued_at: Option<Timestamp>,
-}
-
-/// Due leads of a group, and the hint of the first one left out.
-fn due_leads(
-    work: &Work<'_>,
-    tenant_id: TenantId,
-    group: &Group<'_>,
-    limit: usize,
-    now: Timestamp,
-) -> StoreResult<(Vec<LeadSnapshot>, Option<Timestamp>)> {
-    let sql = "SELECT due.due_at, lead_id, phone, status, leads.not_before, requeued_at
-               FROM due JOIN leads USING (lead_id)
-               WHERE due.campaign_id = ?1 AND due.rank = ?2 AND due.zone = ?3
-               ORDER BY due.due_at, due.lead_id LIMIT ?4";
-    let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    let bound = params![
-        group.campaign_id.raw(),
-        group.rank,
-        group.zone,
-        at_most(limit + 1)
-    ];
-    let mut rows = statement.query(bound).map_err(translate)?;
-    let (mut found, mut next_due_at) = (Vec::new(), None);
-    while let Some(row) = rows.next().map_err(translate)? {
-        let cells = Cells::of(row);
-        let due_at = instant(cells.get("due_at")?)?;
-        if due_at > now || found.len() >= limit {
-            next_due_at = Some(due_at);
-            break;
-        }
-        found.push(DueRow {
-            lead_id: LeadId::from_raw(cells.get("lead_id")?),
-            phone: cells.phone("phone")?,
-            status: cells.choice("status", LeadStatus::parse)?,
-            not_before: cells.maybe_instant("not_before")?,
-            requeued_at: cells.maybe_instant("requeued_at")?,
-        });
-    }
-    let leads = found
-        .into_iter()
-        .map(|row| lead(work, tenant_id, group, row, now));
-    Ok((leads.collect::<StoreResult<_>>()?, next_due_at))
-}
-
-fn lead(
-    work: &Work<'_>,
-    tenant_id: TenantId,
-    group: &Group<'_>,
-    row: DueRow,
-    now: Timestamp,
-) -> StoreResult<LeadSnapshot> {
-    Ok(LeadSnapshot {
-        history: history(work, group.campaign_id, &row.phone, row.requeued_at, now)?,
-        suppressed: is_suppressed(work, tenant_id, &row.phone, now)?,
-        phone_in_call: is_in_call(work, tenant_id, &row.phone)?,
-        not_before: row.not_before.max(rested_at(work, group, &row, now)?),
-        lead_id: row.lead_id,
-        phone: row.phone,
-        status: row.status,
-    })
-}
-
-/// A re-queue gives fresh caps, not a call on the heels of the last one: the least pause holds
-/// across it.
-fn rested_at(
-    work: &Work<'_>,
-    group: &Group<'_>,
-    row: &DueRow,
-    now: Timestamp,
-) -> StoreResult<Option<Timestamp>> {
-    if row.requeued_at.is_none() {
-        return Ok(None);
-    }
-    let attempts = history(work, group.campaign_id, &row.phone, None, now)?;
-    let last_end = attempts.iter().map(|attempt| attempt.ended_at).max();
-    Ok(last_end.map(|end| end.saturating_add(group.least_gap).unwrap_or(end)))
-}
-
-/// Attempts that count, by number and not by lead: removing and adding a lead forgets nothing.
-pub(crate) fn history(
-    work: &Work<'_>,
-    campaign_id: CampaignId,
-    phone: &PhoneNumber,
-    requeued_at: Option<Timestamp>,
-    now: Timestamp,
-) -> StoreResult<Vec<CountedAttempt>> {
-    let sql = "SELECT planned_at, coalesce(gap_from, ended_at, ?4) AS ended_at FROM attempts
-               WHERE campaign_id = ?1 AND phone = ?2 AND planned_at >= ?3 AND counts = 1";
-    let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    let since = requeued_at.map_or(i64::MIN, micros);
-    let since = domain::planted!("history_forgotten", since, micros(now) - 3_600_000_000);
-    let mut rows = statement
-        .query(params![
-            campaign_id.raw(),
-            phone.as_str(),
-            since,
-            micros(now)
-        ])
-        .map_err(translate)?;
-    let mut attempts = Vec::new();
-    while let Some(row) = rows.next().map_err(translate)? {
-        let cells = Cells::of(row);
-        attempts.push(CountedAttempt {
-            started_at: cells.instant("planned_at")?,
-            ended_at: cells.instant("ended_at")?,
-        });
-    }
-    Ok(attempts)
-}
-
-/// Whether the tenant's do-not-call list has the number.
-pub(crate) fn is_suppressed(
-    work: &Work<'_>,
-    tenant_id: TenantId,
-    phone: &PhoneNumber,
-    now: Timestamp,
-) -> StoreResult<bool> {
-    do_not_call::has(work.tx, tenant_id, phone, now)
-}
-
-/// Whether the tenant has a live attempt to the number.
-pub(crate) fn is_in_call(
-    work: &Work<'_>,
-    tenant_id: TenantId,
-    phone: &PhoneNumber,
-) -> StoreResult<bool> {
-    let sql = "SELECT 1 FROM attempts WHERE tenant_id = ?1 AND phone = ?2 AND live = 1";
-    let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    statement
-        .exists(params![tenant_id.raw(), phone.as_str()])
-        .map_err(translate)
 }

@@ -13,8 +13,9 @@ use store::{
 };
 
 use crate::code::micros;
+use crate::dial::leads::{is_in_call, is_suppressed};
 use crate::dial::reserve;
-use crate::dial::snapshot::{self, is_in_call, is_suppressed};
+use crate::dial::snapshot;
 use crate::ops::{calls, campaigns, hold, query};
 use crate::writer::Work;
 

@@ -180,8 +180,13 @@ fn update_campaign(
     if plan.completes {
         return campaign_edit::complete(work, now, tenant_id, plan.campaign_id);
     }
-    let sql = "UPDATE campaigns SET wake_at = ?2, status_reason = ?3, next_start_at = ?4, pass = ?5
-               WHERE campaign_id = ?1 AND status = 'RUNNING'";
+    // All of the plan were awake. One that stays so is not written for that alone: many may wait
+    // for a line that is busy.
+    let sleeps = plan.wake_at.is_none_or(|at| at > now);
+    let sql = "UPDATE campaigns SET status_reason = ?3, next_start_at = ?4, pass = ?5,
+                      wake_at = CASE WHEN ?6 THEN ?2 ELSE wake_at END
+               WHERE campaign_id = ?1 AND status = 'RUNNING'
+                 AND (?6 OR status_reason IS NOT ?3 OR next_start_at IS NOT ?4 OR pass <> ?5)";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
     let row = params![
         plan.campaign_id.raw(),
@@ -189,6 +194,7 @@ fn update_campaign(
         plan.reason.as_str(),
         plan.next_start_at.map(micros),
         plan.pass,
+        sleeps,
     ];
     statement.execute(row).map_err(translate)?;
     Ok(())
@@ -196,7 +202,8 @@ fn update_campaign(
 
 /// The line wakes for its own limits, or with the first of its sleeping campaigns.
 fn update_line(work: &mut Work<'_>, now: Timestamp, plan: &LinePlan) -> StoreResult<()> {
-    let sql = "SELECT min(wake_at) FROM campaigns WHERE line_id = ?1 AND wake_at > ?2";
+    let sql = "SELECT min(wake_at) FROM campaigns
+               WHERE line_id = ?1 AND wake_at > ?2 AND status = 'RUNNING'";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
     let sleeping: Option<i64> = statement
         .query_row([plan.line_id.raw(), micros(now)], |row| row.get(0))

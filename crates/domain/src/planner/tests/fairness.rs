@@ -99,3 +99,40 @@ fn a_campaign_with_a_slow_pace_of_its_own_gets_that_pace() {
         world.log.len()
     );
 }
+
+/// A plan at one instant of campaigns that all have leads enough, and what was foretold of it.
+fn planned_and_foretold(passes_and_priorities: &[(i64, u8)]) -> (Vec<usize>, Vec<usize>) {
+    let mut snapshot = line(Vec::new());
+    snapshot.max_calls_per_second = 100;
+    snapshot.max_concurrent_calls = 1_000;
+    for (index, (pass, priority)) in passes_and_priorities.iter().enumerate() {
+        let leads = (0..40).map(|number| lead(index * 100 + number)).collect();
+        let id = i64::try_from(index).unwrap();
+        let mut campaign = campaign(id, weighted(*priority), leads);
+        campaign.pass = *pass;
+        snapshot.campaigns.push(campaign);
+    }
+    let plan = planner::plan(noon(), &snapshot);
+    let planned = |id: i64| {
+        let calls = plan.calls.iter();
+        calls.filter(|call| call.campaign_id.raw() == id).count()
+    };
+    let planned = (0..).take(snapshot.campaigns.len()).map(planned).collect();
+    let contenders: Vec<_> = snapshot
+        .campaigns
+        .iter()
+        .map(|campaign| (campaign.pass, campaign.settings.as_ref()))
+        .collect();
+    let foretold = foretell(snapshot.virtual_time, &contenders, plan.calls.len());
+    (planned, foretold)
+}
+
+proptest::proptest! {
+    #[test]
+    fn turns_fall_as_they_were_foretold(
+        contenders in proptest::collection::vec((0_i64..4 * STRIDE, 1_u8..=10), 1..8)
+    ) {
+        let (planned, foretold) = planned_and_foretold(&contenders);
+        proptest::prop_assert_eq!(planned, foretold);
+    }
+}
