@@ -60,9 +60,12 @@ async fn place(
     (axum::http::StatusCode::CREATED, Json(answer))
 }
 
-/// Assistants and numbers are all known.
-async fn known() -> Json<Value> {
-    Json(json!({ "id": "known", "name": "known" }))
+/// Assistants and numbers are all known: one that is asked for by its id comes as an object, a
+/// collection (`/vapi/assistant?limit=1`) as a list.
+async fn known(uri: axum::http::Uri) -> Json<Value> {
+    let one = json!({ "id": "known", "name": "known" });
+    let is_collection = uri.path().trim_matches('/').split('/').count() == 2;
+    Json(if is_collection { json!([one]) } else { one })
 }
 
 async fn vendor() -> (String, Vendor) {
