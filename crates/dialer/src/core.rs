@@ -22,6 +22,7 @@ use store::{
 };
 
 use crate::clock_hold::ClockGuard;
+use crate::trial::Answered;
 
 /// Most lines and calls in one transaction: long enough to share an fsync, short enough that a
 /// user's pause does not wait.
@@ -29,7 +30,7 @@ const MAX_LINES: u32 = 64;
 /// See [`MAX_LINES`].
 const MAX_CALLS: u32 = 512;
 /// Time limit of one look-up.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How far around the reservation a lost call is searched at the provider: its clock may differ.
 pub(crate) const SEARCH_MARGIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 
@@ -74,6 +75,8 @@ pub struct Core {
     lines: Arc<Mutex<OpenLines>>,
     /// Earliest next send of each line, on the monotonic clock.
     paces: Arc<Mutex<HashMap<LineId, Duration>>>,
+    /// What is known of lines that are tried out.
+    pub(crate) answered: Arc<Answered>,
     /// Whether the clock is as it should be.
     pub(crate) guard_of_clock: Arc<ClockGuard>,
 }
@@ -111,6 +114,7 @@ impl Core {
             parts,
             lines: Arc::default(),
             paces: Arc::default(),
+            answered: Arc::default(),
             guard_of_clock: Arc::default(),
         }
     }
@@ -248,6 +252,12 @@ impl Core {
             (Err(message), _) => return self.withhold(dispatch, message, Some("line_unusable")),
             (Ok(_), None) => return self.withhold(dispatch, "the lead cannot be read", None),
         };
+        if dispatch.on_trial
+            && let Err(failed) = self.ask_first(dispatch.line_id, &line).await
+        {
+            let reason = line.conceal(&failed.reason);
+            return self.withhold(dispatch, &reason, Some(failed.line_fault));
+        }
         let request = line
             .adapter()
             .place_call(&line.access, &self.place_call(dispatch, &line, payload));
@@ -267,7 +277,9 @@ impl Core {
         for fact in &mut facts {
             fact.reason = fact.reason.take().map(|reason| line.conceal(&reason));
         }
-        if permit.is_none() {
+        if permit.is_some() {
+            self.answered.use_up(dispatch.line_id);
+        } else {
             self.parts.store.send_board().forget(dispatch.attempt_id);
         }
         (facts, permit)

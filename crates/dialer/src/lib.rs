@@ -30,6 +30,7 @@ mod reconcile;
 mod resolver;
 mod run;
 mod transport;
+mod trial;
 mod trouble;
 
 pub use ambient::{ScaledClock, SystemClock, SystemEntropy};

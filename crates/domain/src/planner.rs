@@ -11,6 +11,10 @@
 //! Pacing: one stored instant per line and per campaign (GCRA without burst). Calls are planned at
 //! most [`LOOKAHEAD`] ahead and carry the instant before which they must not be sent.
 //!
+//! Trial: a line that has failed rests, and is then tried with one call at a time until one
+//! succeeds, so that a provider that is down is neither pressed nor trusted with many calls whose
+//! fate nobody would know.
+//!
 //! Waking: a campaign is *awake* from its `wake_at` on, and only awake campaigns are in a
 //! snapshot. A line is planned at the earlier of its own `wake_at` and the first `wake_at` of its
 //! sleeping campaigns. Besides time, these events make a line due and wake the campaign they

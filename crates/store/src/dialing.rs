@@ -64,6 +64,9 @@ pub struct Dispatch {
     pub send_at: Timestamp,
     /// No byte leaves after.
     pub send_not_after: Timestamp,
+    /// The line has failed: the provider is asked whether it answers at all before this call is
+    /// risked on it.
+    pub on_trial: bool,
 }
 
 /// What the assistant shall know of a lead.
@@ -112,7 +115,8 @@ pub struct AttemptFact {
     pub reason: Option<String>,
     /// What the call left behind.
     pub details: Option<CallDetails>,
-    /// The transport or the vendor failed: the line rests after a few failures in a row.
+    /// The transport or the vendor failed: the line rests, for single lost answers only after a
+    /// few in a row.
     pub line_fault: Option<&'static str>,
 }
 

@@ -194,6 +194,7 @@ mod tests {
             entity: CallingEntity::Assistant,
             send_at: Timestamp::UNIX_EPOCH,
             send_not_after: Timestamp::UNIX_EPOCH,
+            on_trial: false,
         }
     }
 

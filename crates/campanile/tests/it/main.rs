@@ -13,6 +13,7 @@ mod doctor;
 mod echoing_vendor;
 mod hold;
 mod layering;
+mod outage;
 mod pressure;
 mod program;
 mod readme;

@@ -7,5 +7,6 @@
 
 mod clocks;
 mod look_ups;
+mod outages;
 mod pacing;
 mod scene;

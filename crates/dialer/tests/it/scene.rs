@@ -14,6 +14,7 @@ use domain::{CampaignId, PhoneNumber};
 use http::{HeaderMap, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use providers::{ProviderAnswer, ProviderRequest, SendGuard, Transport, TransportError};
+use serde_json::Value;
 use store::conformance::fixture::{draft, fresh, new_campaign, order, tenant};
 use store::{Caller, LeadFields, LineRecord, NewLead, NewLine, OnDuplicate, Store, Vault};
 use store_sqlite::{Access, SqliteStore};
@@ -47,24 +48,38 @@ impl Clock for VirtualClock {
     }
 }
 
-/// How a provider answers look-ups.
+/// How a provider answers.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Habit {
-    /// It has no calls; its answers carry this date, if any.
+    /// It takes every call, and lists none.
     #[default]
     Empty,
-    /// The same, with this date.
+    /// The same, with this date on its answers.
     Dated(String),
     /// It takes requests and never answers.
     Hangs,
+    /// Nobody listens there.
+    Refused,
+    /// It answers requests to place calls, and all others, with these statuses.
+    Answers {
+        /// To a request to place a call.
+        places: u16,
+        /// To any other.
+        reads: u16,
+    },
 }
 
-/// The network: every call is placed, every list is empty, unless told otherwise.
+/// The network: every call is placed and was answered when it is asked about, every list is empty,
+/// unless told otherwise.
 #[derive(Default)]
 pub(crate) struct Network {
     habits: Mutex<HashMap<String, Habit>>,
-    /// When each call was sent.
+    /// When each call was sent that was placed.
     pub(crate) sent: Mutex<Vec<Instant>>,
+    /// Whom these calls were to.
+    pub(crate) called: Mutex<Vec<String>>,
+    /// When each request to place a call was made, whatever came of it.
+    pub(crate) tried: Mutex<Vec<Instant>>,
     /// Host and begin of each look-up.
     pub(crate) asked: Mutex<Vec<(String, Instant)>>,
     under_way: Mutex<HashMap<String, usize>>,
@@ -77,6 +92,22 @@ impl Network {
         self.habits.lock().unwrap().insert(host.to_owned(), habit);
     }
 
+    fn habit(&self, host: &str) -> Habit {
+        let habits = self.habits.lock().unwrap();
+        habits.get(host).cloned().unwrap_or_default()
+    }
+
+    /// Takes the request and answers nothing.
+    async fn hang(&self, host: &str, timeout: Duration) -> TransportError {
+        self.count(host, true);
+        tokio::time::sleep(timeout).await;
+        self.count(host, false);
+        TransportError {
+            never_sent: false,
+            message: "no answer in time".to_owned(),
+        }
+    }
+
     fn count(&self, host: &str, up: bool) {
         let mut under_way = self.under_way.lock().unwrap();
         let count = under_way.entry(host.to_owned()).or_default();
@@ -84,6 +115,26 @@ impl Network {
         let mut most = self.most.lock().unwrap();
         let most = most.entry(host.to_owned()).or_default();
         *most = (*most).max(*count);
+    }
+}
+
+/// What the ids of placed calls begin with.
+const CALL_IDS: &str = "00000000-0000-4000-8000-";
+/// What is said with a status that is no success.
+const UNWILLING: &str = r#"{"message":"not today"}"#;
+
+fn answer(status: u16, body: &str) -> ProviderAnswer {
+    ProviderAnswer {
+        status,
+        headers: HeaderMap::new(),
+        body: Bytes::copy_from_slice(body.as_bytes()),
+    }
+}
+
+fn refused() -> TransportError {
+    TransportError {
+        never_sent: true,
+        message: "connection refused".to_owned(),
     }
 }
 
@@ -95,27 +146,37 @@ fn host_of(url: &str) -> String {
 impl Transport for Network {
     async fn place(
         &self,
-        _: ProviderRequest,
-        _: Duration,
+        request: ProviderRequest,
+        timeout: Duration,
         guard: SendGuard,
     ) -> Result<ProviderAnswer, TransportError> {
+        let host = host_of(&request.url);
+        let habit = self.habit(&host);
+        self.tried.lock().unwrap().push(instant());
+        if matches!(habit, Habit::Refused) {
+            return Err(refused());
+        }
         if !guard() {
             return Err(TransportError {
                 never_sent: true,
                 message: "withdrawn before it was sent".to_owned(),
             });
         }
+        match habit {
+            Habit::Hangs => return Err(self.hang(&host, timeout).await),
+            Habit::Answers { places, .. } => return Ok(answer(places, UNWILLING)),
+            Habit::Empty | Habit::Dated(_) | Habit::Refused => {}
+        }
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let to = body["customer"]["number"].as_str().unwrap().to_owned();
+        self.called.lock().unwrap().push(to);
         let number = {
             let mut sent = self.sent.lock().unwrap();
             sent.push(instant());
             sent.len()
         };
-        let body = format!(r#"{{"id":"00000000-0000-4000-8000-{number:012}","status":"queued"}}"#);
-        Ok(ProviderAnswer {
-            status: 201,
-            headers: HeaderMap::new(),
-            body: Bytes::from(body),
-        })
+        let body = format!(r#"{{"id":"{CALL_IDS}{number:012}","status":"queued"}}"#);
+        Ok(answer(201, &body))
     }
 
     async fn exchange(
@@ -125,28 +186,24 @@ impl Transport for Network {
     ) -> Result<ProviderAnswer, TransportError> {
         let host = host_of(&request.url);
         self.asked.lock().unwrap().push((host.clone(), instant()));
-        let habit = self.habits.lock().unwrap().get(&host).cloned();
-        let mut headers = HeaderMap::new();
-        match habit.unwrap_or_default() {
-            Habit::Empty => {}
+        let id = request.url.rsplit('/').next().unwrap();
+        let body = if id.starts_with(CALL_IDS) {
+            format!(r#"{{"id":"{id}","status":"ended","endedReason":"customer-ended-call"}}"#)
+        } else {
+            "[]".to_owned()
+        };
+        let mut found = answer(200, &body);
+        match self.habit(&host) {
+            Habit::Empty | Habit::Answers { reads: 200, .. } => {}
             Habit::Dated(date) => {
-                headers.insert(http::header::DATE, HeaderValue::from_str(&date).unwrap());
+                let date = HeaderValue::from_str(&date).unwrap();
+                found.headers.insert(http::header::DATE, date);
             }
-            Habit::Hangs => {
-                self.count(&host, true);
-                tokio::time::sleep(timeout).await;
-                self.count(&host, false);
-                return Err(TransportError {
-                    never_sent: false,
-                    message: "no answer in time".to_owned(),
-                });
-            }
+            Habit::Hangs => return Err(self.hang(&host, timeout).await),
+            Habit::Refused => return Err(refused()),
+            Habit::Answers { reads, .. } => return Ok(answer(reads, UNWILLING)),
         }
-        Ok(ProviderAnswer {
-            status: 200,
-            headers,
-            body: Bytes::from_static(b"[]"),
-        })
+        Ok(found)
     }
 }
 

@@ -10,6 +10,9 @@ const PROBE_SECONDS: [i64; 7] = [2, 10, 30, 120, 300, 900, 3_600];
 /// Look-ups after which an UNKNOWN attempt is presumed placed whatever was missing; more than the
 /// schedule has, because absence found at its end still needs to be confirmed.
 const MAX_PROBES: u32 = 12;
+/// After a look-up that was not answered, the next one comes no later than this: the doubt holds a
+/// slot of the line, and the provider may be back at any time.
+pub(super) const UNANSWERED_PAUSE: SignedDuration = SignedDuration::from_mins(5);
 /// Silence of a sender, after its deadline, that exceeds all its own limits of time.
 const SENDER_SILENCE: SignedDuration = SignedDuration::from_secs(30);
 /// Two look-ups that agree on absence must be this far apart.
@@ -63,6 +66,14 @@ pub fn next_check(
         AttemptState::InProgress => Some(after(now, QUIET_IN_CALL)),
         _ => None,
     }
+}
+
+/// Whether the schedule's next look-up of an UNKNOWN attempt was due by `now`. Those between are
+/// extra: only a provider that has not answered for the whole of the schedule ends it.
+pub(super) fn is_scheduled(sent_by: Timestamp, probes: u32, now: Timestamp) -> bool {
+    let index = usize::try_from(probes).unwrap_or(usize::MAX);
+    let due_after = PROBE_SECONDS.get(index).copied().unwrap_or_default();
+    after(sent_by, SignedDuration::from_secs(due_after)) <= now
 }
 
 /// When a sender that has not told what became of its request is taken for dead.

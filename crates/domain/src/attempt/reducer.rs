@@ -3,7 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::facts::{Change, Effect, EndFault, Fact, Patience, Refusal};
-use super::look_up::{ABSENCE_APART, after, after_ms, next_check, overdue_at, silent_at};
+use super::look_up::{
+    ABSENCE_APART, UNANSWERED_PAUSE, after, after_ms, is_scheduled, next_check, overdue_at,
+    silent_at,
+};
 use super::state::{AttemptState, StateName};
 use crate::outcome::Outcome;
 
@@ -277,14 +280,19 @@ fn looked_up(
                 return nothing_rang(AttemptState::Absent, SignedDuration::ZERO, Vec::new());
             }
             let absent_at = absent_at.or((absent && settled).then_some(now));
-            let probes = probes.saturating_add(1);
+            let counts = absent || absent_at.is_some() || is_scheduled(sent_by, probes, now);
+            let probes = probes.saturating_add(u32::from(counts));
             let state = AttemptState::Unknown {
                 sent_by,
                 probes,
                 absent_at,
             };
             match next_check(&state, planned_at, patience, now) {
-                Some(check_at) => keep(state, Some(check_at)),
+                Some(check_at) if absent => keep(state, Some(check_at)),
+                Some(check_at) => {
+                    let again = after(now, UNANSWERED_PAUSE);
+                    keep(state, Some(check_at.min(again)))
+                }
                 None => presumed_placed(),
             }
         }

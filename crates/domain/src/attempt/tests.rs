@@ -202,8 +202,31 @@ fn an_answer_that_never_came_is_looked_up_on_schedule() {
         let change = apply(state, &Fact::LookupFailed, second(0), PATIENCE, now);
         (state, check_at) = (change.state, change.check_at);
     }
-    assert_eq!(checks, [20, 28, 48, 120, 300, 900, 3_600]);
+    // Beside the schedule, a provider that does not answer is asked every five minutes.
+    let every_five_minutes = (1..=12).map(|five| five * 300);
+    let expected: Vec<_> = [20, 28, 48, 120]
+        .into_iter()
+        .chain(every_five_minutes)
+        .collect();
+    assert_eq!(checks, expected);
     assert_eq!(state, PRESUMED);
+}
+
+#[test]
+fn a_look_up_between_does_not_shorten_the_schedule() {
+    let unknown = |probes| AttemptState::Unknown {
+        sent_by: second(2),
+        probes,
+        absent_at: None,
+    };
+    for (at, probes) in [(2 + 3_599, 6), (2 + 3_600, 7)] {
+        let change = apply_at(unknown(6), &Fact::LookupFailed, at);
+        let expected = if probes == 6 { unknown(6) } else { PRESUMED };
+        assert_eq!(change.state, expected, "{at}");
+    }
+    // One that was answered is followed as scheduled.
+    let answered = apply_at(unknown(5), &Fact::NotFound, 2 + 600);
+    assert_eq!(answered.check_at, Some(second(2 + 3_600)));
 }
 
 #[test]

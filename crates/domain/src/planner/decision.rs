@@ -25,6 +25,9 @@ pub struct PlannedCall {
     pub allowed_until: Option<Timestamp>,
     /// Zone on whose clock the window was read.
     pub zone: String,
+    /// The line has failed: the provider is asked whether it answers at all before this call is
+    /// risked on it.
+    pub on_trial: bool,
 }
 
 /// A lead whose hint was wrong.

@@ -79,6 +79,12 @@ impl<'a> LinePlanner<'a> {
                 until: Some(until),
             });
         }
+        if self.snapshot.on_trial && !self.may_be_tried() {
+            return Some(Reason {
+                code: ReasonCode::LineUnavailable,
+                until: Some(after(self.now, RECHECK)),
+            });
+        }
         let most = self.snapshot.max_concurrent_calls;
         if self.live_calls >= crate::planted!("line_limit_off_by_one", most, most + 1) {
             return Some(Reason {
@@ -90,6 +96,13 @@ impl<'a> LinePlanner<'a> {
             code: ReasonCode::LineRate,
             until: Some(self.next_start_at),
         })
+    }
+
+    /// Whether a line on trial can take its one call: none is under way, and there is a slot.
+    fn may_be_tried(&self) -> bool {
+        self.snapshot.dispatching_calls == 0
+            && self.calls.is_empty()
+            && self.live_calls < self.snapshot.max_concurrent_calls
     }
 
     /// Of the campaigns that can take the line's next start (or else start soonest after it), the
@@ -226,6 +239,7 @@ impl<'a> LinePlanner<'a> {
                 .map_or(deadline, |until| until.min(deadline)),
             allowed_until: until,
             zone: zone.unwrap_or_default(),
+            on_trial: self.snapshot.on_trial,
         });
         self.virtual_time = self.virtual_time.max(work.pass);
         work.record_call(send_at);
@@ -285,7 +299,12 @@ impl<'a> LinePlanner<'a> {
     }
 
     fn finish(self) -> LinePlan {
-        let line_code = self.limit.map(|limit| limit.code);
+        // Whatever else holds a line on trial back: nobody knows yet whether it works again.
+        let line_code = if self.snapshot.on_trial {
+            Some(ReasonCode::LineUnavailable)
+        } else {
+            self.limit.map(|limit| limit.code)
+        };
         let works = self.works.iter();
         let campaigns: Vec<_> = works
             .map(|work| work.finish(self.now, self.send_at(work), line_code))

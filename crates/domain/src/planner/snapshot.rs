@@ -26,6 +26,11 @@ pub struct LineSnapshot {
     pub next_start_at: Option<Timestamp>,
     /// The line rests until then.
     pub rests_until: Option<Timestamp>,
+    /// Whether it has failed and no call has succeeded since: when its rest is over, it is tried
+    /// with one call at a time.
+    pub on_trial: bool,
+    /// Of the live attempts, those whose request has not been answered; known on trial only.
+    pub dispatching_calls: u32,
     /// Virtual time of the line.
     pub virtual_time: i64,
     /// Awake campaigns, those with the least `pass` first.

@@ -1,5 +1,6 @@
 mod fairness;
 mod properties;
+mod trial;
 mod waking;
 mod world;
 
@@ -146,6 +147,8 @@ fn line(campaigns: Vec<CampaignSnapshot>) -> LineSnapshot {
         live_calls: 0,
         next_start_at: None,
         rests_until: None,
+        on_trial: false,
+        dispatching_calls: 0,
         virtual_time: 0,
         campaigns,
         more_campaigns: false,
@@ -184,6 +187,7 @@ fn a_call_is_fully_decided() {
         send_not_after: noon() + SEND_DEADLINE,
         allowed_until: Some(at("2026-08-26T16:00:00Z")),
         zone: "Europe/Berlin".to_owned(),
+        on_trial: false,
     };
     assert_eq!(plan.calls, [call]);
     assert_eq!(plan.deferrals, []);

@@ -217,11 +217,12 @@ impl<'a> CampaignWork<'a> {
     }
 
     fn reason(&self, line_limit: Option<ReasonCode>) -> StatusReason {
+        let dials = self.placed || !self.is_done();
+        if line_limit == Some(ReasonCode::LineUnavailable) && dials && self.closed().is_none() {
+            return StatusReason::ProviderUnavailable;
+        }
         if self.placed {
             return StatusReason::Dialing;
-        }
-        if line_limit == Some(ReasonCode::LineUnavailable) {
-            return StatusReason::ProviderUnavailable;
         }
         match self.limit.map(|limit| limit.code) {
             Some(ReasonCode::CircuitOpen) => return StatusReason::CircuitOpen,

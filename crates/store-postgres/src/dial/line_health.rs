@@ -1,6 +1,7 @@
 //! Resting lines, numbers and campaigns whose calls cannot succeed, and waking them again.
 //!
-//! Pauses grow with each failure in a row and end by themselves: no fault ever ends a campaign.
+//! Pauses grow with each failure in a row and end by themselves: no fault ever ends a campaign. From
+//! its first rest until a call succeeds a line is *on trial*: it takes one call at a time.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -34,7 +35,7 @@ fn after(now: Timestamp, pause: SignedDuration) -> Timestamp {
     now.saturating_add(pause).unwrap_or(now)
 }
 
-/// A transport failure, or an answer that proves nothing.
+/// A transport failure, or an answer that proves nothing. A line on trial has used its patience up.
 pub(crate) async fn fault(
     work: &mut Work<'_>,
     now: Timestamp,
@@ -42,17 +43,18 @@ pub(crate) async fn fault(
     reason: &str,
     never_sent: bool,
 ) -> StoreResult<()> {
-    let failures = count_failure(work, row).await?;
-    if never_sent || failures >= TOLERATED_LOSSES {
-        let grown = if never_sent {
-            failures
-        } else {
-            failures - TOLERATED_LOSSES + 1
-        };
-        let pause = growing(LINE_PAUSE, MAX_LINE_PAUSE, grown);
-        set_rest(work, now, row, pause, reason).await?;
-        tell_unavailable(work, now, row, reason, grown == 1);
+    let failing = count_failure(work, row).await?;
+    if !never_sent && !failing.on_trial && failing.failures < TOLERATED_LOSSES {
+        return Ok(());
     }
+    let grown = if never_sent {
+        failing.failures
+    } else {
+        failing.failures - TOLERATED_LOSSES + 1
+    };
+    let pause = growing(LINE_PAUSE, MAX_LINE_PAUSE, grown);
+    set_rest(work, now, row, pause, reason).await?;
+    tell_unavailable(work, now, row, reason, !failing.on_trial);
     Ok(())
 }
 
@@ -81,19 +83,33 @@ pub(crate) async fn rest(
     if let Some(pause) = pause {
         return set_rest(work, now, row, pause, reason).await;
     }
-    let failures = count_failure(work, row).await?;
-    let pause = growing(LINE_PAUSE, MAX_LINE_PAUSE, failures);
+    let failing = count_failure(work, row).await?;
+    let pause = growing(LINE_PAUSE, MAX_LINE_PAUSE, failing.failures);
     set_rest(work, now, row, pause, reason).await?;
-    tell_unavailable(work, now, row, reason, failures == 1);
+    tell_unavailable(work, now, row, reason, !failing.on_trial);
     Ok(())
 }
 
-async fn count_failure(work: &Work<'_>, row: &AttemptRow) -> StoreResult<i64> {
+/// Failures of a line in a row.
+struct Failing {
+    /// With this one.
+    failures: i64,
+    /// Whether it had to rest for the ones before.
+    on_trial: bool,
+}
+
+async fn count_failure(work: &Work<'_>, row: &AttemptRow) -> StoreResult<Failing> {
     let sql = "UPDATE lines SET failures = failures + 1 WHERE tenant_id = $1 AND line_id = $2
-               RETURNING failures";
+               RETURNING failures, failures > 1 AND rests_until IS NOT NULL AS on_trial";
     let bound = bound![work.tenant_id.raw(), row.line_id.raw()];
-    let failures = query::one(&work.tx, sql, bound, |cells| cells.get("failures")).await?;
-    failures.ok_or_else(|| corrupt("the line of an attempt is missing"))
+    let failing = query::one(&work.tx, sql, bound, |cells| {
+        Ok(Failing {
+            failures: cells.get("failures")?,
+            on_trial: cells.get("on_trial")?,
+        })
+    })
+    .await?;
+    failing.ok_or_else(|| corrupt("the line of an attempt is missing"))
 }
 
 async fn set_rest(
@@ -113,7 +129,8 @@ async fn set_rest(
         reason,
     ];
     query::execute(&work.tx, sql, bound).await?;
-    wake::line_only(work, row.line_id, until).await
+    // At once, so that its campaigns say why they do not dial; the plan sleeps until the rest is over.
+    wake::line_only(work, row.line_id, now).await
 }
 
 /// A request was answered by a call: failures in a row are forgotten.
@@ -123,9 +140,9 @@ pub(crate) async fn works(
     row: &AttemptRow,
 ) -> StoreResult<()> {
     let key = (work.tenant_id.raw(), row.line_id.raw());
-    let sql = "SELECT rests_until IS NOT NULL AS rested FROM lines
-               WHERE tenant_id = $1 AND line_id = $2 AND failures > 0";
-    let rested = query::one(&work.tx, sql, bound![key.0, key.1], |cells| {
+    let sql = "SELECT failures > 0 AND rests_until IS NOT NULL AS rested FROM lines
+               WHERE tenant_id = $1 AND line_id = $2 AND (failures > 0 OR rests_until <= $3)";
+    let rested = query::one(&work.tx, sql, bound![key.0, key.1, micros(now)], |cells| {
         cells.get::<bool>("rested")
     })
     .await?;
@@ -136,8 +153,19 @@ pub(crate) async fn works(
     if rested {
         let data = json!({ "line": row.line_id.raw() });
         events::append(work, now, "line.recovered", Subject::TENANT, &data);
+        wake_campaigns(work, now, row).await?;
     }
     wake::line_only(work, row.line_id, now).await
+}
+
+/// Campaigns that say that the line is unavailable are looked at, so that they say so no longer.
+async fn wake_campaigns(work: &Work<'_>, now: Timestamp, row: &AttemptRow) -> StoreResult<()> {
+    let sql = "UPDATE campaigns SET wake_at = least(wake_at, $3)
+               WHERE tenant_id = $1 AND line_id = $2 AND status = 'RUNNING'
+                 AND status_reason = 'PROVIDER_UNAVAILABLE'";
+    let bound = bound![work.tenant_id.raw(), row.line_id.raw(), micros(now)];
+    query::execute(&work.tx, sql, bound).await?;
+    Ok(())
 }
 
 /// A call of the campaign came to an end of its own: its settings work.

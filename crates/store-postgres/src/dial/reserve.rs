@@ -65,6 +65,7 @@ fn dispatch(
         entity: campaign.settings.entity,
         send_at: call.send_at,
         send_not_after: call.send_not_after,
+        on_trial: call.on_trial,
     })
 }
 

@@ -48,6 +48,9 @@ pub(crate) async fn load(
     };
     let live = live_calls(work, line_id).await?;
     snapshot.live_calls = live.total;
+    if snapshot.on_trial {
+        snapshot.dispatching_calls = dispatching_calls(work, line_id).await?;
+    }
     let budget = budget(&snapshot, now);
     let rows = campaign_rows(work, line_id, now).await?;
     snapshot.more_campaigns = rows.len() > MAX_CAMPAIGNS;
@@ -88,6 +91,9 @@ pub(crate) async fn load_for_test_call(
     };
     let live = live_calls(work, line_id).await?;
     snapshot.live_calls = live.total;
+    if snapshot.on_trial {
+        snapshot.dispatching_calls = dispatching_calls(work, line_id).await?;
+    }
     let rests = rests_by_number(&work.tx, work.tenant_id, line_id, now).await?;
     let own_calls = live.by_campaign.get(&campaign_id.raw());
     snapshot.campaigns.push(CampaignSnapshot {
@@ -130,17 +136,20 @@ fn at_any_hour(settings: &CampaignSettings) -> CampaignSettings {
 }
 
 async fn line_row(work: &Work<'_>, line_id: LineId) -> StoreResult<Option<LineSnapshot>> {
-    let sql = "SELECT max_concurrent_calls, max_calls_per_second, next_start_at, rests_until, virtual_time
+    let sql = "SELECT max_concurrent_calls, max_calls_per_second, next_start_at, rests_until, failures, virtual_time
                FROM lines WHERE tenant_id = $1 AND line_id = $2";
     let bound = bound![work.tenant_id.raw(), line_id.raw()];
     query::one(&work.tx, sql, bound, |cells| {
+        let rests_until = cells.maybe_instant("rests_until")?;
         Ok(LineSnapshot {
             line_id,
             max_concurrent_calls: cells.number("max_concurrent_calls")?,
             max_calls_per_second: cells.number("max_calls_per_second")?,
             live_calls: 0,
             next_start_at: cells.maybe_instant("next_start_at")?,
-            rests_until: cells.maybe_instant("rests_until")?,
+            rests_until,
+            on_trial: rests_until.is_some() && cells.get::<i64>("failures")? > 0,
+            dispatching_calls: 0,
             virtual_time: cells.get("virtual_time")?,
             campaigns: Vec::new(),
             more_campaigns: false,
@@ -169,10 +178,22 @@ async fn live_calls(work: &Work<'_>, line_id: LineId) -> StoreResult<Live> {
     Ok(live)
 }
 
+/// Live attempts of a line whose request has not been answered.
+async fn dispatching_calls(work: &Work<'_>, line_id: LineId) -> StoreResult<u32> {
+    let sql = "SELECT count(*) AS calls FROM attempts
+               WHERE tenant_id = $1 AND line_id = $2 AND live AND NOT missed AND state = 'DISPATCHING'";
+    let bound = bound![work.tenant_id.raw(), line_id.raw()];
+    let found = query::one(&work.tx, sql, bound, |cells| cells.number("calls")).await?;
+    Ok(found.unwrap_or_default())
+}
+
 /// How many calls the line's own limits allow in this plan.
 fn budget(line: &LineSnapshot, now: Timestamp) -> usize {
     if line.rests_until.is_some_and(|until| until > now) {
         return 0;
+    }
+    if line.on_trial {
+        return 1;
     }
     let free = line.max_concurrent_calls.saturating_sub(line.live_calls);
     let in_lookahead = i64::from(line.max_calls_per_second)

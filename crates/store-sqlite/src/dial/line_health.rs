@@ -1,6 +1,7 @@
 //! Resting lines, numbers and campaigns whose calls cannot succeed, and waking them again.
 //!
-//! Pauses grow with each failure in a row and end by themselves: no fault ever ends a campaign.
+//! Pauses grow with each failure in a row and end by themselves: no fault ever ends a campaign. From
+//! its first rest until a call succeeds a line is *on trial*: it takes one call at a time.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -35,7 +36,7 @@ fn after(now: Timestamp, pause: SignedDuration) -> Timestamp {
     now.saturating_add(pause).unwrap_or(now)
 }
 
-/// A transport failure, or an answer that proves nothing.
+/// A transport failure, or an answer that proves nothing. A line on trial has used its patience up.
 pub(crate) fn fault(
     work: &mut Work<'_>,
     now: Timestamp,
@@ -43,23 +44,18 @@ pub(crate) fn fault(
     reason: &str,
     never_sent: bool,
 ) -> StoreResult<()> {
-    let failures = count_failure(work, row)?;
-    if never_sent || failures >= TOLERATED_LOSSES {
-        let grown = if never_sent {
-            failures
-        } else {
-            failures - TOLERATED_LOSSES + 1
-        };
-        set_rest(
-            work,
-            now,
-            row,
-            growing(LINE_PAUSE, MAX_LINE_PAUSE, grown),
-            reason,
-        )?;
-        tell_unavailable(work, now, row, reason, grown == 1)?;
+    let failing = count_failure(work, row)?;
+    if !never_sent && !failing.on_trial && failing.failures < TOLERATED_LOSSES {
+        return Ok(());
     }
-    Ok(())
+    let grown = if never_sent {
+        failing.failures
+    } else {
+        failing.failures - TOLERATED_LOSSES + 1
+    };
+    let pause = growing(LINE_PAUSE, MAX_LINE_PAUSE, grown);
+    set_rest(work, now, row, pause, reason)?;
+    tell_unavailable(work, now, row, reason, !failing.on_trial)
 }
 
 /// Tells that the line rests, when it begins to.
@@ -89,22 +85,32 @@ pub(crate) fn rest(
     if let Some(pause) = pause {
         return set_rest(work, now, row, pause, reason);
     }
-    let failures = count_failure(work, row)?;
-    set_rest(
-        work,
-        now,
-        row,
-        growing(LINE_PAUSE, MAX_LINE_PAUSE, failures),
-        reason,
-    )?;
-    tell_unavailable(work, now, row, reason, failures == 1)
+    let failing = count_failure(work, row)?;
+    let pause = growing(LINE_PAUSE, MAX_LINE_PAUSE, failing.failures);
+    set_rest(work, now, row, pause, reason)?;
+    tell_unavailable(work, now, row, reason, !failing.on_trial)
 }
 
-fn count_failure(work: &Work<'_>, row: &AttemptRow) -> StoreResult<i64> {
-    let sql = "UPDATE lines SET failures = failures + 1 WHERE line_id = ?1 RETURNING failures";
+/// Failures of a line in a row.
+struct Failing {
+    /// With this one.
+    failures: i64,
+    /// Whether it had to rest for the ones before.
+    on_trial: bool,
+}
+
+fn count_failure(work: &Work<'_>, row: &AttemptRow) -> StoreResult<Failing> {
+    let sql = "UPDATE lines SET failures = failures + 1 WHERE line_id = ?1
+               RETURNING failures, failures > 1 AND rests_until IS NOT NULL";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
+    let failing = |row: &rusqlite::Row<'_>| {
+        Ok(Failing {
+            failures: row.get(0)?,
+            on_trial: row.get(1)?,
+        })
+    };
     statement
-        .query_row([row.line_id.raw()], |row| row.get(0))
+        .query_row([row.line_id.raw()], failing)
         .map_err(translate)
 }
 
@@ -123,15 +129,18 @@ fn set_rest(
         .map_err(translate)?
         .execute(bound)
         .map_err(translate)?;
-    wake::line_only(work, row.line_id, until)
+    // At once, so that its campaigns say why they do not dial; the plan sleeps until the rest is over.
+    wake::line_only(work, row.line_id, now)
 }
 
 /// A request was answered by a call: failures in a row are forgotten.
 pub(crate) fn works(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow) -> StoreResult<()> {
-    let sql = "SELECT rests_until IS NOT NULL FROM lines WHERE line_id = ?1 AND failures > 0";
+    let sql = "SELECT failures > 0 AND rests_until IS NOT NULL FROM lines
+               WHERE line_id = ?1 AND (failures > 0 OR rests_until <= ?2)";
     let rested: Option<bool> = {
         let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-        let mut rows = statement.query([row.line_id.raw()]).map_err(translate)?;
+        let bound = params![row.line_id.raw(), micros(now)];
+        let mut rows = statement.query(bound).map_err(translate)?;
         match rows.next().map_err(translate)? {
             Some(found) => Some(found.get(0).map_err(translate)?),
             None => None,
@@ -149,8 +158,19 @@ pub(crate) fn works(work: &mut Work<'_>, now: Timestamp, row: &AttemptRow) -> St
         let data = json!({ "line": row.line_id.raw() });
         let subject = Subject::tenant(row.tenant_id);
         events::append(work, now, "line.recovered", subject, &data)?;
+        wake_campaigns(work, now, row)?;
     }
     wake::line_only(work, row.line_id, now)
+}
+
+/// Campaigns that say that the line is unavailable are looked at, so that they say so no longer.
+fn wake_campaigns(work: &Work<'_>, now: Timestamp, row: &AttemptRow) -> StoreResult<()> {
+    let sql = "UPDATE campaigns SET wake_at = min(coalesce(wake_at, ?2), ?2)
+               WHERE line_id = ?1 AND status = 'RUNNING' AND status_reason = 'PROVIDER_UNAVAILABLE'";
+    let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
+    let bound = params![row.line_id.raw(), micros(now)];
+    statement.execute(bound).map_err(translate)?;
+    Ok(())
 }
 
 /// A call of the campaign came to an end of its own: its settings work.

@@ -44,6 +44,7 @@ pub(crate) fn insert(
         entity: campaign.settings.entity,
         send_at: call.send_at,
         send_not_after: call.send_not_after,
+        on_trial: call.on_trial,
     };
     let attempt_number = take_lead(work, now, call)?;
     let revision = line

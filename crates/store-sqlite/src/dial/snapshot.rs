@@ -60,6 +60,9 @@ pub(crate) fn load(
     };
     let live = live_calls(work, line_id)?;
     snapshot.live_calls = live.total;
+    if snapshot.on_trial {
+        snapshot.dispatching_calls = dispatching_calls(work, line_id)?;
+    }
     let budget = budget(&snapshot, now);
     let most = (budget + SPARE_CAMPAIGNS).clamp(*CAMPAIGNS.start(), *CAMPAIGNS.end());
     let mut rows = campaign_rows(work, line_id, now, most + 1)?;
@@ -105,6 +108,9 @@ pub(crate) fn load_for_test_call(
     };
     let live = live_calls(work, line_id)?;
     snapshot.live_calls = live.total;
+    if snapshot.on_trial {
+        snapshot.dispatching_calls = dispatching_calls(work, line_id)?;
+    }
     let rests = number_rests(work, line_id, now)?;
     let own_calls = live.by_campaign.get(&campaign_id.raw());
     snapshot.campaigns.push(CampaignSnapshot {
@@ -148,7 +154,7 @@ fn at_any_hour(settings: &CampaignSettings) -> CampaignSettings {
 }
 
 fn line_row(work: &Work<'_>, line_id: LineId) -> StoreResult<Option<LineSnapshot>> {
-    let sql = "SELECT max_concurrent_calls, max_calls_per_second, next_start_at, rests_until, virtual_time
+    let sql = "SELECT max_concurrent_calls, max_calls_per_second, next_start_at, rests_until, failures, virtual_time
                FROM lines WHERE line_id = ?1";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
     let mut rows = statement.query([line_id.raw()]).map_err(translate)?;
@@ -156,13 +162,16 @@ fn line_row(work: &Work<'_>, line_id: LineId) -> StoreResult<Option<LineSnapshot
         return Ok(None);
     };
     let cells = Cells::of(row);
+    let rests_until = cells.maybe_instant("rests_until")?;
     Ok(Some(LineSnapshot {
         line_id,
         max_concurrent_calls: cells.u32("max_concurrent_calls")?,
         max_calls_per_second: cells.u32("max_calls_per_second")?,
         live_calls: 0,
         next_start_at: cells.maybe_instant("next_start_at")?,
-        rests_until: cells.maybe_instant("rests_until")?,
+        rests_until,
+        on_trial: rests_until.is_some() && cells.u32("failures")? > 0,
+        dispatching_calls: 0,
         virtual_time: cells.get("virtual_time")?,
         campaigns: Vec::new(),
         more_campaigns: false,
@@ -191,10 +200,21 @@ fn live_calls(work: &Work<'_>, line_id: LineId) -> StoreResult<Live> {
     Ok(live)
 }
 
+/// Live attempts of a line whose request has not been answered.
+fn dispatching_calls(work: &Work<'_>, line_id: LineId) -> StoreResult<u32> {
+    let sql = "SELECT count(*) AS calls FROM attempts
+               WHERE line_id = ?1 AND live = 1 AND missed = 0 AND state = 'DISPATCHING'";
+    let found = query::one(work.tx, sql, [line_id.raw()], |cells| cells.u32("calls"))?;
+    Ok(found.unwrap_or_default())
+}
+
 /// How many calls the line's own limits allow in this plan.
 fn budget(line: &LineSnapshot, now: Timestamp) -> usize {
     if line.rests_until.is_some_and(|until| until > now) {
         return 0;
+    }
+    if line.on_trial {
+        return 1;
     }
     let free = line.max_concurrent_calls.saturating_sub(line.live_calls);
     let in_lookahead = i64::from(line.max_calls_per_second)

@@ -256,6 +256,8 @@ impl World {
             live_calls: u32::try_from(self.live.len()).unwrap(),
             next_start_at: self.next_start_at,
             rests_until: self.rests_until,
+            on_trial: false,
+            dispatching_calls: 0,
             virtual_time: self.virtual_time,
             campaigns: campaigns
                 .map(|campaign| self.campaign(campaign, now))
