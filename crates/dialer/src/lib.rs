@@ -21,6 +21,7 @@ mod clock_hold;
 mod clock_watch;
 mod core;
 mod facts_queue;
+mod gate;
 mod hold;
 mod look_back;
 mod look_up_loop;

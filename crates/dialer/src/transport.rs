@@ -1,5 +1,6 @@
 //! One request, once, over HTTP/1.1: no retries, no redirects, every wait and every size bounded.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,8 +13,9 @@ use providers::public_address::is_public;
 use providers::{ProviderAnswer, ProviderRequest, SendGuard, Transport, TransportError};
 use tower_service::Service;
 
+use crate::gate::{Gate, Gated};
 use crate::one_body::OneBody;
-use crate::pool::Pool;
+use crate::pool::{Connection, Pool};
 use crate::resolver::GuardedResolver;
 
 /// Time to connect, TLS included.
@@ -84,17 +86,19 @@ impl HttpTransport {
             .parse()
             .map_err(|_| never_sent("the provider's address is not a URL"))?;
         let address = self.checked_address(&uri)?;
-        let mut sender = match self.pool.take(&address) {
-            Some(sender) => sender,
+        let Connection { mut sender, gate } = match self.pool.take(&address) {
+            Some(connection) => connection,
             None => self.connect(&uri).await?,
         };
         let message = to_message(request, &uri)?;
-        if guard.is_some_and(|guard| !guard()) {
-            self.pool.give_back(&address, sender);
-            return Err(never_sent("withdrawn before it was sent"));
+        if let Some(guard) = guard {
+            gate.ask(guard);
         }
         let answered = tokio::time::timeout(timeout, async {
             let sent = sender.try_send_request(message).await;
+            if gate.is_shut() {
+                return Err(never_sent("withdrawn before it was sent"));
+            }
             let response = sent.map_err(|mut error| TransportError {
                 // The library hands the message back exactly when it never began to write it.
                 never_sent: error.take_message().is_some(),
@@ -102,13 +106,16 @@ impl HttpTransport {
             })?;
             read(response).await
         });
-        let answer = answered
-            .await
-            .unwrap_or_else(|_| Err(lost("no answer in time")))?;
+        let answer = answered.await.unwrap_or_else(|_| {
+            if gate.shut() {
+                return Err(never_sent("it could not be written in time"));
+            }
+            Err(lost("no answer in time"))
+        })?;
         // A server that has answered without reading the request to its end may never be ready.
         let ready = tokio::time::timeout(READY_TIMEOUT, sender.ready()).await;
         if matches!(ready, Ok(Ok(()))) {
-            self.pool.give_back(&address, sender);
+            self.pool.give_back(&address, Connection { sender, gate });
         }
         Ok(answer)
     }
@@ -133,13 +140,16 @@ impl HttpTransport {
         Ok(format!("{scheme}://{authority}"))
     }
 
-    async fn connect(&self, uri: &Uri) -> Result<http1::SendRequest<OneBody>, TransportError> {
+    async fn connect(&self, uri: &Uri) -> Result<Connection, TransportError> {
+        let gate = Arc::new(Gate::new());
+        let gate_of_stream = Arc::clone(&gate);
         let mut connector = self.connector.clone();
         let connecting = async {
             let stream = connector
                 .call(uri.clone())
                 .await
                 .map_err(|error| never_sent(&format!("cannot connect: {error}")))?;
+            let stream = Gated::new(stream, gate_of_stream);
             let handshake = http1::Builder::new().handshake(stream);
             handshake
                 .await
@@ -156,7 +166,7 @@ impl HttpTransport {
             // How the connection ended is told by the request that was on it.
             let _ = connection.await;
         });
-        Ok(sender)
+        Ok(Connection { sender, gate })
     }
 }
 

@@ -6,6 +6,7 @@
 )]
 
 mod clocks;
+mod gate;
 mod look_ups;
 mod outages;
 mod pacing;

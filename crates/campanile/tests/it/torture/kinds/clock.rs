@@ -39,8 +39,9 @@ const WRONG_BY: [i64; 14] = [
     0,
     -DAY,
 ];
-/// Around a step either clock may have been read.
-const UNSURE: Micros = 300_000;
+/// So long after a step, a call may come that was planned by the clock before it: it has two seconds to
+/// leave, and then its way.
+const UNSURE: Micros = 2_500_000;
 
 /// The process's wall clock, set by a file.
 struct Clock(PathBuf);
