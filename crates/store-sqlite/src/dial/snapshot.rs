@@ -29,9 +29,8 @@ const CAMPAIGNS: RangeInclusive<usize> = 16..=64;
 /// Campaigns beyond the calls that could be placed, because some will have nobody to call.
 const SPARE_CAMPAIGNS: usize = 4;
 /// Leads beyond the calls that could be placed, over all campaigns, because some will be deferred.
+/// A campaign whose leads were all deferred is planned again at once.
 const SPARE_LEADS: usize = 16;
-/// The same for each campaign that gets a turn.
-const LEAST_SPARE_LEADS: usize = 2;
 
 /// The snapshot with what the planner does not need but a reservation does.
 pub(crate) struct Line {
@@ -240,7 +239,7 @@ fn shares(virtual_time: i64, rows: &[CampaignRow], budget: usize) -> Vec<Share> 
         (_, 0) => Share { calls: 1, spare: 0 },
         (_, calls) => Share {
             calls,
-            spare: (SPARE_LEADS * calls / budget).max(LEAST_SPARE_LEADS),
+            spare: SPARE_LEADS * calls / budget,
         },
     };
     turns.into_iter().map(share).collect()
