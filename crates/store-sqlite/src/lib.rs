@@ -19,6 +19,7 @@ mod events;
 mod lock;
 mod marker;
 mod migrate;
+mod open;
 mod ops;
 mod readers;
 mod room;
@@ -27,4 +28,4 @@ mod store_impl;
 mod writer;
 
 pub use migrate::{MigrateError, SCHEMA_VERSION};
-pub use store_impl::{Access, OpenError, Options, SqliteStore};
+pub use open::{Access, OpenError, Options, SqliteStore};
