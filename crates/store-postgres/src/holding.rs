@@ -74,6 +74,11 @@ impl PostgresStore {
 
     /// Ends one hold because its reason is gone.
     pub(crate) async fn lift(&self, now: Timestamp, reason: HoldReason) -> StoreResult<bool> {
+        let found = read!(self, As::Server, |db| hold::status(db))?;
+        let is_there = found.holds.iter().any(|hold| hold.reason == reason);
+        if is_there && reason.is_about_the_clock() {
+            self.forget_wrong_instants(now).await?;
+        }
         let ended = server!(self, |db| hold::lift(db, now, reason))?;
         if ended {
             self.shared.wake.notify_one();
@@ -85,12 +90,28 @@ impl PostgresStore {
     pub(crate) async fn release(&self, now: Timestamp, force: bool) -> StoreResult<Release> {
         let node = self.node.number(&self.pool, &self.shared).await?;
         let passed = self.shared.ids.next(node, now).max(self.marker.last());
+        let found = read!(self, As::Server, |db| hold::status(db))?;
+        let is_about_the_clock = |hold: &store::Hold| hold.reason.is_about_the_clock();
+        if (force || found.is_reconciled()) && found.holds.iter().any(is_about_the_clock) {
+            self.forget_wrong_instants(now).await?;
+        }
         let released = server!(self, |db| async {
             hold::lock(db).await?;
             hold::release(db, now, passed, force).await
         })?;
         self.shared.wake.notify_one();
         Ok(released)
+    }
+
+    /// Makes good what a wrong clock put off, before the hold for it ends: one tenant after the
+    /// other, each under its own lock, as every write of a tenant is.
+    async fn forget_wrong_instants(&self, now: Timestamp) -> StoreResult<()> {
+        for tenant_id in read!(self, As::Server, |db| hold::tenants(db))? {
+            write!(self, tenant_id, |work| hold::forget_wrong_instants(
+                work, now
+            ))?;
+        }
+        Ok(())
     }
 
     /// Adopts calls that the database does not know. The hold is durable first: a process that

@@ -287,9 +287,6 @@ pub(crate) async fn lift(db: &Db<'_>, now: Timestamp, reason: HoldReason) -> Sto
             hold.reason = reason.as_str(),
             "the reason for a hold is gone"
         );
-        if reason.is_about_the_clock() {
-            forget_wrong_instants(db, now).await?;
-        }
     }
     Ok(ended)
 }
@@ -299,28 +296,41 @@ pub(crate) async fn lift(db: &Db<'_>, now: Timestamp, reason: HoldReason) -> Sto
 /// or a campaign that has not recovered rests again. The longest distance that a pace asks for is
 /// kept. A lead that was put back in the future would have all its attempts until then forgotten.
 ///
-/// It looks at every lead: seconds for millions of them, once in the life of most installations.
-async fn forget_wrong_instants(db: &Db<'_>, now: Timestamp) -> StoreResult<()> {
+/// It looks at every lead of the tenant: seconds for millions of them, once in the life of most
+/// installations.
+pub(crate) async fn forget_wrong_instants(work: &Work<'_>, now: Timestamp) -> StoreResult<()> {
     const STATEMENTS: [&str; 8] = [
-        "UPDATE attempts SET check_at = least(check_at, $1), probes = 0, absent_at = NULL WHERE check_at IS NOT NULL",
-        "UPDATE lines SET rests_until = $1 WHERE rests_until > $1",
-        "UPDATE lines SET wake_at = $1::bigint,
-             next_start_at = CASE WHEN next_start_at > $1::bigint + 1000000 THEN $1::bigint + 1000000 ELSE next_start_at END",
-        "UPDATE campaigns SET circuit_open_until = $1 WHERE circuit_open_until > $1",
-        "UPDATE campaigns SET wake_at = $1::bigint,
-             next_start_at = CASE WHEN next_start_at > $1::bigint + 60000000 THEN $1::bigint + 60000000 ELSE next_start_at END
-         WHERE status = 'RUNNING'",
+        "UPDATE attempts SET check_at = least(check_at, $2), probes = 0, absent_at = NULL
+         WHERE tenant_id = $1 AND check_at IS NOT NULL",
+        "UPDATE lines SET rests_until = $2 WHERE tenant_id = $1 AND rests_until > $2",
+        "UPDATE lines SET wake_at = $2::bigint,
+             next_start_at = CASE WHEN next_start_at > $2::bigint + 1000000 THEN $2::bigint + 1000000 ELSE next_start_at END
+         WHERE tenant_id = $1",
+        "UPDATE campaigns SET circuit_open_until = $2 WHERE tenant_id = $1 AND circuit_open_until > $2",
+        "UPDATE campaigns SET wake_at = $2::bigint,
+             next_start_at = CASE WHEN next_start_at > $2::bigint + 60000000 THEN $2::bigint + 60000000 ELSE next_start_at END
+         WHERE tenant_id = $1 AND status = 'RUNNING'",
         // The gate is the law; this only says when to look.
-        "UPDATE due SET due_at = $1 WHERE due_at > $1 AND EXISTS
-             (SELECT 1 FROM leads WHERE leads.tenant_id = due.tenant_id AND leads.lead_id = due.lead_id AND updated_at > $1)",
-        "UPDATE leads SET requeued_at = $1 WHERE requeued_at > $1",
+        "UPDATE due SET due_at = $2 WHERE tenant_id = $1 AND due_at > $2 AND EXISTS
+             (SELECT 1 FROM leads WHERE leads.tenant_id = due.tenant_id AND leads.lead_id = due.lead_id AND updated_at > $2)",
+        "UPDATE leads SET requeued_at = $2 WHERE tenant_id = $1 AND requeued_at > $2",
         // A number rests until the next day.
-        "DELETE FROM number_rests WHERE rests_until > $1::bigint + 86400000000",
+        "DELETE FROM number_rests WHERE tenant_id = $1 AND rests_until > $2::bigint + 86400000000",
     ];
     for sql in STATEMENTS {
-        query::execute(db, sql, bound![micros(now)]).await?;
+        let bound = bound![work.tenant_id.raw(), micros(now)];
+        query::execute(&work.tx, sql, bound).await?;
     }
     Ok(())
+}
+
+/// Every tenant there is.
+pub(crate) async fn tenants(db: &Db<'_>) -> StoreResult<Vec<TenantId>> {
+    let sql = "SELECT tenant_id FROM tenants ORDER BY tenant_id";
+    query::many(db, sql, &[], |cells| {
+        Ok(TenantId::from_raw(cells.get("tenant_id")?))
+    })
+    .await
 }
 
 /// Ends all holds on the operator's word: what the server is now is what it shall be, and what was
@@ -345,13 +355,6 @@ pub(crate) async fn release(
     };
     let sql = "UPDATE holds SET ended_at = $1, ended_by = $2 WHERE ended_at IS NULL";
     query::execute(db, sql, bound![micros(now), how]).await?;
-    if found
-        .holds
-        .iter()
-        .any(|hold| hold.reason.is_about_the_clock())
-    {
-        forget_wrong_instants(db, now).await?;
-    }
     if found.needs_reconciliation() {
         query::execute(db, "DELETE FROM held_lines", &[]).await?;
         query::execute(db, "DELETE FROM gaps", &[]).await?;

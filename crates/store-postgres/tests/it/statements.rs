@@ -10,6 +10,7 @@ const OF_THE_SERVER: &[(&str, &str)] = &[
     ("WHERE line_key = $1", "a callback knows a line by its key"),
     ("WHERE name = $1", "a tenant is made by its name"),
     ("WHERE tenant_id < $1", "the list of tenants"),
+    ("SELECT tenant_id FROM tenants", "every tenant in turn"),
     (
         "WHERE lead_id = ANY($1)",
         "what assistants shall know of leads the dialer has",
