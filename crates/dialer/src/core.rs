@@ -34,6 +34,9 @@ pub(crate) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How far around the reservation a lost call is searched at the provider: its clock may differ.
 pub(crate) const SEARCH_MARGIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 
+/// A clock that is corrected by less between plan and send was not set back.
+const CLOCK_GRAIN: jiff::SignedDuration = jiff::SignedDuration::from_millis(10);
+
 /// Beyond this difference of clocks the provider's list is no proof of absence.
 const MAX_CLOCK_SKEW: jiff::SignedDuration = jiff::SignedDuration::from_mins(2);
 
@@ -306,6 +309,7 @@ impl Core {
         let deadline = ready.deadline;
         let (attempt_id, send_not_after) =
             (ready.dispatch.attempt_id, ready.dispatch.send_not_after);
+        let send_at = ready.dispatch.send_at;
         Box::new(move || {
             let permit = board.begin(attempt_id);
             let Some(permit) = domain::planted!("board_not_asked", permit, {
@@ -316,9 +320,12 @@ impl Core {
             }) else {
                 return false;
             };
-            let late = clock.now() >= send_not_after || clock.monotonic() >= deadline;
-            let late = domain::planted!("wall_clock_only", late, clock.now() >= send_not_after);
-            if domain::planted!("deadline_ignored", late, false) {
+            let now = clock.now();
+            let late = now >= send_not_after || clock.monotonic() >= deadline;
+            let late = domain::planted!("wall_clock_only", late, now >= send_not_after);
+            // The clock was set back since the plan: what was open then may not be open yet.
+            let early = send_at.duration_since(now) > CLOCK_GRAIN;
+            if early || domain::planted!("deadline_ignored", late, false) {
                 return false;
             }
             *into.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);

@@ -9,6 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::plan::{PlannedLead, later};
 
+/// Until then at the latest, what is queued takes effect: soon, and nobody is told when.
+pub(crate) const QUEUED: Timestamp = Timestamp::constant(253_000_000_000, 0);
+/// It may have taken effect or not, for ever.
+pub(crate) const NEVER_KNOWN: Timestamp = Timestamp::MAX;
+
 /// A broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
@@ -27,6 +32,8 @@ pub(crate) enum Told {
     Removed(PhoneNumber),
     OptedOut(PhoneNumber),
     Requeued(PhoneNumber),
+    /// The campaign is deleted.
+    Deleted,
 }
 
 /// What a user was told of a campaign: it took effect in `from..=until`, an instant unless the
@@ -124,7 +131,7 @@ impl History {
     /// What was queued has been done by now.
     pub(crate) fn queued_is_done(&mut self, now: Timestamp) {
         for entry in &mut self.entries {
-            if entry.until == Timestamp::MAX {
+            if entry.until == QUEUED {
                 entry.until = now;
             }
         }
@@ -177,6 +184,26 @@ impl History {
             _ => None,
         });
         possible(changes, (at, at))
+    }
+
+    /// Whether the campaign has certainly been deleted before `at`.
+    pub(crate) fn deleted_before(&self, campaign: usize, at: Timestamp) -> bool {
+        self.of(campaign)
+            .any(|entry| matches!(entry.told, Told::Deleted) && entry.until < at)
+    }
+
+    /// Whether something about the lead is still on its way at `at`.
+    pub(crate) fn is_changing(&self, campaign: usize, phone: &PhoneNumber, at: Timestamp) -> bool {
+        self.of(campaign).any(|entry| match &entry.told {
+            Told::Added(of) | Told::Removed(of) => of == phone && entry.until > at,
+            _ => false,
+        })
+    }
+
+    /// Whether a user deleted the campaign, even if the answer was lost.
+    pub(crate) fn is_deleted(&self, campaign: usize) -> bool {
+        self.of(campaign)
+            .any(|entry| matches!(entry.told, Told::Deleted))
     }
 
     /// Whether the lead may be in the campaign, and whether it may not be, at `at`.

@@ -15,7 +15,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 pub(crate) use actions::{Action, PlannedAction, When};
-pub(crate) use settings::parse;
+pub(crate) use settings::{closing, parse};
 pub(crate) use weather::{ClockChange, Weather};
 
 use crate::cuts::Cuts;
@@ -105,6 +105,8 @@ enum Stream {
     Actions = 2,
     Weather = 3,
     Shape = 4,
+    /// What was thought of later, so that earlier draws stay.
+    More = 5,
 }
 
 fn dice(seed: u64, stream: Stream) -> SmallRng {
@@ -144,6 +146,12 @@ impl Plan {
             &lines,
             (start, quiet_from),
         );
+        let mut more = dice(seed, Stream::More);
+        acts.extend(actions::draw_more(
+            &mut more,
+            campaigns.len(),
+            (start, quiet_from),
+        ));
         let faults = options.cuts.left_of(options.faults);
         let mut weather = Weather::draw(
             &mut dice(seed, Stream::Weather),
@@ -151,6 +159,7 @@ impl Plan {
             faults,
             (start, quiet_from),
         );
+        weather.ambush_by_clock(&mut more);
         if saturated {
             acts.clear();
             weather = Weather::fair();

@@ -6,6 +6,7 @@
 
 mod actions;
 mod callbacks;
+mod copies;
 mod dial;
 mod disturbances;
 mod process;
@@ -66,6 +67,7 @@ enum Event {
     LookUp(Check),
     ScanChecks,
     Import,
+    Erase,
     Callbacks,
     Act(PlannedAction),
     Clock(ClockChange),
@@ -86,6 +88,7 @@ impl Event {
             Self::LookUp(_) => "look-up",
             Self::ScanChecks => "scan",
             Self::Import => "import",
+            Self::Erase => "erase",
             Self::Callbacks => "callbacks",
             Self::Act(_) => "act",
             Self::Clock(_) => "clock",
@@ -108,6 +111,7 @@ impl Event {
                 | Self::LookUp(_)
                 | Self::ScanChecks
                 | Self::Import
+                | Self::Erase
         )
     }
 
@@ -145,6 +149,8 @@ pub(crate) struct Simulator {
     pools: Vec<(domain::PoolId, PoolContent)>,
     tokens: Vec<(domain::TokenId, bool)>,
     imports: Vec<(usize, domain::ImportId)>,
+    /// Sources and copies, while leads may still have to be copied.
+    copying: Vec<(usize, usize)>,
     history: History,
     reached: BTreeMap<&'static str, u64>,
     quiet: bool,
@@ -221,6 +227,7 @@ impl Simulator {
             pools: Vec::new(),
             tokens: Vec::new(),
             imports: Vec::new(),
+            copying: Vec::new(),
             history: History::default(),
             reached: BTreeMap::new(),
             quiet: false,
@@ -343,6 +350,7 @@ impl Simulator {
             Event::ScanChecks => self.scan_checks(now).await,
             Event::LookUp(check) => self.look_up(now, &check).await,
             Event::Import => self.import(now).await,
+            Event::Erase => self.erase(now).await,
             Event::Callbacks => self.deliver(now).await,
             Event::Act(action) => self.act(now, action).await,
             Event::Clock(change) => self.change_clock(now, change),

@@ -22,6 +22,10 @@ use crate::{lock, migrate, ops};
 /// How long a narrowing operation waits for requests that are being sent. Longer than the send
 /// deadline, so that what was reserved before is either decided or has long left.
 const SETTLE_PATIENCE: Duration = Duration::from_millis(2_500);
+/// Leads of a copy that come with its request; the others follow in steps.
+const COPIED_AT_ONCE: u32 = 500;
+/// Few, so that simulated copies have steps, and something can happen between them.
+const COPIED_AT_ONCE_SIMULATED: u32 = 3;
 
 /// Whether this process owns the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +93,7 @@ pub struct SqliteStore {
     pub(crate) marker: Arc<Marker>,
     pub(crate) patience_of: PatienceOf,
     pub(crate) settle_patience: Duration,
+    pub(crate) copied_at_once: u32,
     _lock: Option<FileLock>,
 }
 
@@ -165,6 +170,11 @@ impl SqliteStore {
             marker: Arc::new(marker),
             patience_of: options.patience_of,
             settle_patience,
+            copied_at_once: if options.access == Access::Simulated {
+                COPIED_AT_ONCE_SIMULATED
+            } else {
+                COPIED_AT_ONCE
+            },
             _lock: lock,
         })
     }

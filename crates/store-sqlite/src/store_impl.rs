@@ -332,10 +332,11 @@ impl Store for SqliteStore {
         campaign: NewCampaign,
         idempotency: Option<Idempotent<CampaignRecord>>,
     ) -> StoreResult<Written<CampaignRecord>> {
+        let copied_at_once = self.copied_at_once;
         self.writer
             .write(move |work| {
                 ops::idempotency::once(work, caller, idempotency, |work| {
-                    ops::campaigns::create(work, caller, &campaign)
+                    ops::campaigns::create(work, caller, &campaign, copied_at_once)
                 })
             })
             .await

@@ -113,10 +113,8 @@ impl<'a> LinePlanner<'a> {
             .iter()
             .enumerate()
             .filter(|(_, work)| !work.is_done());
-        let (index, work) = open.min_by_key(|(index, work)| {
-            let pass = crate::planted!("turns_ignored", work.pass, 0);
-            (self.send_at(work), pass, *index)
-        })?;
+        let (index, work) =
+            open.min_by_key(|(index, work)| (self.send_at(work), work.pass, *index))?;
         (work.pass <= self.furthest_pass).then_some(index)
     }
 

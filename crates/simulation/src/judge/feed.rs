@@ -16,7 +16,7 @@ use crate::history::Violation;
 struct Reader<'a> {
     calls: BTreeMap<AttemptId, (&'a str, Option<&'a str>)>,
     leads: BTreeMap<LeadId, Option<&'a str>>,
-    campaigns: BTreeMap<CampaignId, &'static str>,
+    campaigns: BTreeMap<CampaignId, &'a str>,
 }
 
 pub(super) fn judge(seen: &Seen<'_>, records: &Records) -> Vec<Violation> {
@@ -90,6 +90,11 @@ impl<'a> Reader<'a> {
             ("campaign.completed", _, _, Some(campaign_id)) => {
                 self.campaigns.insert(campaign_id, "COMPLETED");
             }
+            ("campaign.updated", _, _, Some(campaign_id)) => {
+                if let Some(status) = text("to") {
+                    self.campaigns.insert(campaign_id, status);
+                }
+            }
             _ => {}
         }
     }
@@ -146,8 +151,9 @@ impl<'a> Reader<'a> {
                 verdict.broken("E1", what);
             }
         }
-        let status = of.campaign.status.as_str();
-        let told = self.campaigns.get(&of.campaign.campaign_id);
+        let Some(campaign) = &of.campaign else { return };
+        let status = campaign.status.as_str();
+        let told = self.campaigns.get(&campaign.campaign_id);
         if told.is_some_and(|told| *told != status) {
             verdict.broken("E1", format!("a campaign is {status}, told {told:?}"));
         }

@@ -129,6 +129,9 @@ fn judge_permission(seen: &Seen<'_>, call: &Call<'_>, verdict: &mut Verdict) {
     if !seen.history.running_at(campaign, at).contains(&true) {
         verdict.broken_by("P5", call, "while the campaign was not running");
     }
+    if seen.history.deleted_before(campaign, at) {
+        verdict.broken_by("P5", call, "after its campaign was deleted");
+    }
 }
 
 /// P10: whose account, number, assistant and variables it carries.

@@ -23,7 +23,8 @@ const GRAIN: SignedDuration = SignedDuration::from_secs(1);
 pub(crate) struct CampaignRecords {
     /// Index in the run.
     pub(crate) index: usize,
-    pub(crate) campaign: CampaignRecord,
+    /// `None`: it is deleted.
+    pub(crate) campaign: Option<CampaignRecord>,
     pub(crate) leads: Vec<LeadRecord>,
     pub(crate) calls: Vec<CallRecord>,
 }
@@ -39,6 +40,8 @@ pub(crate) struct Records {
     pub(crate) live_calls: u64,
     /// Sends that were permitted and never decided.
     pub(crate) on_the_board: usize,
+    /// Whether leads of deleted campaigns are still there.
+    pub(crate) erasures_wait: bool,
 }
 
 pub(super) fn judge(seen: &Seen<'_>, records: &Records, now: Timestamp) -> Vec<Violation> {
@@ -46,9 +49,12 @@ pub(super) fn judge(seen: &Seen<'_>, records: &Records, now: Timestamp) -> Vec<V
     judge_leaks(seen, records, &mut verdict);
     let mut ids = BTreeSet::new();
     for of in &records.campaigns {
-        judge_counts(seen, of, now, &mut verdict);
-        judge_leads(of, now, &mut verdict);
-        judge_told(seen, of, &mut verdict);
+        if let Some(campaign) = &of.campaign {
+            judge_counts(seen, of, campaign, now, &mut verdict);
+            judge_leads(of, campaign, &mut verdict);
+            judge_told(seen, of, campaign, &mut verdict);
+        }
+        judge_live(of, now, &mut verdict);
         for call in &of.calls {
             judge_call(seen, of, call, now, &mut verdict);
             if let Some(id) = &call.provider_call_id
@@ -60,6 +66,9 @@ pub(super) fn judge(seen: &Seen<'_>, records: &Records, now: Timestamp) -> Vec<V
     }
     judge_rings(seen, records, &mut verdict);
     judge_succession(seen, records, &mut verdict);
+    if records.erasures_wait {
+        verdict.broken("A6", "leads of a deleted campaign are still there");
+    }
     for import in &records.imports {
         let done = import.added + import.updated + import.skipped + import.rejected;
         if import.finished_at.is_none() || done != import.total || import.processed != import.total
@@ -100,12 +109,18 @@ fn judge_leaks(seen: &Seen<'_>, records: &Records, verdict: &mut Verdict) {
 }
 
 /// A4: counters are what a recount gives.
-fn judge_counts(seen: &Seen<'_>, of: &CampaignRecords, now: Timestamp, verdict: &mut Verdict) {
+fn judge_counts(
+    seen: &Seen<'_>,
+    of: &CampaignRecords,
+    campaign: &CampaignRecord,
+    now: Timestamp,
+    verdict: &mut Verdict,
+) {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for lead in &of.leads {
         *counts.entry(lead.status.as_str()).or_default() += 1;
     }
-    for (status, told) in &of.campaign.lead_counts {
+    for (status, told) in &campaign.lead_counts {
         let counted = counts.remove(status).unwrap_or_default();
         let total = u64::try_from(of.leads.len()).unwrap_or(u64::MAX);
         let right = if status.eq_ignore_ascii_case("total") {
@@ -117,7 +132,7 @@ fn judge_counts(seen: &Seen<'_>, of: &CampaignRecords, now: Timestamp, verdict: 
             verdict.broken("A4", format!("{told} leads are {status}, counted {right}"));
         }
     }
-    let zone = calendar::campaign_zone(&of.campaign.draft);
+    let zone = calendar::campaign_zone(&campaign.draft);
     for lead in &of.leads {
         let own = || {
             of.calls
@@ -176,7 +191,7 @@ fn was_blocked(seen: &Seen<'_>, call: &CallRecord) -> bool {
 }
 
 /// L1, V1: nobody is forgotten.
-fn judge_leads(of: &CampaignRecords, now: Timestamp, verdict: &mut Verdict) {
+fn judge_leads(of: &CampaignRecords, campaign: &CampaignRecord, verdict: &mut Verdict) {
     let live: BTreeSet<LeadId> = of
         .calls
         .iter()
@@ -193,11 +208,15 @@ fn judge_leads(of: &CampaignRecords, now: Timestamp, verdict: &mut Verdict) {
             );
             verdict.broken("L1", what);
         }
-        let running = of.campaign.status == CampaignStatus::Running;
+        let running = campaign.status == CampaignStatus::Running;
         if running && lead.status == LeadStatus::Ready && lead.due_at.is_none() {
             verdict.broken("V1", format!("{} is READY and never due", lead.phone));
         }
     }
+}
+
+/// V1: no call is live for ever.
+fn judge_live(of: &CampaignRecords, now: Timestamp, verdict: &mut Verdict) {
     for call in of.calls.iter().filter(|call| call.state.is_live()) {
         if now.duration_since(call.times.planned_at) > LONGEST {
             let what = format!(
@@ -212,13 +231,22 @@ fn judge_leads(of: &CampaignRecords, now: Timestamp, verdict: &mut Verdict) {
 }
 
 /// L4: what was answered is there, also after deaths.
-fn judge_told(seen: &Seen<'_>, of: &CampaignRecords, verdict: &mut Verdict) {
+fn judge_told(
+    seen: &Seen<'_>,
+    of: &CampaignRecords,
+    campaign: &CampaignRecord,
+    verdict: &mut Verdict,
+) {
+    if seen.history.is_deleted(of.index) {
+        let what = format!("campaign {} was deleted and is there", of.index);
+        verdict.broken("L4", what);
+    }
     let entries = || seen.history.of(of.index);
     let settings = entries().rev().find_map(|entry| match &entry.told {
         Told::Settings(draft) => Some(&**draft),
         _ => None,
     });
-    if settings.is_some_and(|draft| *draft != *of.campaign.draft) {
+    if settings.is_some_and(|draft| *draft != *campaign.draft) {
         verdict.broken(
             "L4",
             format!("the settings of campaign {} are not as told", of.index),
@@ -228,13 +256,13 @@ fn judge_told(seen: &Seen<'_>, of: &CampaignRecords, verdict: &mut Verdict) {
         Told::Running(running) => Some(running),
         _ => None,
     });
-    let right = match of.campaign.status {
+    let right = match campaign.status {
         CampaignStatus::Running | CampaignStatus::Completed => Some(true),
-        CampaignStatus::Paused | CampaignStatus::Stopped => Some(false),
-        CampaignStatus::Draft | CampaignStatus::Archived => None,
+        CampaignStatus::Paused | CampaignStatus::Stopped | CampaignStatus::Archived => Some(false),
+        CampaignStatus::Draft => None,
     };
     if running != right {
-        let status = of.campaign.status.as_str();
+        let status = campaign.status.as_str();
         verdict.broken(
             "L4",
             format!("campaign {} is {status}, told otherwise", of.index),
@@ -245,7 +273,16 @@ fn judge_told(seen: &Seen<'_>, of: &CampaignRecords, verdict: &mut Verdict) {
         .iter()
         .map(|lead| (lead.phone.as_str(), lead))
         .collect();
-    for lead in &seen.history.campaigns[of.index].leads {
+    let known = &seen.history.campaigns[of.index].leads;
+    for lead in &of.leads {
+        if known.iter().all(|known| known.phone != lead.phone) {
+            verdict.broken(
+                "L4",
+                format!("{} is there, and nobody added it", lead.phone),
+            );
+        }
+    }
+    for lead in known {
         let present = seen
             .history
             .present_at(of.index, &lead.phone, Timestamp::MAX);

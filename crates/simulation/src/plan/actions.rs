@@ -33,6 +33,13 @@ pub(crate) enum Action {
     PoolNumber(usize, usize, bool),
     /// Disable or enable a token of a tenant.
     Token(usize, bool),
+    /// Let the window close so many seconds from now.
+    CloseSoon(usize, u32),
+    /// Copy a campaign, maybe with its leads; then maybe edit the copy, with these dice, and start
+    /// it.
+    Copy(usize, bool, u64),
+    /// Stop, put away and delete a campaign: the next of these steps, and then the others.
+    Delete(usize),
 }
 
 impl Action {
@@ -93,6 +100,48 @@ pub(super) fn draw(
             action: Action::Credentials(line, true),
             answer_lost: false,
         });
+    }
+    actions
+}
+
+/// Further actions of the same time, with dice of their own: copies, deletions, and windows that
+/// are closed while calls are on their way.
+pub(super) fn draw_more(
+    rng: &mut SmallRng,
+    campaigns: usize,
+    (from, until): (Timestamp, Timestamp),
+) -> Vec<PlannedAction> {
+    let span_ms = i64::try_from(until.duration_since(from).as_millis()).unwrap_or(1);
+    let mut actions = Vec::new();
+    let mut add = |rng: &mut SmallRng, in_ambush: f64, action: Action| {
+        let when = if rng.random_bool(in_ambush) {
+            When::AfterReservation(rng.random_range(0..60), rng.random_range(0..400))
+        } else {
+            let after = SignedDuration::from_millis(rng.random_range(0..span_ms.max(1)));
+            When::At(later(from, after))
+        };
+        actions.push(PlannedAction {
+            when,
+            action,
+            answer_lost: rng.random_bool(0.08),
+        });
+    };
+    if rng.random_bool(0.4) {
+        let action = Action::CloseSoon(rng.random_range(0..campaigns), rng.random_range(1..=4));
+        add(rng, 0.9, action);
+    }
+    let copies = if rng.random_bool(0.6) { 2 } else { 0 };
+    for _ in 0..rng.random_range(0..=copies) {
+        let campaign = rng.random_range(0..campaigns);
+        let action = Action::Copy(campaign, rng.random_bool(0.9), rng.random());
+        add(rng, 0.5, action);
+    }
+    for _ in 0..2 {
+        // Made before all copies are: any number may be meant, of those that are there then.
+        let action = Action::Delete(rng.random_range(0..campaigns + 3));
+        if rng.random_bool(0.3) {
+            add(rng, 0.5, action);
+        }
     }
     actions
 }

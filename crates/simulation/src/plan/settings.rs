@@ -284,6 +284,31 @@ pub(crate) fn edit(rng: &mut SmallRng, draft: &SettingsDraft) -> SettingsDraft {
     edited
 }
 
+/// The same settings with a window that closes `seconds` after `now`, if that is still today where
+/// the campaign is.
+pub(crate) fn closing(
+    draft: &SettingsDraft,
+    now: Timestamp,
+    seconds: u32,
+) -> Option<SettingsDraft> {
+    let zone = jiff::tz::TimeZone::get(draft.timezone.as_deref()?).ok()?;
+    let closes = zone.to_datetime(later(now, SignedDuration::from_secs(seconds.into())));
+    let is_today = closes.date() == zone.to_datetime(now).date();
+    let closes = closes.strftime("%H:%M:%S").to_string();
+    let opens = draft.daily_start_time.clone().unwrap_or_default();
+    let opens = if opens < closes {
+        opens
+    } else {
+        "00:00".to_owned()
+    };
+    is_today.then(|| SettingsDraft {
+        daily_start_time: Some(opens),
+        daily_end_time: Some(closes),
+        windows: None,
+        ..draft.clone()
+    })
+}
+
 /// The parsed form; the drafts above are valid by construction, save for edits whose gaps and
 /// retry gaps do not fit together, which a user would be told.
 pub(crate) fn parse(draft: &SettingsDraft) -> Option<CampaignSettings> {

@@ -42,6 +42,8 @@ pub(crate) struct Weather {
     /// From when, for how long the process stands still.
     pub(crate) freezes: Vec<(Timestamp, SignedDuration)>,
     pub(crate) clock: Vec<(Timestamp, ClockChange)>,
+    /// Steps of the wall clock so many milliseconds after the n-th reservation.
+    pub(crate) clock_ambushes: Vec<(u32, i64, ClockChange)>,
     /// From when until when the provider is down.
     pub(crate) outages: Vec<(Timestamp, Timestamp)>,
     /// Chance that a commit fails.
@@ -107,6 +109,7 @@ impl Weather {
             },
             freezes: Vec::new(),
             clock: Vec::new(),
+            clock_ambushes: Vec::new(),
             outages: Vec::new(),
             failing_commits: 0.0,
             slowness: 0.0,
@@ -134,6 +137,18 @@ impl Weather {
             }
         }
         weather
+    }
+
+    /// Sets the clock while calls are on their way, if it is one that is set at all.
+    pub(super) fn ambush_by_clock(&mut self, rng: &mut SmallRng) {
+        let steps = (0..rng.random_range(0..=6)).map(|_| {
+            let change = ClockChange::Step(rng.random_range(-30_000..=10_000));
+            (rng.random_range(0..60), rng.random_range(0..400), change)
+        });
+        let steps: Vec<_> = steps.collect();
+        if !self.clock.is_empty() {
+            self.clock_ambushes = steps;
+        }
     }
 
     fn add(&mut self, rng: &mut SmallRng, kind: FaultKind, span: (Timestamp, Timestamp)) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::PhoneNumber;
 use domain::campaign::{CampaignCommand, LeadStatus};
+use domain::settings::SettingsDraft;
 use jiff::{SignedDuration, Timestamp};
 use store::{
     CampaignOrder, CampaignUpdate, LeadChange, LeadKey, LineChange, NewLead, OnDuplicate,
@@ -12,7 +13,7 @@ use store::{
 
 use super::set_up::{enabled, new_lead, sealed_key};
 use super::{Event, Presence, Simulator};
-use crate::history::Told;
+use crate::history::{QUEUED, Told};
 use crate::plan::{self, Action, PlannedAction, When, later};
 
 /// When a user whose answer was lost has certainly learned what became of the request.
@@ -36,11 +37,19 @@ impl Simulator {
                 _ => self.waiting_actions.push(planned),
             }
         }
+        let steps = self.plan.weather.clock_ambushes.iter();
+        let now_due = steps.filter(|(index, ..)| *index == nth && !self.quiet);
+        for (_, after_ms, change) in now_due.copied().collect::<Vec<_>>() {
+            self.note("clock_ambush");
+            let at = later(now, SignedDuration::from_millis(after_ms));
+            self.push(at, Event::Clock(change));
+        }
     }
 
     pub(super) async fn act(&mut self, now: Timestamp, planned: PlannedAction) {
         if self.presence == Presence::Down {
-            return self.note("user_refused");
+            self.note("user_refused");
+            return self.try_again(now, planned);
         }
         let lost = planned.answer_lost && self.plan.weather.lost_users && !self.quiet;
         let done = match planned.action {
@@ -71,6 +80,11 @@ impl Simulator {
                 self.switch_number(line, number, on, lost).await
             }
             Action::Token(tenant, on) => self.switch_token(tenant, on).await,
+            Action::CloseSoon(campaign, seconds) => self.close_soon(campaign, seconds, lost).await,
+            Action::Copy(campaign, leads_too, dice) => {
+                self.copy(campaign, leads_too, dice, lost).await
+            }
+            Action::Delete(campaign) => self.delete(campaign, lost).await,
         };
         if done && lost {
             self.note("user_answer_lost");
@@ -78,8 +92,22 @@ impl Simulator {
         }
     }
 
+    /// Whoever is in the middle of something asks again when nobody answers.
+    fn try_again(&mut self, now: Timestamp, planned: PlannedAction) {
+        let goes_on = matches!(
+            planned.action,
+            Action::Delete(_) | Action::Order(_, CampaignCommand::Start)
+        );
+        if goes_on && !self.quiet {
+            self.push(
+                later(now, SignedDuration::from_secs(1)),
+                Event::Act(planned),
+            );
+        }
+    }
+
     /// Keeps what the user is told of a change that was carried out.
-    fn tell(&mut self, campaign: usize, told: Told, lost: bool) {
+    pub(super) fn tell(&mut self, campaign: usize, told: Told, lost: bool) {
         let now = self.clock.true_now();
         let until = if lost { later(now, LEARNED) } else { now };
         self.history.told_between(now, until, campaign, told);
@@ -116,6 +144,36 @@ impl Simulator {
             return false;
         };
         let draft = Action::edited(dice, &current.draft);
+        self.change(campaign, &current, draft, lost).await
+    }
+
+    /// Closes the campaign's window `seconds` from now, while calls may be on their way.
+    async fn close_soon(&mut self, campaign: usize, seconds: u32, lost: bool) -> bool {
+        let made = &self.history.campaigns[campaign];
+        let caller = self.caller(made.tenant);
+        let current = self.process.store.get_campaign(caller.tenant_id, made.id);
+        let Ok(current) = current.await else {
+            return false;
+        };
+        let draft = plan::closing(&current.draft, caller.now, seconds);
+        let Some(draft) = draft else { return false };
+        let done = self.change(campaign, &current, draft, lost).await;
+        if done {
+            self.note("close_soon");
+        }
+        done
+    }
+
+    async fn change(
+        &mut self,
+        campaign: usize,
+        current: &store::CampaignRecord,
+        draft: SettingsDraft,
+        lost: bool,
+    ) -> bool {
+        let made = &self.history.campaigns[campaign];
+        let (campaign_id, caller) = (made.id, self.caller(made.tenant));
+        let store = &self.process.store;
         let Some(settings) = plan::parse(&draft) else {
             return false;
         };
@@ -193,6 +251,7 @@ impl Simulator {
             return false;
         }
         self.note("removed");
+        self.removed_while_copied(campaign, &phone);
         self.tell(campaign, Told::Removed(phone), lost);
         true
     }
@@ -253,8 +312,7 @@ impl Simulator {
         for lead in leads {
             let told = Told::Added(lead.phone.clone());
             // It is done some time from now, and nobody is told when.
-            self.history
-                .told_between(now, Timestamp::MAX, campaign, told);
+            self.history.told_between(now, QUEUED, campaign, told);
             let known = &mut self.history.campaigns[campaign].leads;
             if known.iter().all(|other| other.phone != lead.phone) {
                 known.push(lead);
@@ -372,6 +430,9 @@ fn aimed(action: Action, campaign: usize, lead: Option<usize>) -> Action {
         Action::Requeue(_, other) => Action::Requeue(campaign, lead.unwrap_or(other)),
         Action::AddAgain(_, other) => Action::AddAgain(campaign, lead.unwrap_or(other)),
         Action::Import(_, more) => Action::Import(campaign, more),
+        Action::CloseSoon(_, seconds) => Action::CloseSoon(campaign, seconds),
+        Action::Copy(_, leads_too, dice) => Action::Copy(campaign, leads_too, dice),
+        Action::Delete(_) => Action::Delete(campaign),
         other @ (Action::Limits(..)
         | Action::Credentials(..)
         | Action::PoolNumber(..)

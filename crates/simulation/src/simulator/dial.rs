@@ -196,6 +196,9 @@ impl Simulator {
     /// Whether any bulk addition is unfinished.
     async fn imports_wait(&self) -> bool {
         for (campaign, import_id) in &self.imports {
+            if self.history.is_deleted(*campaign) {
+                continue;
+            }
             let tenant_id = self.tenants[self.history.campaigns[*campaign].tenant];
             let import = self.process.store.get_import(tenant_id, *import_id).await;
             if !import.is_ok_and(|import| import.finished_at.is_some()) {
@@ -221,7 +224,10 @@ impl Simulator {
             }
             // Held back by a full disk: the loop asks again.
             Ok(false) if self.imports_wait().await => SignedDuration::from_secs(1),
-            Ok(false) => return self.history.queued_is_done(now),
+            Ok(false) => {
+                self.copying.clear();
+                return self.history.queued_is_done(now);
+            }
             Err(error) if error.is_retryable() => SignedDuration::from_secs(1),
             Err(error) => return self.broken("STORE", error.to_string()),
         };

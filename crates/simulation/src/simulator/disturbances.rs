@@ -133,7 +133,7 @@ impl Simulator {
             }
             Err(error) => return self.broken("L6", error.to_string()),
         }
-        for event in [Event::Tick, Event::ScanChecks, Event::Import] {
+        for event in [Event::Tick, Event::ScanChecks, Event::Import, Event::Erase] {
             self.push(now, event);
         }
         if self.strikes(self.plan.weather.crashes.again) {

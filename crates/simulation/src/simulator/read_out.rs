@@ -2,7 +2,7 @@
 
 use store::{
     CallFilter, CallRecord, EventRecord, LeadFilter, LeadRecord, Page, PageRequest, Store,
-    StoreResult,
+    StoreError, StoreResult,
 };
 
 use super::Simulator;
@@ -16,16 +16,27 @@ impl Simulator {
         for (index, made) in self.history.campaigns.iter().enumerate() {
             let tenant_id = self.tenants[made.tenant];
             let store = &self.process.store;
+            let campaign = match store.get_campaign(tenant_id, made.id).await {
+                Err(StoreError::NotFound(_)) if self.history.is_deleted(index) => None,
+                campaign => Some(campaign?),
+            };
             campaigns.push(CampaignRecords {
                 index,
-                campaign: store.get_campaign(tenant_id, made.id).await?,
-                leads: self.leads_of(index).await?,
+                leads: if campaign.is_some() {
+                    self.leads_of(index).await?
+                } else {
+                    Vec::new()
+                },
+                campaign,
                 calls: self.calls_of(index).await?,
             });
         }
         let store = &self.process.store;
         let mut imports = Vec::new();
         for (campaign, import_id) in &self.imports {
+            if self.history.is_deleted(*campaign) {
+                continue;
+            }
             let tenant_id = self.tenants[self.history.campaigns[*campaign].tenant];
             imports.push(store.get_import(tenant_id, *import_id).await?);
         }
@@ -45,6 +56,7 @@ impl Simulator {
             tokens,
             live_calls: store.gauges().await?.live_calls,
             on_the_board: store.send_board().len(),
+            erasures_wait: store.run_erasures(1).await?,
         })
     }
 

@@ -83,11 +83,12 @@ macro_rules! select {
     };
 }
 
-/// Makes a campaign in DRAFT.
+/// Makes a campaign in DRAFT. Of the leads that it copies, `copied_at_once` come with it.
 pub(crate) fn create(
     work: &mut Work<'_>,
     caller: Caller,
     campaign: &NewCampaign,
+    copied_at_once: u32,
 ) -> StoreResult<CampaignRecord> {
     check_references(work, caller.tenant_id, &campaign.settings)?;
     let source = campaign
@@ -113,7 +114,15 @@ pub(crate) fn create(
     let changes = changes(&SettingsDraft::default(), &campaign.draft);
     record_revision(work, caller, campaign_id, 1, &changes)?;
     let import_id = source
-        .map(|source| imports::copy(work, caller, source.campaign_id, campaign_id))
+        .map(|source| {
+            imports::copy(
+                work,
+                caller,
+                source.campaign_id,
+                campaign_id,
+                copied_at_once,
+            )
+        })
         .transpose()?
         .flatten();
     let made = get(

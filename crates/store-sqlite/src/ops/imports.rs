@@ -83,16 +83,14 @@ impl QueuedLead {
     }
 }
 
-/// Leads of a copy that come with its request.
-const COPIED_AT_ONCE: u32 = 500;
-
-/// Copies the leads of `source`, with fresh caps and no history: a few at once, the others in
-/// steps. Answers the import that does it; `None`: there are none.
+/// Copies the leads of `source`, with fresh caps and no history: `at_once` of them now, the others
+/// in steps. Answers the import that does it; `None`: there are none.
 pub(crate) fn copy(
     work: &mut Work<'_>,
     caller: Caller,
     source: CampaignId,
     target: CampaignId,
+    at_once: u32,
 ) -> StoreResult<Option<ImportId>> {
     let sql = "SELECT coalesce(sum(leads), 0) AS total,
                       (SELECT max(lead_id) FROM leads WHERE campaign_id = ?1) AS last
@@ -134,7 +132,7 @@ pub(crate) fn copy(
             up_to: last,
         }),
     };
-    step(work, &import, COPIED_AT_ONCE)?;
+    step(work, &import, at_once)?;
     Ok(Some(import_id))
 }
 

@@ -46,6 +46,35 @@ async fn whole_call(store: &dyn Store) -> Dispatch {
     dispatch
 }
 
+pub async fn a_clock_that_was_set_back_since_the_plan_loses_no_end(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    add(store, caller, id, 1).await;
+    let dispatch = tick(store, morning()).await.remove(0);
+    store.send_board().forget(dispatch.attempt_id);
+    let earlier = |seconds| later(-seconds);
+    let fact = |fact, at| AttemptFact {
+        at: Some(at),
+        ..AttemptFact::new(AttemptRef::Id(dispatch.attempt_id), fact)
+    };
+    let end = AttemptFact {
+        details: Some(CallDetails {
+            started_at: Some(earlier(20)),
+            ended_at: Some(earlier(11)),
+            ..CallDetails::default()
+        }),
+        ..fact(ended(Outcome::Answered), earlier(11))
+    };
+    let facts = vec![fact(Fact::Placed, earlier(20)), end];
+    store.apply_facts(earlier(10), facts).await.unwrap();
+    let call = store
+        .get_call(caller.tenant_id, dispatch.attempt_id)
+        .await
+        .unwrap();
+    assert_eq!(call.state, StateName::Ended);
+    assert_eq!(call.outcome, Some(Outcome::Answered));
+    assert_eq!(call.times.ended_at, Some(call.times.planned_at));
+}
+
 pub async fn a_call_keeps_who_called_whom_and_why(store: &dyn Store) {
     let (caller, id) = tenant_with_running(store, "Acme").await;
     let lead = add(store, caller, id, 1).await;
