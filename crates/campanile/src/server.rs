@@ -131,6 +131,7 @@ impl Server {
                     public_url: public_url.clone(),
                     sandbox_base_url: Some(sandbox_base_url.clone()),
                     time_scale: parts.time_scale,
+                    list_retry_pauses: dialer::LIST_RETRY_PAUSES,
                 },
             });
             let (heartbeat, stop) = (dialer.heartbeat(), stop.clone());

@@ -116,7 +116,7 @@ impl Core {
     }
 
     /// Ends a hold for the clock that has lost its reason, as far as this machine can tell.
-    pub(crate) async fn tend_clock(&self, status: &HoldStatus) -> StoreResult<()> {
+    pub async fn tend_clock(&self, status: &HoldStatus) -> StoreResult<()> {
         if status.by(HoldReason::ClockStep).is_none() {
             let mut watched = self.guard_of_clock.lock();
             if watched.held {

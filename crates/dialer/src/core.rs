@@ -66,7 +66,12 @@ pub struct Options {
     pub sandbox_base_url: Option<String>,
     /// How much faster than real time `clock` runs; 1 outside demonstrations.
     pub time_scale: f64,
+    /// Pauses, in real time, before a provider's list of past calls that failed is asked for again.
+    pub list_retry_pauses: &'static [Duration],
 }
+
+/// Usual [`Options::list_retry_pauses`].
+pub const LIST_RETRY_PAUSES: &[Duration] = &[Duration::from_secs(1), Duration::from_secs(4)];
 
 /// Opened lines with the revision they were opened at.
 type OpenLines = HashMap<LineId, (i64, Arc<OpenLine>)>;

@@ -35,6 +35,6 @@ mod trial;
 mod trouble;
 
 pub use ambient::{ScaledClock, SystemClock, SystemEntropy};
-pub use core::{Core, Moment, Options, Parts, Ready};
+pub use core::{Core, LIST_RETRY_PAUSES, Moment, Options, Parts, Ready};
 pub use run::{Dialer, Heartbeat, RunError};
 pub use transport::{HttpTransport, TransportOptions};

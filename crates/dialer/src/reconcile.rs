@@ -9,7 +9,6 @@
 //! Bounded in pages, tries and time of each request. It never places a call.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use domain::LineId;
 use jiff::{SignedDuration, Timestamp};
@@ -21,8 +20,6 @@ use crate::core::{Core, SEARCH_MARGIN};
 
 /// Most requests for one line in one go: two million calls, where a page has a thousand.
 const MAX_PAGES: u32 = 2_000;
-/// Pauses before a list that failed is asked for again.
-const RETRY_PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 /// A window that is cut and cannot be halved.
 const SHORTEST_WINDOW: SignedDuration = SignedDuration::from_millis(2);
 /// Calls adopted in one transaction.
@@ -160,7 +157,7 @@ impl Core {
         open: &OpenLine,
         window: Window,
     ) -> Result<(Vec<CallEvent>, bool), String> {
-        let mut pauses = RETRY_PAUSES.iter();
+        let mut pauses = self.parts().options.list_retry_pauses.iter();
         loop {
             let why = match self.list_once(open, window).await {
                 Ok(page) => return Ok(page),

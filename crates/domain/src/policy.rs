@@ -69,7 +69,15 @@ impl AttemptPolicy {
                 LeadStatus::Answered
             }
             Outcome::InvalidNumber => LeadStatus::Invalid,
-            _ if counted >= self.max_call_attempts => LeadStatus::Exhausted,
+            _ if counted
+                >= crate::planted!(
+                    "total_cap_off_by_one",
+                    self.max_call_attempts,
+                    self.max_call_attempts + 1
+                ) =>
+            {
+                LeadStatus::Exhausted
+            }
             // Our own fault: the lead waits, whatever the list says.
             Outcome::FailedPermanent => LeadStatus::Ready,
             _ if self.retry_outcomes.contains(&outcome) => LeadStatus::Ready,

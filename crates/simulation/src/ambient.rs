@@ -80,6 +80,10 @@ impl Clock for VirtualClock {
         let passed = self.true_micros.load(Ordering::Relaxed) - self.started_at;
         Duration::from_micros(passed.unsigned_abs())
     }
+
+    fn uptime(&self) -> Option<Duration> {
+        Some(self.monotonic())
+    }
 }
 
 /// Randomness that follows from a seed.

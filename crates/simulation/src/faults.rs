@@ -55,6 +55,8 @@ fault_kinds! {
     Slowness = "slowness",
     /// Users whose request was carried out and never answered.
     LostUsers = "lost-users",
+    /// The database is put back to an earlier copy, without its marker.
+    Restores = "restores",
 }
 
 /// A set of fault kinds.

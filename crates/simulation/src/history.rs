@@ -84,6 +84,16 @@ pub(crate) struct Reserved {
     pub(crate) phone: PhoneNumber,
 }
 
+/// A copy of the database that was put back.
+#[derive(Debug, Clone)]
+pub(crate) struct Restore {
+    pub(crate) copied_at: Timestamp,
+    /// When the process found it.
+    pub(crate) found_at: Timestamp,
+    /// When the operator was told that dialing goes on.
+    pub(crate) released_at: Option<Timestamp>,
+}
+
 /// The log of a run.
 #[derive(Debug, Default)]
 pub(crate) struct History {
@@ -99,8 +109,12 @@ pub(crate) struct History {
     pub(crate) stops: Vec<(Timestamp, Timestamp)>,
     /// From when until when it stood still.
     pub(crate) freezes: Vec<(Timestamp, Timestamp)>,
+    /// Copies that were put back.
+    pub(crate) restores: Vec<Restore>,
     /// What the wall clock was ahead of the true time, from each instant on, in microseconds.
     pub(crate) clock: Vec<(Timestamp, i64)>,
+    /// When a process that was there had its clock set, and by how much, in microseconds.
+    pub(crate) clock_steps: Vec<(Timestamp, i64)>,
     pub(crate) violations: Vec<Violation>,
 }
 
@@ -255,6 +269,13 @@ impl History {
         let keys = self.lines[line].keys.iter();
         let keys = keys.map(|(at, right)| (*at, *at, *right));
         possible(keys, (from, until)).contains(&false)
+    }
+
+    /// Whether the database has forgotten what was reserved at `at`.
+    pub(crate) fn is_forgotten(&self, at: Timestamp) -> bool {
+        self.restores
+            .iter()
+            .any(|restore| restore.copied_at <= at && at < restore.found_at)
     }
 
     /// The wall clock of the process at the true instant `at`.

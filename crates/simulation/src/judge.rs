@@ -9,6 +9,7 @@ mod calendar;
 mod capacity;
 mod fairness;
 mod feed;
+mod hold;
 mod liveness;
 mod people;
 mod records;
@@ -102,9 +103,11 @@ impl Verdict {
     }
 }
 
-/// P1–P10: what people who are called are promised.
+/// P1–P10, H1: what people who are called are promised.
 pub(crate) fn people(seen: &Seen<'_>) -> Vec<Violation> {
-    people::judge(seen)
+    let mut violations = people::judge(seen);
+    violations.extend(hold::judge(seen));
+    violations
 }
 
 /// A1, A2, A8, P12, V4: limits, fairness, and an orderly stop.

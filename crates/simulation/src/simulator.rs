@@ -9,6 +9,7 @@ mod callbacks;
 mod copies;
 mod dial;
 mod disturbances;
+mod hold;
 mod process;
 mod read_out;
 mod set_up;
@@ -68,11 +69,14 @@ enum Event {
     ScanChecks,
     Import,
     Erase,
+    Hold,
     Callbacks,
     Act(PlannedAction),
     Clock(ClockChange),
     Freeze(SignedDuration),
     Outage(Option<Timestamp>),
+    BackUp,
+    PutBack,
     Restart,
     Quiet,
 }
@@ -89,11 +93,14 @@ impl Event {
             Self::ScanChecks => "scan",
             Self::Import => "import",
             Self::Erase => "erase",
+            Self::Hold => "hold",
             Self::Callbacks => "callbacks",
             Self::Act(_) => "act",
             Self::Clock(_) => "clock",
             Self::Freeze(_) => "freeze",
             Self::Outage(_) => "outage",
+            Self::BackUp => "back-up",
+            Self::PutBack => "put-back",
             Self::Restart => "restart",
             Self::Quiet => "quiet",
         }
@@ -112,6 +119,7 @@ impl Event {
                 | Self::ScanChecks
                 | Self::Import
                 | Self::Erase
+                | Self::Hold
         )
     }
 
@@ -151,6 +159,8 @@ pub(crate) struct Simulator {
     imports: Vec<(usize, domain::ImportId)>,
     /// Sources and copies, while leads may still have to be copied.
     copying: Vec<(usize, usize)>,
+    /// A copy of the database that will be put back.
+    backup: Option<hold::BackUp>,
     history: History,
     reached: BTreeMap<&'static str, u64>,
     quiet: bool,
@@ -228,6 +238,7 @@ impl Simulator {
             tokens: Vec::new(),
             imports: Vec::new(),
             copying: Vec::new(),
+            backup: None,
             history: History::default(),
             reached: BTreeMap::new(),
             quiet: false,
@@ -303,7 +314,7 @@ impl Simulator {
 
     fn begin(&mut self) {
         let now = self.clock.true_now();
-        for event in [Event::Tick, Event::ScanChecks, Event::Import] {
+        for event in [Event::Tick, Event::ScanChecks, Event::Import, Event::Hold] {
             self.push(now, event);
         }
         self.push(self.plan.quiet_from, Event::Quiet);
@@ -322,6 +333,10 @@ impl Simulator {
         }
         for (at, until) in weather.outages {
             self.push(at, Event::Outage(Some(until)));
+        }
+        for (copied_at, put_back_at) in weather.restores {
+            self.push(copied_at, Event::BackUp);
+            self.push(put_back_at, Event::PutBack);
         }
         self.failing(weather.failing_commits);
     }
@@ -351,6 +366,9 @@ impl Simulator {
             Event::LookUp(check) => self.look_up(now, &check).await,
             Event::Import => self.import(now).await,
             Event::Erase => self.erase(now).await,
+            Event::Hold => self.tend_hold(now).await,
+            Event::BackUp => self.back_up(now),
+            Event::PutBack => self.put_back(now),
             Event::Callbacks => self.deliver(now).await,
             Event::Act(action) => self.act(now, action).await,
             Event::Clock(change) => self.change_clock(now, change),

@@ -254,6 +254,7 @@ impl Scene {
                 public_url: None,
                 sandbox_base_url: None,
                 time_scale: 1.0,
+                list_retry_pauses: dialer::LIST_RETRY_PAUSES,
             },
         }
     }

@@ -373,7 +373,10 @@ fn judge_outcome(call: &CallRecord, rang: Option<&str>, verdict: &mut Verdict) {
 fn judge_verdict(seen: &Seen<'_>, of: &CampaignRecords, call: &CallRecord, verdict: &mut Verdict) {
     let until = call.verdict["allowed_until"].as_str();
     let Some(until) = until.and_then(|text| text.parse::<Timestamp>().ok()) else {
-        if call.verdict["decision"] != "ALLOW" {
+        let known = seen.history.reserved.get(&call.attempt_key);
+        let adopted = call.verdict["decision"] == "ADOPTED"
+            && known.is_some_and(|reserved| seen.history.is_forgotten(reserved.at));
+        if call.verdict["decision"] != "ALLOW" && !adopted {
             verdict.broken("L7", format!("the call to {} has no verdict", call.phone));
         }
         return;
@@ -428,6 +431,13 @@ fn judge_succession(seen: &Seen<'_>, records: &Records, verdict: &mut Verdict) {
         // Ids follow the order of reservations, whatever the clock was set to.
         calls.sort_by_key(|call| call.attempt_id);
         for pair in calls.windows(2) {
+            // One that was forgotten and found has a later id than those that came after it.
+            if pair
+                .iter()
+                .any(|call| call.verdict["decision"] == "ADOPTED")
+            {
+                continue;
+            }
             let settled = pair[0].times.ended_at.unwrap_or(Timestamp::MAX);
             if settled > later(pair[1].times.planned_at, error) {
                 let what = format!(

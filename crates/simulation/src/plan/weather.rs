@@ -34,6 +34,16 @@ pub(crate) enum ClockChange {
     Correct,
 }
 
+/// A step of the wall clock a moment after the n-th reservation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClockAmbush {
+    pub(crate) nth: u32,
+    pub(crate) after: SignedDuration,
+    pub(crate) step_ms: i64,
+    /// When it is set right again.
+    pub(crate) corrected_after: Option<SignedDuration>,
+}
+
 /// The faults of one run.
 #[derive(Debug, Clone)]
 pub(crate) struct Weather {
@@ -42,8 +52,8 @@ pub(crate) struct Weather {
     /// From when, for how long the process stands still.
     pub(crate) freezes: Vec<(Timestamp, SignedDuration)>,
     pub(crate) clock: Vec<(Timestamp, ClockChange)>,
-    /// Steps of the wall clock so many milliseconds after the n-th reservation.
-    pub(crate) clock_ambushes: Vec<(u32, i64, ClockChange)>,
+    /// Steps of the wall clock while a call is on its way.
+    pub(crate) clock_ambushes: Vec<ClockAmbush>,
     /// From when until when the provider is down.
     pub(crate) outages: Vec<(Timestamp, Timestamp)>,
     /// Chance that a commit fails.
@@ -53,6 +63,8 @@ pub(crate) struct Weather {
     /// Chance that a read shows what an earlier one showed.
     pub(crate) stale_reads: f64,
     pub(crate) lost_users: bool,
+    /// From when the copy is that is put back, and when it is put back.
+    pub(crate) restores: Vec<(Timestamp, Timestamp)>,
 }
 
 /// The names of events after which the process can be made to die.
@@ -115,6 +127,7 @@ impl Weather {
             slowness: 0.0,
             stale_reads: 0.0,
             lost_users: false,
+            restores: Vec::new(),
         }
     }
 
@@ -141,11 +154,30 @@ impl Weather {
 
     /// Sets the clock while calls are on their way, if it is one that is set at all.
     pub(super) fn ambush_by_clock(&mut self, rng: &mut SmallRng) {
-        let steps = (0..rng.random_range(0..=6)).map(|_| {
-            let change = ClockChange::Step(rng.random_range(-30_000..=10_000));
-            (rng.random_range(0..60), rng.random_range(0..400), change)
-        });
-        let steps: Vec<_> = steps.collect();
+        let ambush = |rng: &mut SmallRng, step_ms, corrected_after| ClockAmbush {
+            nth: rng.random_range(0..60),
+            after: SignedDuration::from_millis(rng.random_range(0..400)),
+            step_ms,
+            corrected_after,
+        };
+        let count = rng.random_range(0..=6);
+        let mut steps: Vec<_> = (0..count)
+            .map(|_| {
+                let step_ms = rng.random_range(-30_000..=10_000);
+                ambush(rng, step_ms, None)
+            })
+            .collect();
+        // A step that no clock makes by itself holds the installation.
+        if rng.random_bool(0.25) {
+            let far_ms = rng.random_range(200_000..2_000_000);
+            let step_ms = if rng.random_bool(0.5) {
+                far_ms
+            } else {
+                -far_ms
+            };
+            let right_after = SignedDuration::from_secs(rng.random_range(60..7_200));
+            steps.push(ambush(rng, step_ms, Some(right_after)));
+        }
         if !self.clock.is_empty() {
             self.clock_ambushes = steps;
         }
@@ -195,6 +227,7 @@ impl Weather {
             FaultKind::Storage => self.failing_commits = rate(0.05),
             FaultKind::Slowness => self.slowness = rate(0.2),
             FaultKind::LostUsers => self.lost_users = true,
+            FaultKind::Restores => self.restores = restores(rng, span),
         }
     }
 }
@@ -224,6 +257,21 @@ fn outages(rng: &mut SmallRng, span: (Timestamp, Timestamp)) -> Vec<(Timestamp, 
             (from, later(from, long).min(span.1))
         })
         .collect()
+}
+
+/// At most one, and in few runs: nothing dials while it is being mended.
+fn restores(rng: &mut SmallRng, span: (Timestamp, Timestamp)) -> Vec<(Timestamp, Timestamp)> {
+    let copied_at = moment(rng, span);
+    let most = if rng.random_bool(0.5) { 300 } else { 7_200 };
+    let put_back_at = later(
+        copied_at,
+        SignedDuration::from_millis(rng.random_range(100..most * 1_000)),
+    );
+    if rng.random_bool(0.4) && put_back_at < span.1 {
+        vec![(copied_at, put_back_at)]
+    } else {
+        Vec::new()
+    }
 }
 
 fn crashes(rng: &mut SmallRng) -> CrashPlan {

@@ -14,7 +14,7 @@ use store::{
 use super::set_up::{enabled, new_lead, sealed_key};
 use super::{Event, Presence, Simulator};
 use crate::history::{QUEUED, Told};
-use crate::plan::{self, Action, PlannedAction, When, later};
+use crate::plan::{self, Action, ClockChange, PlannedAction, When, later};
 
 /// When a user whose answer was lost has certainly learned what became of the request.
 const LEARNED: SignedDuration = SignedDuration::from_secs(5);
@@ -37,17 +37,20 @@ impl Simulator {
                 _ => self.waiting_actions.push(planned),
             }
         }
-        let steps = self.plan.weather.clock_ambushes.iter();
-        let now_due = steps.filter(|(index, ..)| *index == nth && !self.quiet);
-        for (_, after_ms, change) in now_due.copied().collect::<Vec<_>>() {
+        let ambushes = self.plan.weather.clock_ambushes.iter();
+        let now_due = ambushes.filter(|ambush| ambush.nth == nth && !self.quiet);
+        for ambush in now_due.copied().collect::<Vec<_>>() {
             self.note("clock_ambush");
-            let at = later(now, SignedDuration::from_millis(after_ms));
-            self.push(at, Event::Clock(change));
+            let at = later(now, ambush.after);
+            self.push(at, Event::Clock(ClockChange::Step(ambush.step_ms)));
+            if let Some(after) = ambush.corrected_after {
+                self.push(later(at, after), Event::Clock(ClockChange::Correct));
+            }
         }
     }
 
     pub(super) async fn act(&mut self, now: Timestamp, planned: PlannedAction) {
-        if self.presence == Presence::Down {
+        if self.presence == Presence::Down || self.users_wait() {
             self.note("user_refused");
             return self.try_again(now, planned);
         }
@@ -366,7 +369,7 @@ impl Simulator {
             .is_ok()
     }
 
-    async fn change_key(&mut self, line: usize, right: bool) -> bool {
+    pub(super) async fn change_key(&mut self, line: usize, right: bool) -> bool {
         let account = &self.history.lines[line].account;
         let wrong = format!("bad{account}");
         let key = if right { account } else { &wrong };

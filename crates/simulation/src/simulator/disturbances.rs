@@ -104,6 +104,9 @@ impl Simulator {
         }
         let stand_in = self.path.with_extension("standin");
         for path in [stand_in, self.path.clone()] {
+            if path == self.path {
+                self.restore_files(now);
+            }
             let started = process::start(
                 &path,
                 &self.clock,
@@ -133,7 +136,13 @@ impl Simulator {
             }
             Err(error) => return self.broken("L6", error.to_string()),
         }
-        for event in [Event::Tick, Event::ScanChecks, Event::Import, Event::Erase] {
+        for event in [
+            Event::Tick,
+            Event::ScanChecks,
+            Event::Import,
+            Event::Erase,
+            Event::Hold,
+        ] {
             self.push(now, event);
         }
         if self.strikes(self.plan.weather.crashes.again) {
@@ -151,6 +160,7 @@ impl Simulator {
     }
 
     pub(super) fn change_clock(&mut self, now: Timestamp, change: ClockChange) {
+        let before = self.clock.ahead_micros();
         match change {
             ClockChange::Step(by_ms) => {
                 self.note(if by_ms > 0 {
@@ -166,7 +176,11 @@ impl Simulator {
             }
             ClockChange::Correct => self.clock.correct(),
         }
-        self.history.clock.push((now, self.clock.ahead_micros()));
+        let ahead = self.clock.ahead_micros();
+        self.history.clock.push((now, ahead));
+        if self.presence == Presence::Up {
+            self.history.clock_steps.push((now, ahead - before));
+        }
     }
 
     /// A drifting clock is where it is only for a while.

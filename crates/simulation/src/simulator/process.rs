@@ -88,6 +88,7 @@ pub(super) fn start(
             public_url: Some("http://127.0.0.1:9".to_owned()),
             sandbox_base_url: None,
             time_scale: 1.0,
+            list_retry_pauses: &[],
         },
     };
     Ok(Process {

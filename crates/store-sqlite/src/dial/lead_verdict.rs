@@ -166,6 +166,7 @@ fn verdict(
     let counted = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
     let mut status = outbound.policy.lead_after(outcome, counted);
     let voicemail_too = outbound.policy.voicemail_is_answered;
+    let voicemail_too = domain::planted!("voicemail_is_retried", voicemail_too, false);
     let reached_before =
         status == LeadStatus::Ready && was_reached(work, row, lead, voicemail_too)?;
     if domain::planted!("answered_is_retried", reached_before, false) {

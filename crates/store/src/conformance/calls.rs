@@ -51,7 +51,7 @@ pub async fn a_clock_that_was_set_back_since_the_plan_loses_no_end(store: &dyn S
     add(store, caller, id, 1).await;
     let dispatch = tick(store, morning()).await.remove(0);
     store.send_board().forget(dispatch.attempt_id);
-    let earlier = |seconds| later(-seconds);
+    let earlier = |seconds: i64| later(-seconds);
     let fact = |fact, at| AttemptFact {
         at: Some(at),
         ..AttemptFact::new(AttemptRef::Id(dispatch.attempt_id), fact)
