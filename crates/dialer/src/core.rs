@@ -330,6 +330,7 @@ impl Core {
             let late = domain::planted!("wall_clock_only", late, now >= send_not_after);
             // The clock was set back since the plan: what was open then may not be open yet.
             let early = send_at.duration_since(now) > CLOCK_GRAIN;
+            let early = domain::planted!("set_back_ignored", early, false);
             if early || domain::planted!("deadline_ignored", late, false) {
                 return false;
             }

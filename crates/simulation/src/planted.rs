@@ -42,6 +42,11 @@ pub const BUGS: &[Bug] = &[
         1,
     ),
     bug(
+        "clock_step_ignored",
+        "a clock that is set by minutes goes unnoticed",
+        1,
+    ),
+    bug(
         "daily_cap_in_utc",
         "the daily cap follows the date of UTC",
         9,
@@ -79,6 +84,11 @@ pub const BUGS: &[Bug] = &[
         1,
     ),
     bug(
+        "erased_while_copied",
+        "a deleted campaign is erased before its copy is whole",
+        1,
+    ),
+    bug(
         "every_night_goes_on",
         "a window over midnight goes on in nights that did not begin",
         4,
@@ -96,6 +106,7 @@ pub const BUGS: &[Bug] = &[
         "attempts older than an hour are forgotten",
         1,
     ),
+    bug("hold_ignored", "what is on hold dials", 1),
     bug("line_limit_off_by_one", "one call too many on a line", 2),
     bug(
         "line_rate_ignored",
@@ -176,7 +187,17 @@ pub const BUGS: &[Bug] = &[
         "nothing is asked before the first byte",
         1,
     ),
+    bug(
+        "set_back_ignored",
+        "a send that is too early by the clock goes out",
+        1,
+    ),
     bug("start_date_ignored", "calls before the first date", 1),
+    bug(
+        "strange_calls_ignored",
+        "calls that a database forgot are not put on record",
+        1,
+    ),
     bug(
         "suppression_ignored",
         "the do-not-call list is not asked",

@@ -14,6 +14,8 @@ use crate::plan::{self, Action, PlannedAction, When, later};
 
 /// Leads in one transaction of an erasure; few, so that a death can come between.
 const ERASE_STEP: u32 = 7;
+/// Chance that a campaign is copied just before it is deleted.
+const KEEPS_A_COPY: f64 = 0.4;
 
 impl Simulator {
     /// Copies a campaign, and goes on with the copy: a copy that is not started calls nobody.
@@ -129,7 +131,17 @@ impl Simulator {
         let Ok(current) = store.get_campaign(caller.tenant_id, campaign_id).await else {
             return false;
         };
+        let is_copied = self.copying.iter().any(|(source, _)| *source == campaign);
         let command = match current.status {
+            // Whoever deletes what nobody calls any more may keep its leads, and not wait for them.
+            CampaignStatus::Archived if !is_copied && self.rng.random_bool(KEEPS_A_COPY) => {
+                let dice = self.rng.random();
+                let copied = self.copy(campaign, true, dice, lost).await;
+                let pause = SignedDuration::from_millis(self.rng.random_range(1..150));
+                let at = later(self.clock.true_now(), pause);
+                self.push_action(at, Action::Delete(campaign));
+                return copied;
+            }
             CampaignStatus::Draft | CampaignStatus::Archived => {
                 let deleted = store.delete_campaign(caller, campaign_id, Precondition::None);
                 if deleted.await.is_err() {

@@ -76,7 +76,8 @@ fn adopt(
     call: &StrangeCall,
     patience_of: PatienceOf,
 ) -> StoreResult<Adoption> {
-    if hold::is_known(work.tx, &call.attempt_key)? {
+    let is_known = hold::is_known(work.tx, &call.attempt_key)?;
+    if domain::planted!("strange_calls_ignored", is_known, true) {
         return Ok(Adoption::Known);
     }
     let Some(phone) = &call.phone else {

@@ -47,7 +47,8 @@ pub(crate) fn keeps_from_dialing(
     // Whoever ends the hold may replace the file.
     marker.let_go();
     lift(work, now, HoldReason::MarkerUnwritable)?;
-    is_on(work.tx)
+    let is_on = is_on(work.tx)?;
+    Ok(domain::planted!("hold_ignored", is_on, false))
 }
 
 /// Moves the marker; the file follows the commit, before any of its calls can be sent.
