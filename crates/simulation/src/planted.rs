@@ -31,10 +31,10 @@ pub const BUGS: &[Bug] = &[
     bug(
         "any_call_is_ours",
         "a look-up takes any call of the list for its own",
-        13,
+        16,
     ),
     bug("blackout_ignored", "blackout dates are open", 10),
-    bug("board_not_asked", "a send that was revoked goes out", 1),
+    bug("board_not_asked", "a send that was revoked goes out", 5),
     bug("calendar_in_utc", "hours are read on the clock of UTC", 3),
     bug(
         "campaign_limit_ignored",
@@ -44,7 +44,7 @@ pub const BUGS: &[Bug] = &[
     bug(
         "clock_step_ignored",
         "a clock that is set by minutes goes unnoticed",
-        1,
+        9,
     ),
     bug(
         "daily_cap_in_utc",
@@ -55,9 +55,9 @@ pub const BUGS: &[Bug] = &[
     bug(
         "deadline_after_closing",
         "a send may leave after the window closed",
-        337,
+        44,
     ),
-    bug("deadline_ignored", "a late sender sends all the same", 337),
+    bug("deadline_ignored", "a late sender sends all the same", 1),
     bug(
         "death_means_unsent",
         "after a death, what was being sent counts as unsent",
@@ -84,11 +84,6 @@ pub const BUGS: &[Bug] = &[
         1,
     ),
     bug(
-        "erased_while_copied",
-        "a deleted campaign is erased before its copy is whole",
-        1,
-    ),
-    bug(
         "every_night_goes_on",
         "a window over midnight goes on in nights that did not begin",
         4,
@@ -106,7 +101,7 @@ pub const BUGS: &[Bug] = &[
         "attempts older than an hour are forgotten",
         1,
     ),
-    bug("hold_ignored", "what is on hold dials", 1),
+    bug("hold_ignored", "what is on hold dials", 9),
     bug("line_limit_off_by_one", "one call too many on a line", 2),
     bug(
         "line_rate_ignored",
@@ -190,25 +185,25 @@ pub const BUGS: &[Bug] = &[
     bug(
         "set_back_ignored",
         "a send that is too early by the clock goes out",
-        1,
+        54,
     ),
     bug("start_date_ignored", "calls before the first date", 1),
     bug(
         "strange_calls_ignored",
         "calls that a database forgot are not put on record",
-        1,
+        62,
     ),
     bug(
         "suppression_ignored",
         "the do-not-call list is not asked",
-        1,
+        10,
     ),
     bug("total_cap_off_by_one", "one attempt too many", 1),
     bug("turns_ignored", "the first campaign is always next", 1),
     bug(
         "voicemail_is_retried",
         "a mailbox never counts as reached",
-        1,
+        5,
     ),
     bug(
         "wall_clock_only",

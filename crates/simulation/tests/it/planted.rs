@@ -13,6 +13,7 @@ const EVERY_RUN: &[&str] = &[
     "gap_in_the_feed",
     "growing_gaps_ignored",
     "history_forgotten",
+    "hold_ignored",
     "lost_answer_sent_again",
     "number_limit_ignored",
 ];

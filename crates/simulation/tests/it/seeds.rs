@@ -57,10 +57,11 @@ fn more_rough_days_break_no_promise() {
 }
 
 /// Each of these once found a fault of the product: a person reached and called again after being
-/// removed and added, one brought back by an import, a feed that told less than the records.
+/// removed and added, one brought back by an import, a feed that told less than the records, a call
+/// that left before its window opened because the clock was set back after its plan.
 #[test]
 fn seeds_that_found_something_stay_clean() {
-    for seed in [337, 427, 607] {
+    for seed in [54, 337, 427, 607] {
         clean(seed, &Options::default());
     }
 }

@@ -59,11 +59,6 @@ fn next(db: &Connection) -> StoreResult<Option<(i64, String)>> {
                WHERE NOT EXISTS (SELECT 1 FROM imports
                                  WHERE source_campaign_id = subject_id AND finished_at IS NULL)
                ORDER BY subject_id LIMIT 1";
-    let sql = domain::planted!(
-        "erased_while_copied",
-        sql,
-        "SELECT subject_id, kind FROM erasures ORDER BY subject_id LIMIT 1"
-    );
     query::one(db, sql, [], |cells| {
         Ok((cells.get("subject_id")?, cells.get("kind")?))
     })
