@@ -83,7 +83,7 @@ pub fn event(
         CampaignCommand::Stop => ("campaign.stopped", moved),
         CampaignCommand::Archive => (
             "campaign.updated",
-            json!({ "changed": ["status"], "revision": revision }),
+            json!({ "changed": ["status"], "from": from.as_str(), "to": to.as_str(), "revision": revision }),
         ),
     }
 }

@@ -80,7 +80,7 @@ async fn a_campaigns_life_is_told() {
         ),
         (
             "campaign.updated",
-            json!({ "changed": ["status"], "revision": 7 }),
+            json!({ "changed": ["status"], "from": "STOPPED", "to": "ARCHIVED", "revision": 7 }),
         ),
     ];
     assert_eq!(
