@@ -42,7 +42,7 @@ layers:
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-planted: ## Plant every bug in the simulation and show which seed catches it
+planted: ## Plant every bug in the simulation and show a seed that catches it
 	$(CARGO) run --release --package simulation --features planted --example planted
 
 bench: ## Measure what docs/performance.md promises (release build)

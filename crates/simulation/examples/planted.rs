@@ -26,7 +26,8 @@ fn main() {
         for _ in 0..std::thread::available_parallelism().map_or(1, std::num::NonZero::get) {
             scope.spawn(|| {
                 while let Some(bug) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let caught = hunt(**bug, 1..=most, &Options::default()).unwrap();
+                    let seeds = std::iter::once(bug.seed).chain(1..=most);
+                    let caught = hunt(**bug, seeds, &Options::default()).unwrap();
                     let (promise, seed) = caught.map_or(("-", "never".to_owned()), |caught| {
                         (caught.invariant, caught.seed.to_string())
                     });
