@@ -13,7 +13,7 @@ pub(super) const STRIDE: i64 = 2_520_000;
 pub(super) fn stride(settings: &CampaignSettings) -> i64 {
     let priority = i64::from(settings.priority.clamp(1, 10));
     let priority = crate::planted!("priority_upside_down", priority, 11 - priority);
-    STRIDE / priority
+    crate::planted!("turns_ignored", STRIDE / priority, 0)
 }
 
 /// Who waits for turns: its virtual time and its settings.

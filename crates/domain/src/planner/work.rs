@@ -126,7 +126,7 @@ impl<'a> CampaignWork<'a> {
         let settings = &self.campaign.settings;
         self.placed = true;
         self.live_calls += 1;
-        self.pass += crate::planted!("turns_ignored", stride(settings), 0);
+        self.pass += stride(settings);
         let rate = settings.max_calls_per_minute;
         let rate = crate::planted!("minute_pace_ignored", rate, None);
         self.next_start_at = rate.map(|rate| after(send_at, campaign_spacing(rate)));
