@@ -86,6 +86,10 @@ pub(crate) struct Reserved {
 
 /// A copy of the database that was put back.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "instants are named `*_at` everywhere"
+)]
 pub(crate) struct Restore {
     pub(crate) copied_at: Timestamp,
     /// When the process found it.
