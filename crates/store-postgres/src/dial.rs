@@ -6,6 +6,7 @@ mod effects;
 pub(crate) mod facts;
 mod lead_verdict;
 mod line_health;
+pub(crate) mod outlook;
 pub(crate) mod recover;
 mod reserve;
 mod row;

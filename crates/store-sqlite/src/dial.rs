@@ -7,6 +7,7 @@ pub(crate) mod facts;
 mod lead_verdict;
 mod leads;
 mod line_health;
+pub(crate) mod outlook;
 pub(crate) mod recover;
 mod reserve;
 mod row;

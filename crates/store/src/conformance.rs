@@ -131,6 +131,7 @@ macro_rules! conformance_suite {
             }
             campaign_life {
                 a_campaign_goes_through_its_life,
+                a_campaign_that_begins_to_run_says_at_once_what_it_does,
                 a_repeated_command_changes_nothing,
                 an_illegal_command_names_the_legal_ones,
                 pausing_lists_the_calls_that_are_up,

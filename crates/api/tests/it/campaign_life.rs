@@ -52,6 +52,27 @@ async fn a_campaign_goes_through_its_life_and_repeated_commands_change_nothing()
 }
 
 #[tokio::test]
+async fn the_answer_to_start_and_resume_tells_at_once_what_the_campaign_does() {
+    let server = Server::start().await;
+    let id = server.campaign(server.line().await).await;
+    let reason_after = async |command: &str| {
+        let done = server.command(&path(&id, command)).await;
+        let read = server.get(&path(&id, "")).await;
+        let reasons = [&done, &read].map(|reply| reply.body["data"]["status_reason"].clone());
+        assert_eq!(reasons[0], reasons[1]);
+        reasons[0].as_str().unwrap().to_owned()
+    };
+    assert_eq!(reason_after("/start").await, "NO_DIALABLE_LEADS");
+    server.command(&path(&id, "/pause")).await;
+    let lead = json!({ "phone_number": "+14155550123" });
+    assert_eq!(server.post(&path(&id, "/leads"), &lead).await.status, 201);
+    assert_eq!(reason_after("/resume").await, "DIALING");
+    server.command(&path(&id, "/pause")).await;
+    server.clock.advance(Duration::from_secs(12 * 3_600));
+    assert_eq!(reason_after("/resume").await, "OUTSIDE_WINDOW");
+}
+
+#[tokio::test]
 async fn an_illegal_command_names_the_legal_ones() {
     let server = Server::start().await;
     let id = server.campaign(server.line().await).await;

@@ -67,6 +67,25 @@ pub(crate) async fn load(
     }))
 }
 
+/// A line with one of its campaigns alone, awake or not.
+pub(crate) async fn load_alone(
+    work: &Work<'_>,
+    campaign_id: CampaignId,
+    now: Timestamp,
+) -> StoreResult<Option<Line>> {
+    let Some((mut snapshot, row, live, rests)) = one_campaign(work, campaign_id, now).await? else {
+        return Ok(None);
+    };
+    let budget = budget(&snapshot, now);
+    let revisions = HashMap::from([(campaign_id, row.revision)]);
+    let campaign = campaign(work, row, &live, &rests, budget, now).await?;
+    snapshot.campaigns.push(campaign);
+    Ok(Some(Line {
+        snapshot,
+        revisions,
+    }))
+}
+
 /// A line with nothing on it but the one call that a user asks for, at any hour: the limits of
 /// line, campaign and numbers hold all the same.
 pub(crate) async fn load_for_test_call(
@@ -75,26 +94,9 @@ pub(crate) async fn load_for_test_call(
     lead: LeadSnapshot,
     now: Timestamp,
 ) -> StoreResult<Option<Line>> {
-    let sql = "SELECT line_id, campaign_id, revision, kind, pool_id, settings, next_start_at, circuit_open_until, pass
-               FROM campaigns WHERE tenant_id = $1 AND campaign_id = $2";
-    let bound = bound![work.tenant_id.raw(), campaign_id.raw()];
-    let found = query::one(&work.tx, sql, bound, |cells| {
-        let line_id = LineId::from_raw(cells.get("line_id")?);
-        Ok((line_id, campaign_row(work, cells)?))
-    })
-    .await?;
-    let Some((line_id, row)) = found else {
+    let Some((mut snapshot, row, live, rests)) = one_campaign(work, campaign_id, now).await? else {
         return Ok(None);
     };
-    let Some(mut snapshot) = line_row(work, line_id).await? else {
-        return Ok(None);
-    };
-    let live = live_calls(work, line_id).await?;
-    snapshot.live_calls = live.total;
-    if snapshot.on_trial {
-        snapshot.dispatching_calls = dispatching_calls(work, line_id).await?;
-    }
-    let rests = rests_by_number(&work.tx, work.tenant_id, line_id, now).await?;
     let own_calls = live.by_campaign.get(&campaign_id.raw());
     snapshot.campaigns.push(CampaignSnapshot {
         campaign_id,
@@ -118,6 +120,38 @@ pub(crate) async fn load_for_test_call(
         snapshot,
         revisions: HashMap::from([(campaign_id, row.revision)]),
     }))
+}
+
+/// A line, a row of a campaign on it, its live calls, and when each of its resting numbers is free.
+type OneCampaign = (LineSnapshot, CampaignRow, Live, HashMap<String, Timestamp>);
+
+/// The line of a campaign without campaigns, the campaign's row, and what both need.
+async fn one_campaign(
+    work: &Work<'_>,
+    campaign_id: CampaignId,
+    now: Timestamp,
+) -> StoreResult<Option<OneCampaign>> {
+    let sql = "SELECT line_id, campaign_id, revision, kind, pool_id, settings, next_start_at, circuit_open_until, pass
+               FROM campaigns WHERE tenant_id = $1 AND campaign_id = $2";
+    let bound = bound![work.tenant_id.raw(), campaign_id.raw()];
+    let found = query::one(&work.tx, sql, bound, |cells| {
+        let line_id = LineId::from_raw(cells.get("line_id")?);
+        Ok((line_id, campaign_row(work, cells)?))
+    })
+    .await?;
+    let Some((line_id, row)) = found else {
+        return Ok(None);
+    };
+    let Some(mut snapshot) = line_row(work, line_id).await? else {
+        return Ok(None);
+    };
+    let live = live_calls(work, line_id).await?;
+    snapshot.live_calls = live.total;
+    if snapshot.on_trial {
+        snapshot.dispatching_calls = dispatching_calls(work, line_id).await?;
+    }
+    let rests = rests_by_number(&work.tx, work.tenant_id, line_id, now).await?;
+    Ok(Some((snapshot, row, live, rests)))
 }
 
 fn at_any_hour(settings: &CampaignSettings) -> CampaignSettings {

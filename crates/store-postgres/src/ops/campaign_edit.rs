@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::campaign::{CampaignStatus, StatusReason, Transition};
+use domain::campaign::{CampaignStatus, Transition};
 use domain::{CampaignId, PoolId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, json};
@@ -15,6 +15,7 @@ use store::{
 };
 
 use crate::code::{micros, to_json};
+use crate::dial::outlook;
 use crate::events::{self, Subject};
 use crate::ops::campaigns::{self, Head};
 use crate::ops::{calls, wake};
@@ -267,28 +268,28 @@ async fn move_to(
     Ok(revision)
 }
 
-/// Sets the status. A campaign that begins to run takes its turn at the line's present; its reason
-/// is a guess until the planner has looked.
+/// Sets the status. A campaign that begins to run takes its turn at the line's present, and says at
+/// once what the planner would say of it.
 async fn enter(
     work: &Work<'_>,
     now: Timestamp,
     campaign_id: CampaignId,
     status: CampaignStatus,
 ) -> StoreResult<()> {
-    let reason =
-        (status == CampaignStatus::Running).then_some(StatusReason::NoDialableLeads.as_str());
+    let key = (work.tenant_id.raw(), campaign_id.raw());
     let sql =
-        "UPDATE campaigns SET status = $3, status_reason = $4, wake_at = NULL, updated_at = $5,
+        "UPDATE campaigns SET status = $3, status_reason = NULL, wake_at = NULL, updated_at = $4,
                    pass = (SELECT virtual_time FROM lines
                            WHERE lines.tenant_id = $1 AND lines.line_id = campaigns.line_id)
                WHERE tenant_id = $1 AND campaign_id = $2";
-    let bound = bound![
-        work.tenant_id.raw(),
-        campaign_id.raw(),
-        status.as_str(),
-        reason,
-        micros(now),
-    ];
+    let bound = bound![key.0, key.1, status.as_str(), micros(now)];
+    query::execute(&work.tx, sql, bound).await?;
+    if status != CampaignStatus::Running {
+        return Ok(());
+    }
+    let reason = outlook::reason(work, campaign_id, now).await?;
+    let sql = "UPDATE campaigns SET status_reason = $3 WHERE tenant_id = $1 AND campaign_id = $2";
+    let bound = bound![key.0, key.1, reason.as_str()];
     query::execute(&work.tx, sql, bound).await?;
     Ok(())
 }

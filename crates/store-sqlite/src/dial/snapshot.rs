@@ -83,6 +83,30 @@ pub(crate) fn load(
     }))
 }
 
+/// A line with one of its campaigns alone, awake or not.
+pub(crate) fn load_alone(
+    work: &mut Work<'_>,
+    tenant_id: TenantId,
+    campaign_id: CampaignId,
+    now: Timestamp,
+) -> StoreResult<Option<Line>> {
+    let Some((mut snapshot, row, live, rests)) = one_campaign(work, tenant_id, campaign_id, now)?
+    else {
+        return Ok(None);
+    };
+    let budget = budget(&snapshot, now);
+    let revisions = HashMap::from([(campaign_id, row.revision)]);
+    let mut shares = shares(snapshot.virtual_time, std::slice::from_ref(&row), budget);
+    let share = shares.remove(0);
+    let campaign = campaign(work, tenant_id, row, &live, &rests, share, now)?;
+    snapshot.campaigns.push(campaign);
+    Ok(Some(Line {
+        tenant_id,
+        snapshot,
+        revisions,
+    }))
+}
+
 /// A line with nothing on it but the one call that a user asks for, at any hour: the limits of
 /// line, campaign and numbers hold all the same.
 pub(crate) fn load_for_test_call(
@@ -92,25 +116,10 @@ pub(crate) fn load_for_test_call(
     lead: LeadSnapshot,
     now: Timestamp,
 ) -> StoreResult<Option<Line>> {
-    let sql = "SELECT line_id, campaign_id, revision, kind, pool_id, settings, next_start_at, circuit_open_until, pass
-               FROM campaigns WHERE tenant_id = ?1 AND campaign_id = ?2";
-    let tx = work.tx;
-    let found = query::one(tx, sql, [tenant_id.raw(), campaign_id.raw()], |cells| {
-        let line_id = LineId::from_raw(cells.get("line_id")?);
-        Ok((line_id, campaign_row(work, cells)?))
-    })?;
-    let Some((line_id, row)) = found else {
+    let Some((mut snapshot, row, live, rests)) = one_campaign(work, tenant_id, campaign_id, now)?
+    else {
         return Ok(None);
     };
-    let Some(mut snapshot) = line_row(work, line_id)? else {
-        return Ok(None);
-    };
-    let live = live_calls(work, line_id)?;
-    snapshot.live_calls = live.total;
-    if snapshot.on_trial {
-        snapshot.dispatching_calls = dispatching_calls(work, line_id)?;
-    }
-    let rests = number_rests(work, line_id, now)?;
     let own_calls = live.by_campaign.get(&campaign_id.raw());
     snapshot.campaigns.push(CampaignSnapshot {
         campaign_id,
@@ -135,6 +144,38 @@ pub(crate) fn load_for_test_call(
         snapshot,
         revisions: HashMap::from([(campaign_id, row.revision)]),
     }))
+}
+
+/// A line, a row of a campaign on it, its live calls, and when each of its resting numbers is free.
+type OneCampaign = (LineSnapshot, CampaignRow, Live, HashMap<String, Timestamp>);
+
+/// The line of a campaign without campaigns, the campaign's row, and what both need.
+fn one_campaign(
+    work: &mut Work<'_>,
+    tenant_id: TenantId,
+    campaign_id: CampaignId,
+    now: Timestamp,
+) -> StoreResult<Option<OneCampaign>> {
+    let sql = "SELECT line_id, campaign_id, revision, kind, pool_id, settings, next_start_at, circuit_open_until, pass
+               FROM campaigns WHERE tenant_id = ?1 AND campaign_id = ?2";
+    let tx = work.tx;
+    let found = query::one(tx, sql, [tenant_id.raw(), campaign_id.raw()], |cells| {
+        let line_id = LineId::from_raw(cells.get("line_id")?);
+        Ok((line_id, campaign_row(work, cells)?))
+    })?;
+    let Some((line_id, row)) = found else {
+        return Ok(None);
+    };
+    let Some(mut snapshot) = line_row(work, line_id)? else {
+        return Ok(None);
+    };
+    let live = live_calls(work, line_id)?;
+    snapshot.live_calls = live.total;
+    if snapshot.on_trial {
+        snapshot.dispatching_calls = dispatching_calls(work, line_id)?;
+    }
+    let rests = number_rests(work, line_id, now)?;
+    Ok(Some((snapshot, row, live, rests)))
 }
 
 fn at_any_hour(settings: &CampaignSettings) -> CampaignSettings {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::CampaignId;
 use domain::TenantId;
-use domain::campaign::{CampaignStatus, StatusReason, Transition};
+use domain::campaign::{CampaignStatus, Transition};
 use domain::settings::CampaignSettings;
 use failpoint::Transaction;
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +19,7 @@ use store::{
 };
 
 use crate::code::{micros, to_json};
+use crate::dial::outlook;
 use crate::events::{self, Subject};
 use crate::ops::campaigns::{self, Head};
 use crate::ops::{calls, query, wake};
@@ -78,6 +79,7 @@ pub(crate) fn update(
         enter(
             work,
             caller.now,
+            caller.tenant_id,
             update.campaign_id,
             CampaignStatus::Running,
         )?;
@@ -285,12 +287,13 @@ fn tell_reopened(
 
 /// Moves the campaign and keeps that as a revision, which it answers.
 fn move_to(
-    work: &Work<'_>,
+    work: &mut Work<'_>,
     caller: Caller,
     campaign: &Head,
     status: CampaignStatus,
 ) -> StoreResult<i64> {
-    enter(work, caller.now, campaign.campaign_id, status)?;
+    let campaign_id = campaign.campaign_id;
+    enter(work, caller.now, caller.tenant_id, campaign_id, status)?;
     let revision = campaign.revision + 1;
     let sql = "UPDATE campaigns SET revision = ?2 WHERE campaign_id = ?1";
     query::execute(work.tx, sql, [campaign.campaign_id.raw(), revision])?;
@@ -299,24 +302,27 @@ fn move_to(
     Ok(revision)
 }
 
-/// Sets the status. A campaign that begins to run takes its turn at the line's present; its reason
-/// is a guess until the planner has looked.
+/// Sets the status. A campaign that begins to run takes its turn at the line's present, and says at
+/// once what the planner would say of it.
 fn enter(
-    work: &Work<'_>,
+    work: &mut Work<'_>,
     now: Timestamp,
+    tenant_id: TenantId,
     campaign_id: CampaignId,
     status: CampaignStatus,
 ) -> StoreResult<()> {
-    let reason =
-        (status == CampaignStatus::Running).then_some(StatusReason::NoDialableLeads.as_str());
     let sql =
-        "UPDATE campaigns SET status = ?2, status_reason = ?3, wake_at = NULL, updated_at = ?4,
+        "UPDATE campaigns SET status = ?2, status_reason = NULL, wake_at = NULL, updated_at = ?3,
                    pass = (SELECT virtual_time FROM lines WHERE lines.line_id = campaigns.line_id)
                WHERE campaign_id = ?1";
-    query::execute(
-        work.tx,
-        sql,
-        params![campaign_id.raw(), status.as_str(), reason, micros(now)],
-    )?;
+    let bound = params![campaign_id.raw(), status.as_str(), micros(now)];
+    query::execute(work.tx, sql, bound)?;
+    if status != CampaignStatus::Running {
+        return Ok(());
+    }
+    let reason = outlook::reason(work, tenant_id, campaign_id, now)?;
+    let sql = "UPDATE campaigns SET status_reason = ?2 WHERE campaign_id = ?1";
+    let bound = params![campaign_id.raw(), reason.as_str()];
+    query::execute(work.tx, sql, bound)?;
     Ok(())
 }

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use domain::attempt::{Fact, StateName};
+use domain::CampaignId;
+use domain::attempt::{Fact, Refusal, StateName};
 use domain::campaign::{CampaignCommand, CampaignStatus, StatusReason};
 use serde_json::json;
 
 use super::fixture::{
-    add, apply, assert_not_found, at, conflict, first, later, order, tenant, tenant_with_campaign,
-    tenant_with_running, tick,
+    add, apply, assert_not_found, at, campaign, conflict, draft, first, fresh, later, new_line,
+    order, tenant, tenant_with_campaign, tenant_with_running, tick,
 };
 use crate::{
-    CampaignOrder, Conflict, IdempotencyKey, Idempotent, OrderDone, Precondition, Store,
-    StoredAnswer, Written,
+    CallFilter, Caller, CampaignOrder, Conflict, IdempotencyKey, Idempotent, NewLine, OrderDone,
+    Precondition, Store, StoredAnswer, Written,
 };
 
 pub async fn a_campaign_goes_through_its_life(store: &dyn Store) {
@@ -48,6 +49,62 @@ pub async fn a_campaign_goes_through_its_life(store: &dyn Store) {
         );
         was = status;
     }
+}
+
+/// Starts or resumes the campaign; answers the reason that the answer and a read after it tell.
+async fn begin(
+    store: &dyn Store,
+    caller: Caller,
+    id: CampaignId,
+    command: CampaignCommand,
+) -> StatusReason {
+    let done = order(store, caller, id, command).await;
+    let read = store.get_campaign(caller.tenant_id, id).await.unwrap();
+    assert_eq!(read.status_reason, done.campaign.status_reason);
+    read.status_reason.unwrap()
+}
+
+pub async fn a_campaign_that_begins_to_run_says_at_once_what_it_does(store: &dyn Store) {
+    use CampaignCommand::{Pause, Resume, Start};
+    let caller = tenant(store, "Acme").await;
+    let narrow = NewLine {
+        max_concurrent_calls: 1,
+        ..new_line()
+    };
+    let line_id = fresh(store.create_line(caller, narrow, None).await.unwrap()).line_id;
+    let id = campaign(store, caller, draft(line_id)).await.campaign_id;
+    let reason = begin(store, caller, id, Start).await;
+    assert_eq!(reason, StatusReason::NoDialableLeads);
+
+    order(store, caller, id, Pause).await;
+    add(store, caller, id, 1).await;
+    let reason = begin(store, caller, id, Resume).await;
+    assert_eq!(reason, StatusReason::Dialing);
+    // Saying so has placed no call; the planner does.
+    let calls = store.list_calls(caller.tenant_id, CallFilter::default(), first(9));
+    assert!(calls.await.unwrap().items.is_empty());
+    let dispatch = tick(store, caller.now).await.remove(0);
+
+    let other = campaign(store, caller, draft(line_id)).await.campaign_id;
+    add(store, caller, other, 2).await;
+    let reason = begin(store, caller, other, Start).await;
+    assert_eq!(reason, StatusReason::AtCapacity);
+
+    store.send_board().forget(dispatch.attempt_id);
+    let refused = Fact::Refused(Refusal::Credentials);
+    apply(store, caller.now, dispatch.attempt_id, refused).await;
+    order(store, caller, other, Pause).await;
+    let reason = begin(store, caller, other, Resume).await;
+    assert_eq!(reason, StatusReason::ProviderUnavailable);
+
+    let mut afternoons = draft(line_id);
+    for window in afternoons.windows.iter_mut().flatten() {
+        "14:00".clone_into(&mut window.start_time);
+    }
+    let closed = campaign(store, caller, afternoons).await.campaign_id;
+    add(store, caller, closed, 3).await;
+    let reason = begin(store, caller, closed, Start).await;
+    assert_eq!(reason, StatusReason::OutsideWindow);
 }
 
 pub async fn a_repeated_command_changes_nothing(store: &dyn Store) {
