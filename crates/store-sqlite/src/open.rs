@@ -229,9 +229,6 @@ fn connect(path: &Path, writes: bool) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -16_000)?;
-    // The same pages are written again and again: folding them in more seldom saves most of that.
-    // The log grows to 16 MiB, which a start after a crash reads in a moment.
-    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     connection.pragma_update(None, "query_only", !writes)?;
     // Without it SQLite looks at bound values to see whether a partial index serves them, and plans
     // such a statement anew at every binding: a sixth of the processor under load, by profile.
