@@ -14,5 +14,5 @@ pub(crate) mod settings;
 pub(crate) mod sources;
 
 pub(crate) use catalogue::{Command, Kind, SETTINGS, Setting};
-pub(crate) use settings::{LogFormat, Outside, Role, Settings};
+pub(crate) use settings::{Database, LogFormat, Outside, Role, Settings};
 pub(crate) use sources::{Environment, Resolved};

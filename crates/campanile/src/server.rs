@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::commands::serve::Late;
 use crate::config::{Outside, Role, Settings};
 use crate::failure::{Failure, Outcome};
 use crate::process::StopSignals;
@@ -50,6 +51,8 @@ const SECONDS_BUCKETS: &[f64] = &[
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) vault: Vault,
+    /// The database, when it did not answer yet.
+    pub(crate) late: Option<Late>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     /// The sandbox of this process.
@@ -143,6 +146,9 @@ impl Server {
             });
             heartbeat
         });
+        if let Some(late) = parts.late {
+            tasks.spawn(catch_up(late, stop.clone()));
+        }
         tasks.spawn(upkeep(
             metrics.clone(),
             Arc::clone(&parts.store),
@@ -249,6 +255,17 @@ fn install_metrics() -> Outcome<PrometheusHandle> {
     let built = PrometheusBuilder::new().set_buckets_for_metric(seconds, SECONDS_BUCKETS);
     let installed = built.and_then(PrometheusBuilder::install_recorder);
     installed.map_err(|error| Failure::failed(format!("metrics cannot be collected: {error}")))
+}
+
+/// Does what a start does once the database is there; then there is nothing to do.
+async fn catch_up(late: Late, stop: CancellationToken) -> Ended {
+    match late.catch_up(&stop).await {
+        Ok(()) => {
+            stop.cancelled().await;
+            ("database", Ok(()))
+        }
+        Err(failure) => ("start on the database", Err(failure.to_string())),
+    }
 }
 
 /// Keeps the metrics small and the gauges true.

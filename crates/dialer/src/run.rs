@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::ambient::Clock;
 use failpoint::Failpoint;
 use jiff::Timestamp;
+use store::StoreError;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,6 +21,8 @@ use crate::{chores, hold, look_back, look_up_loop};
 const SCAN_PERIOD: Duration = Duration::from_secs(1);
 /// Pause after a tick that the store refused.
 const REFUSED_PAUSE: Duration = Duration::from_millis(500);
+/// Pause between attempts to reach a store that has not been reached yet.
+const UNREACHED_PAUSE: Duration = Duration::from_secs(1);
 /// Requests to place calls at the same time.
 const MAX_SENDING: usize = 8_192;
 /// Pause while that many are under way.
@@ -110,7 +113,9 @@ impl Dialer {
     /// When it could not start, or a loop died.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
         let core = self.core;
-        let recovered = core.parts().store.recover(core.parts().clock.now()).await?;
+        let Some(recovered) = recover(&core, &self.heartbeat, &shutdown).await? else {
+            return Ok(());
+        };
         if recovered > 0 {
             tracing::warn!(
                 calls = recovered,
@@ -155,6 +160,31 @@ impl Dialer {
             );
         }
         ended
+    }
+}
+
+/// What a start does first; a store that cannot be reached is waited for. `None`: told to stop.
+async fn recover(
+    core: &Core,
+    heartbeat: &Heartbeat,
+    shutdown: &CancellationToken,
+) -> Result<Option<u64>, RunError> {
+    let (store, clock) = (&core.parts().store, core.parts().clock.as_ref());
+    let mut trouble = Trouble::none("no call is placed");
+    loop {
+        heartbeat.beat();
+        match store.recover(clock.now()).await {
+            Ok(recovered) => {
+                trouble.is_over();
+                return Ok(Some(recovered));
+            }
+            Err(error @ StoreError::Unavailable(_)) => trouble.failed(clock, &error),
+            Err(error) => return Err(error.into()),
+        }
+        let stopped = tokio::time::timeout(UNREACHED_PAUSE, shutdown.cancelled());
+        if stopped.await.is_ok() {
+            return Ok(None);
+        }
     }
 }
 

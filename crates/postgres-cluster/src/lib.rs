@@ -19,6 +19,9 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// A role that must say its password, which is its name, on clusters of a test's own.
+pub const GUARDED: &str = "guarded";
+
 /// The role that tests work as: an ordinary one, so that row-level security holds for it.
 pub const ROLE: &str = "campanile";
 
@@ -43,7 +46,8 @@ rm -rf "$folder"
 pub struct Cluster {
     folder: PathBuf,
     programs: PathBuf,
-    _use: File,
+    /// What keeps the shared one; one of a test's own has none.
+    _use: Option<File>,
 }
 
 /// The cluster of this process's user.
@@ -63,7 +67,7 @@ impl Cluster {
         starting.lock().expect("the lock of the test cluster");
         let folder = base.join(name);
         let cluster = Self {
-            _use: use_folder(&folder),
+            _use: Some(use_folder(&folder)),
             folder,
             programs,
         };
@@ -76,29 +80,7 @@ impl Cluster {
 
     fn start(&self) {
         let user = server_user();
-        let data = self.folder.join("data");
-        let _ = fs::remove_dir_all(&data);
-        if let Some((name, _)) = &user {
-            run(Command::new("chown").arg(name).arg(&self.folder));
-        }
-        let mut command = become_user(user.as_ref(), &self.programs.join("initdb"));
-        let options = [
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "--no-sync",
-        ];
-        run(command.args(options).arg("-D").arg(&data));
-        let settings = format!(
-            "listen_addresses = ''\nunix_socket_directories = '{}'\nfsync = off\n\
-             full_page_writes = off\nmax_connections = 300\nshared_buffers = 64MB\n",
-            self.folder.display()
-        );
-        fs::write(data.join("postgresql.auto.conf"), settings).expect("the cluster's settings");
+        init(&self.programs, &self.folder, user.as_ref(), &[]);
         let mut supervisor = Command::new("setsid");
         supervisor
             .args(["sh", "-c", SUPERVISOR, "supervisor"])
@@ -112,11 +94,15 @@ impl Cluster {
             supervisor.arg("env");
         }
         start_detached(&mut supervisor);
-        // `pg_isready` waits by itself; a server that does not come up says why in its log.
-        let ready = (0..50).any(|_| self.answers());
+        self.wait_until_up();
+        self.admin("postgres", &format!("CREATE ROLE {ROLE} LOGIN"));
+    }
+
+    fn wait_until_up(&self) {
+        // A server that does not come up says why in its log.
+        let ready = (0..150).any(|_| self.answers());
         let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
         assert!(ready, "the test cluster does not start: {}", log());
-        self.admin("postgres", &format!("CREATE ROLE {ROLE} LOGIN"));
     }
 
     fn answers(&self) -> bool {
@@ -205,6 +191,127 @@ impl Cluster {
     pub fn drop_database(&self, database: &str) {
         let sql = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
         self.admin("postgres", &sql);
+    }
+}
+
+/// Makes a cluster in a folder, not started. `lines` go before all others in `pg_hba.conf`.
+fn init(programs: &Path, folder: &Path, user: Option<&(String, Vec<String>)>, lines: &[&str]) {
+    let data = folder.join("data");
+    let _ = fs::remove_dir_all(&data);
+    if let Some((name, _)) = user {
+        run(Command::new("chown").arg(name).arg(folder));
+    }
+    let mut command = become_user(user, &programs.join("initdb"));
+    let options = [
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C",
+        "--no-sync",
+    ];
+    run(command.args(options).arg("-D").arg(&data));
+    let settings = format!(
+        "listen_addresses = ''\nunix_socket_directories = '{}'\nfsync = off\n\
+         full_page_writes = off\nmax_connections = 300\nshared_buffers = 64MB\n",
+        folder.display()
+    );
+    fs::write(data.join("postgresql.auto.conf"), settings).expect("the cluster's settings");
+    let access = data.join("pg_hba.conf");
+    let rest = fs::read_to_string(&access).expect("the cluster's access rules");
+    fs::write(&access, format!("{}\n{rest}", lines.join("\n"))).expect("the access rules");
+}
+
+/// A cluster of one test, which may stop and start it.
+#[derive(Debug)]
+pub struct OwnCluster {
+    cluster: Cluster,
+}
+
+/// Runs the server until its test is gone. `$1` folder, `$2` programs, `$3` the test's process, `$4…`
+/// how to become the server's user.
+const WATCH: &str = r#"
+folder=$1; programs=$2; test=$3; shift 3
+"$@" "$programs/postgres" -D "$folder/data" >>"$folder/log" 2>&1 </dev/null &
+server=$!
+while kill -0 "$server" 2>/dev/null; do
+    if ! kill -0 "$test" 2>/dev/null; then kill -INT "$server"; wait "$server"; rm -rf "$folder"; fi
+    sleep 1 & wait $!
+done
+"#;
+
+impl OwnCluster {
+    /// A cluster that runs. Who logs in as [`GUARDED`] needs the password of that name.
+    pub fn start_new() -> Self {
+        let programs = programs().expect(
+            "PostgreSQL is not installed: `make deps` installs the Debian package postgresql",
+        );
+        let name = format!("campanile-own-{}-{}", std::process::id(), next_number());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).expect("the folder of the test cluster");
+        let line = format!("local all {GUARDED} scram-sha-256");
+        init(&programs, &folder, server_user().as_ref(), &[&line]);
+        let own = Self {
+            cluster: Cluster {
+                folder,
+                programs,
+                _use: None,
+            },
+        };
+        own.start();
+        let make =
+            format!("CREATE ROLE {ROLE} LOGIN; CREATE ROLE {GUARDED} LOGIN PASSWORD '{GUARDED}'");
+        own.cluster.admin("postgres", &make);
+        own
+    }
+
+    /// Starts it again.
+    pub fn start(&self) {
+        let user = server_user();
+        let mut watch = Command::new("setsid");
+        watch
+            .args(["sh", "-c", WATCH, "watch"])
+            .arg(&self.cluster.folder)
+            .arg(&self.cluster.programs)
+            .arg(std::process::id().to_string())
+            .args(user.iter().flat_map(|(_, command)| command))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if user.is_none() {
+            watch.arg("env");
+        }
+        start_detached(&mut watch);
+        self.cluster.wait_until_up();
+    }
+
+    /// Stops it at once, as a crash would.
+    pub fn crash(&self) {
+        let user = server_user();
+        let mut stop = become_user(user.as_ref(), &self.cluster.programs.join("pg_ctl"));
+        let data = self.cluster.folder.join("data");
+        run(stop.args(["stop", "-m", "immediate", "-w", "-D"]).arg(data));
+    }
+}
+
+impl std::ops::Deref for OwnCluster {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
+impl Drop for OwnCluster {
+    fn drop(&mut self) {
+        let user = server_user();
+        let mut stop = become_user(user.as_ref(), &self.cluster.programs.join("pg_ctl"));
+        let data = self.cluster.folder.join("data");
+        // It may have been stopped already.
+        let _ = answer_of(stop.args(["stop", "-m", "immediate", "-w", "-D"]).arg(data));
+        let _ = fs::remove_dir_all(&self.cluster.folder);
     }
 }
 

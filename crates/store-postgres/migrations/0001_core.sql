@@ -259,8 +259,11 @@ CREATE TABLE attempts (
     line_id          bigint NOT NULL,
     -- The account of the line that was asked to place it.
     account          bigint NOT NULL,
-    -- The node that reserved it and alone may send it.
+    -- The node that reserved it and alone may send it; -1: a test call that a node which dials is to
+    -- claim.
     node             bigint NOT NULL,
+    -- Whether something narrowed before it was claimed: it is not sent.
+    recalled         boolean NOT NULL DEFAULT false,
     attempt_number   bigint NOT NULL,
     phone            text COLLATE "C" NOT NULL,
     phone_number_id  text COLLATE "C" NOT NULL,
@@ -306,6 +309,7 @@ CREATE INDEX attempts_live_line ON attempts (tenant_id, line_id, campaign_id, ph
 CREATE INDEX attempts_live_campaign ON attempts (tenant_id, campaign_id) WHERE live;
 CREATE INDEX attempts_dispatching ON attempts (tenant_id, attempt_id)
     WHERE live AND state = 'DISPATCHING';
+CREATE INDEX attempts_unclaimed ON attempts (tenant_id) WHERE live AND state = 'DISPATCHING' AND node = -1;
 CREATE INDEX attempts_by_check ON attempts (check_at) WHERE check_at IS NOT NULL;
 CREATE INDEX attempts_by_provider_call ON attempts (tenant_id, line_id, provider_call_id)
     WHERE provider_call_id IS NOT NULL;

@@ -12,6 +12,9 @@ use crate::tls::Verify;
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A server that answers nothing for about so long, not even on the wire, is gone.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// What every session is told. Commits are durable before they are answered; nothing waits for
 /// ever; a transaction whose client fell silent gives its locks back.
 const SESSION: &str = "-c synchronous_commit=on -c default_transaction_isolation=read\\ committed \
@@ -98,7 +101,11 @@ impl FromStr for Address {
         config
             .options(options)
             .application_name("campanile")
-            .connect_timeout(CONNECT_TIMEOUT);
+            .connect_timeout(CONNECT_TIMEOUT)
+            .keepalives_idle(SILENCE)
+            .keepalives_interval(SILENCE / 2)
+            .keepalives_retries(2)
+            .tcp_user_timeout(SILENCE);
         Ok(Self { config, tls })
     }
 }

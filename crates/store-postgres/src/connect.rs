@@ -2,24 +2,25 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
-use store::{PatienceOf, StoreResult};
-use tokio_postgres::NoTls;
+use store::{PatienceOf, StoreError, StoreResult};
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, NoTls};
 
 use crate::address::Address;
 use crate::error::{describe, no_connection};
 use crate::marker::Marker;
-use crate::migrate::{self, MigrateError};
+use crate::migrate::{self, Inspection, MigrateError};
 use crate::node::Node;
 use crate::shared::Shared;
 use crate::store_impl::PostgresStore;
 use crate::tls::{MakeTls, Verify};
 
-/// How long an operation waits for a free connection.
-const POOL_WAIT: Duration = Duration::from_secs(10);
+/// How long an operation waits for a free connection, or for a new one.
+const POOL_WAIT: Duration = Duration::from_secs(5);
 
 /// How to open a database.
 #[derive(Debug, Clone)]
@@ -30,6 +31,9 @@ pub struct Options {
     pub connections: u32,
     /// Constants of each vendor, by the vendor's spelling.
     pub patience_of: PatienceOf,
+    /// Whether this process ticks. Test calls reserved by one that does not are claimed by one that
+    /// does.
+    pub dials: bool,
     /// Where this node may keep its marker file; `None`: it remembers while it lives.
     pub marker: Option<PathBuf>,
 }
@@ -80,16 +84,37 @@ pub enum OpenError {
     Migrate(#[from] MigrateError),
 }
 
+impl OpenError {
+    /// Whether the same may succeed later without anybody changing it: the server is down, starting,
+    /// or full.
+    pub const fn passes(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+}
+
 impl PostgresStore {
     /// A store that connects when it is first used. It neither looks at the schema nor migrates it.
     ///
     /// # Errors
     /// The file of root certificates cannot be read.
     pub fn connect(options: &Options) -> Result<Self, OpenError> {
+        let store = Self::waiting(options)?;
+        store.prepared.store(true, Ordering::Release);
+        Ok(store)
+    }
+
+    /// The same, and every operation is refused as unavailable until [`Self::prepare`] has
+    /// succeeded.
+    ///
+    /// # Errors
+    /// The file of root certificates cannot be read.
+    pub fn waiting(options: &Options) -> Result<Self, OpenError> {
         let pool = pool(options)?;
         Ok(Self {
+            prepared: AtomicBool::new(false),
+            address: options.address.clone(),
             pool,
-            shared: Arc::new(Shared::default()),
+            shared: Arc::new(Shared::new(options.dials)),
             node: Node::default(),
             patience_of: options.patience_of,
             marker: Marker::at(options.marker.clone()),
@@ -101,13 +126,56 @@ impl PostgresStore {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(options: &Options) -> Result<Self, OpenError> {
-        migrate_database(&options.address).await?;
+        let store = Self::waiting(options)?;
+        store.prepare().await?;
+        Ok(store)
+    }
+
+    /// Connects, and refuses a schema that is not exactly this program's.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open_existing(options: &Options) -> Result<Self, OpenError> {
+        check_database(&options.address).await?;
         Self::connect(options)
     }
 
+    /// Brings the schema to this program's version; from then on operations are let through.
+    /// Answers from which version it came.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn prepare(&self) -> Result<i64, OpenError> {
+        let from = migrate_database(&self.address).await?;
+        self.prepared.store(true, Ordering::Release);
+        Ok(from)
+    }
+
+    pub(crate) fn check_prepared(&self) -> StoreResult<()> {
+        if self.prepared.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable(
+            "it was not reached since this process started".to_owned(),
+        ))
+    }
+
     pub(crate) async fn client(&self) -> StoreResult<Object> {
+        self.check_prepared()?;
         self.pool.get().await.map_err(no_connection)
     }
+}
+
+/// Looks at a database and changes nothing.
+///
+/// # Errors
+/// See [`OpenError`].
+pub async fn inspect_database(address: &Address) -> Result<Inspection, OpenError> {
+    with_client(address, async |client| migrate::inspect(client).await).await
+}
+
+async fn check_database(address: &Address) -> Result<i64, OpenError> {
+    with_client(address, async |client| migrate::check_schema(client).await).await
 }
 
 /// Brings the schema to this program's version; answers from which one it came.
@@ -115,14 +183,22 @@ impl PostgresStore {
 /// # Errors
 /// See [`OpenError`].
 pub async fn migrate_database(address: &Address) -> Result<i64, OpenError> {
+    with_client(address, async |client| migrate::migrate(client).await).await
+}
+
+/// Does some work on a connection of its own.
+async fn with_client<T>(
+    address: &Address,
+    work: impl AsyncFnOnce(&mut Client) -> Result<T, MigrateError>,
+) -> Result<T, OpenError> {
     let failed = |error: tokio_postgres::Error| open_error(address, &error);
     if let Some((verify, roots)) = &address.tls {
         let tls = make_tls(address, *verify, roots.as_ref())?;
         let (mut client, connection) = address.config.connect(tls).await.map_err(failed)?;
-        drive(connection, migrate::migrate(&mut client)).await
+        drive(connection, work(&mut client)).await
     } else {
         let (mut client, connection) = address.config.connect(NoTls).await.map_err(failed)?;
-        drive(connection, migrate::migrate(&mut client)).await
+        drive(connection, work(&mut client)).await
     }
 }
 

@@ -88,6 +88,7 @@ impl PostgresStore {
 
     /// Ends all holds on the operator's word.
     pub(crate) async fn release(&self, now: Timestamp, force: bool) -> StoreResult<Release> {
+        self.check_prepared()?;
         let node = self.node.number(&self.pool, &self.shared).await?;
         let passed = self.shared.ids.next(node, now).max(self.marker.last());
         let found = read!(self, As::Server, |db| hold::status(db))?;

@@ -39,6 +39,6 @@ mod tls;
 mod work;
 
 pub use address::{Address, AddressError};
-pub use connect::{OpenError, Options, migrate_database};
-pub use migrate::{MigrateError, SCHEMA_VERSION};
+pub use connect::{OpenError, Options, inspect_database, migrate_database};
+pub use migrate::{Inspection, MigrateError, SCHEMA_VERSION};
 pub use store_impl::PostgresStore;

@@ -1,6 +1,7 @@
 //! Numbered migrations, forward only, applied under an advisory lock.
 
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 /// Version of the schema that this program reads and writes.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -33,6 +34,27 @@ pub enum MigrateError {
         /// Version of the schema.
         found: i64,
     },
+    /// The user may not make tables.
+    #[error(
+        "the database user may not make or change campanile's tables ({cause}): make it the owner of the database, or run GRANT CREATE, USAGE ON SCHEMA public TO <user> as an administrator"
+    )]
+    Rights {
+        /// What the server said.
+        cause: String,
+    },
+    /// The schema is not the one of this program, and nobody asked to change it.
+    #[error(
+        "the database is at schema version {found}, this program needs {SCHEMA_VERSION}: run `campanile migrate` or start `campanile serve` on it"
+    )]
+    Older {
+        /// Version of the schema.
+        found: i64,
+    },
+    /// There is nothing of campanile in it, and nobody asked to put it there.
+    #[error(
+        "the database holds no tables of campanile: check its name, or make them with `campanile migrate` or `campanile token create`"
+    )]
+    Empty,
     /// A statement failed; the database is as it was.
     #[error("the database could not be migrated to version {to}: {cause}")]
     Failed {
@@ -58,9 +80,56 @@ pub(crate) async fn check_server(client: &Client) -> Result<(), MigrateError> {
 }
 
 fn failed(to: i64) -> impl Fn(tokio_postgres::Error) -> MigrateError {
-    move |error| MigrateError::Failed {
-        to,
-        cause: crate::error::describe(&error),
+    move |error| {
+        let cause = crate::error::describe(&error);
+        if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+            MigrateError::Rights { cause }
+        } else {
+            MigrateError::Failed { to, cause }
+        }
+    }
+}
+
+/// What there is, without changing it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// What the server calls itself.
+    pub server_version: String,
+    /// Version of the schema; 0: there is none.
+    pub schema_version: i64,
+    /// Whether row-level security does not hold for the user: it is a superuser, or may bypass it.
+    pub is_above_the_wall: bool,
+}
+
+/// Looks at server and schema.
+pub(crate) async fn inspect(client: &Client) -> Result<Inspection, MigrateError> {
+    check_server(client).await?;
+    let failed = failed(SCHEMA_VERSION);
+    let sql = "SELECT current_setting('server_version'),
+                      (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user),
+                      to_regclass('schema_versions') IS NOT NULL";
+    let row = client.query_one(sql, &[]).await.map_err(&failed)?;
+    let has_schema: bool = row.get(2);
+    let schema_version = if has_schema {
+        let sql = "SELECT coalesce(max(version), 0) FROM schema_versions";
+        client.query_one(sql, &[]).await.map_err(&failed)?.get(0)
+    } else {
+        0
+    };
+    Ok(Inspection {
+        server_version: row.get(0),
+        schema_version,
+        is_above_the_wall: row.get(1),
+    })
+}
+
+/// Refuses a schema that is not this program's.
+pub(crate) async fn check_schema(client: &Client) -> Result<i64, MigrateError> {
+    match inspect(client).await?.schema_version {
+        0 => Err(MigrateError::Empty),
+        found if found > SCHEMA_VERSION => Err(MigrateError::Newer { found }),
+        found if found < SCHEMA_VERSION => Err(MigrateError::Older { found }),
+        found => Ok(found),
     }
 }
 

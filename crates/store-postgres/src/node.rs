@@ -18,6 +18,9 @@ use crate::work;
 /// The class of the advisory locks.
 const CLASS: i32 = 0x6361_6d70;
 
+/// In place of a node: a test call that a node which dials is to claim.
+pub(crate) const UNCLAIMED: i64 = -1;
+
 /// This process's claim of a number.
 #[derive(Default)]
 pub(crate) struct Node {

@@ -55,14 +55,22 @@ impl PostgresStore {
         })
     }
 
+    /// Test calls that wait: those of this process, and those of processes that do not dial.
     async fn take_test_calls(&self) -> StoreResult<Vec<Dispatch>> {
         let waiting = self.shared.take_test_calls();
-        if waiting.is_empty() {
-            return Ok(waiting);
+        let (mut test_calls, tenants) = read!(self, As::Server, |db| async {
+            let waiting = if waiting.is_empty() {
+                waiting
+            } else {
+                dial::test_call::still_wanted(db, waiting).await?
+            };
+            Ok((waiting, dial::test_call::unclaimed(db).await?))
+        })?;
+        for tenant_id in tenants {
+            let claimed = write!(self, tenant_id, |work| dial::test_call::claim(work))?;
+            test_calls.extend(claimed);
         }
-        read!(self, As::Server, |db| dial::test_call::still_wanted(
-            db, waiting
-        ))
+        Ok(test_calls)
     }
 
     /// On hold nothing is reserved. Test calls that waited are handed out only to be given back:

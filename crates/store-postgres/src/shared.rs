@@ -9,7 +9,6 @@ use crate::ids::NodeIds;
 use crate::settings_cache::SettingsCache;
 
 /// What all transactions of the process share.
-#[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) board: Arc<SendBoard>,
     pub(crate) wake: Arc<Notify>,
@@ -18,9 +17,23 @@ pub(crate) struct Shared {
     /// Reserved test calls that no tick has handed out yet. In memory only: those that a crash or
     /// a failed tick loses are never sent, and are looked up.
     test_calls: Mutex<Vec<Dispatch>>,
+    /// Whether this process ticks.
+    pub(crate) dials: bool,
 }
 
 impl Shared {
+    /// Nothing yet.
+    pub(crate) fn new(dials: bool) -> Self {
+        Self {
+            board: Arc::default(),
+            wake: Arc::default(),
+            settings: SettingsCache::default(),
+            ids: NodeIds::default(),
+            test_calls: Mutex::default(),
+            dials,
+        }
+    }
+
     /// Keeps a test call for the next tick.
     pub(crate) fn hand_over(&self, dispatch: Dispatch) {
         let mut waiting = self

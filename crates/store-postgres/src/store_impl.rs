@@ -1,6 +1,7 @@
 //! The operations: each a call into `ops` or `dial` on a write transaction or a reader's snapshot.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool, Transaction};
@@ -22,6 +23,7 @@ use store::{
 use tokio::sync::Notify;
 use tokio_postgres::IsolationLevel;
 
+use crate::address::Address;
 use crate::error::translate;
 use crate::marker::Marker;
 use crate::node::{self, Node};
@@ -32,6 +34,9 @@ use crate::{dial, events, ops};
 /// The store on PostgreSQL.
 pub struct PostgresStore {
     pub(crate) pool: Pool,
+    /// Whether the schema is known to be this program's.
+    pub(crate) prepared: AtomicBool,
+    pub(crate) address: Address,
     pub(crate) shared: Arc<Shared>,
     pub(crate) node: Node,
     pub(crate) patience_of: PatienceOf,
@@ -97,6 +102,7 @@ pub(crate) use read;
 /// Runs a write of a tenant; its answer means that it is durable.
 macro_rules! write {
     ($store:expr, $tenant:expr, |$work:ident| $body:expr) => {{
+        $store.check_prepared()?;
         let node = $store.node.number(&$store.pool, &$store.shared).await?;
         let mut client = $store.client().await?;
         let tx = client.transaction().await.map_err(translate)?;
@@ -792,6 +798,7 @@ impl Store for PostgresStore {
         let orphans = read!(self, As::Server, |db| async {
             let mut living = node::living(db).await?;
             living.retain(|number| *number != own);
+            living.push(node::UNCLAIMED);
             dial::recover::orphans(db, &living).await
         })?;
         let patience_of = self.patience_of;

@@ -175,8 +175,21 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Test calls that no node has claimed are on nobody's board: whatever narrows takes them back,
+    /// all of the tenant.
+    async fn recall_unclaimed(&self) -> StoreResult<()> {
+        let sql = "UPDATE attempts SET recalled = true
+                   WHERE tenant_id = $1 AND live AND state = 'DISPATCHING' AND node = -1";
+        query::execute(&self.tx, sql, bound![self.tenant_id.raw()]).await?;
+        Ok(())
+    }
+
     async fn commit(self) -> StoreResult<()> {
         events::write(&self.tx, self.tenant_id, self.last_sequence, &self.events).await?;
+        let narrows = |step: &Step| matches!(step, Step::Revoke(_));
+        if self.steps.iter().any(narrows) {
+            self.recall_unclaimed().await?;
+        }
         for step in &self.steps {
             match step {
                 Step::Reserve(dispatches) => self.shared.board.reserve(dispatches),

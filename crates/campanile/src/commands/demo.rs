@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::token;
-use crate::config::settings::TokenSettings;
+use crate::config::{Database, settings::TokenSettings};
 use crate::config::{Outside, Role, Settings};
 use crate::failure::{Failure, Outcome};
 use crate::process::StopSignals;
@@ -35,7 +35,11 @@ pub(crate) async fn run(settings: &Settings) -> Outcome {
     let listener = bind(settings).await?;
     let address = listener.local_addr().map_err(Failure::failed)?;
     let settings = demo_settings(settings, folder.path());
-    let store: Arc<dyn Store> = Arc::new(storage::open(&settings, Access::Owner)?);
+    let store: Arc<dyn Store> = Arc::new(storage::open_file(
+        &settings,
+        &database(folder.path()),
+        Access::Owner,
+    )?);
     let key =
         key_file::create(&settings.secret_key_file, &SystemEntropy).map_err(Failure::failed)?;
     let secret = api::token::generate(&SystemEntropy);
@@ -46,6 +50,7 @@ pub(crate) async fn run(settings: &Settings) -> Outcome {
     let parts = Parts {
         store,
         vault: Vault::new(&key),
+        late: None,
         clock: Arc::new(ScaledClock::new(scale)),
         entropy: Arc::new(SystemEntropy),
         sandbox: server::start_sandbox(sandbox_options(&settings)?).await?,
@@ -122,7 +127,7 @@ async fn bind(settings: &Settings) -> Outcome<TcpListener> {
 /// The settings of the server inside the demonstration: nothing of a real installation.
 fn demo_settings(settings: &Settings, folder: &Path) -> Settings {
     Settings {
-        database: database(folder),
+        database: Database::File(database(folder)),
         secret_key_file: folder.join("campanile.db.key"),
         public_url: None,
         role: Role::All,

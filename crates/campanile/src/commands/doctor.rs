@@ -2,13 +2,11 @@
 
 mod checks;
 mod providers;
-
-use std::sync::Arc;
+mod server;
 
 use serde_json::json;
-use store::Store;
 
-use crate::config::{Environment, Resolved, Settings};
+use crate::config::{Database, Environment, Resolved, Settings};
 use crate::failure::{Failure, Outcome};
 use crate::output;
 
@@ -74,10 +72,11 @@ pub(crate) async fn run(
     environment: &Environment,
 ) -> Outcome {
     let mut findings = checks::configuration(resolved, environment);
-    let (store, finding) = checks::database(settings).await;
-    findings.push(finding);
-    findings.extend(store.as_ref().map(checks::disk));
-    let store: Option<Arc<dyn Store>> = store.map(|store| Arc::new(store) as Arc<dyn Store>);
+    let (store, found) = checks::database(settings).await;
+    findings.extend(found);
+    if let (Some(store), Database::File(_)) = (&store, &settings.database) {
+        findings.push(checks::disk(store.as_ref()));
+    }
     findings.extend(checks::hold(store.as_deref()).await);
     let (vault, finding) = checks::key_file(settings, store.as_deref()).await;
     findings.push(finding);

@@ -4,8 +4,7 @@
 use dialer::SystemClock;
 use domain::ambient::Clock;
 use serde_json::{Value, json};
-use store::{HoldStatus, LineProgress, Release, Store, UnmatchedCall};
-use store_sqlite::{Access, SqliteStore};
+use store::{HoldStatus, LineProgress, Release, UnmatchedCall};
 
 use crate::config::Settings;
 use crate::failure::{Failure, Outcome};
@@ -13,7 +12,7 @@ use crate::{output, storage};
 
 /// `hold status`.
 pub(crate) async fn status(settings: &Settings) -> Outcome {
-    let store = open_existing(settings)?;
+    let store = storage::open_existing(settings).await?;
     let status = store.hold_status().await.map_err(Failure::failed)?;
     if settings.json {
         output::json(&to_json(&status));
@@ -25,7 +24,7 @@ pub(crate) async fn status(settings: &Settings) -> Outcome {
 
 /// `hold release`.
 pub(crate) async fn release(settings: &Settings, force: bool) -> Outcome {
-    let store = open_existing(settings)?;
+    let store = storage::open_existing(settings).await?;
     let now = SystemClock.now();
     let released = store.release_hold(now, force).await;
     match released.map_err(Failure::failed)? {
@@ -60,16 +59,6 @@ pub(crate) async fn release(settings: &Settings, force: bool) -> Outcome {
             Ok(())
         }
     }
-}
-
-fn open_existing(settings: &Settings) -> Outcome<SqliteStore> {
-    if !settings.database.exists() {
-        let shown = settings.database.display();
-        return Err(Failure::failed(format!(
-            "there is no database {shown}: check --database-url"
-        )));
-    }
-    storage::open(settings, Access::Beside)
 }
 
 fn tell(status: &HoldStatus) {

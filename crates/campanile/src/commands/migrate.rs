@@ -1,29 +1,45 @@
-//! `campanile migrate`: only ever while no server has the file, so that none meets a schema that
-//! changed beneath it.
+//! `campanile migrate`: brings the schema to this program's version. A SQLite file only while no
+//! server has it, so that none meets a schema that changed beneath it.
+
+use std::path::Path;
 
 use serde_json::json;
-use store_sqlite::{Access, SCHEMA_VERSION};
+use store_postgres::Address;
+use store_sqlite::Access;
 
-use crate::config::Settings;
+use crate::config::{Database, Settings};
 use crate::failure::{Failure, Outcome};
 use crate::{output, storage};
 
-pub(crate) fn run(settings: &Settings) -> Outcome {
-    let path = &settings.database;
+pub(crate) async fn run(settings: &Settings) -> Outcome {
+    let (before, now) = match &settings.database {
+        Database::File(path) => file(settings, path)?,
+        Database::Server(address) => server(address).await?,
+    };
+    let shown = settings.database.to_string();
+    if settings.json {
+        output::json(&json!({ "database": shown, "from_version": before, "schema_version": now }));
+    } else {
+        output::line(&format!("{shown} is at schema version {now}"));
+    }
+    Ok(())
+}
+
+fn file(settings: &Settings, path: &Path) -> Outcome<(Option<i64>, i64)> {
     let shown = path.display();
     let before = storage::version_on_disk(path).map_err(|error| {
         Failure::failed(format!(
             "cannot read {shown}: {error}; check its permissions"
         ))
     })?;
-    let store = storage::open(settings, Access::Owner)?;
-    drop(store);
-    if settings.json {
-        output::json(
-            &json!({ "database": path, "from_version": before, "schema_version": SCHEMA_VERSION }),
-        );
-    } else {
-        output::line(&format!("{shown} is at schema version {SCHEMA_VERSION}"));
-    }
-    Ok(())
+    drop(storage::open_file(settings, path, Access::Owner)?);
+    let before = before.map(i64::from);
+    Ok((before, i64::from(store_sqlite::SCHEMA_VERSION)))
+}
+
+async fn server(address: &Address) -> Outcome<(Option<i64>, i64)> {
+    let before = store_postgres::migrate_database(address).await;
+    let before = before.map_err(Failure::failed)?;
+    let before = Some(before).filter(|version| *version > 0);
+    Ok((before, store_postgres::SCHEMA_VERSION))
 }

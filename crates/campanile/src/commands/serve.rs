@@ -1,18 +1,25 @@
 //! `campanile serve`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dialer::{SystemClock, SystemEntropy};
+use domain::ambient::Clock as _;
 use store::{LineRecord, PageRequest, Scopes, Store, Vault};
-use store_sqlite::Access;
+use store_postgres::PostgresStore;
+use tokio_util::sync::CancellationToken;
 
 use crate::commands::{sandbox, token};
 use crate::config::settings::TokenSettings;
-use crate::config::{Outside, Role, Settings};
+use crate::config::{Database, Outside, Role, Settings};
 use crate::failure::{Failure, Outcome};
 use crate::process::StopSignals;
 use crate::server::{self, Parts, Server};
-use crate::{key_file, output, storage};
+use crate::storage::{self, Opened};
+use crate::{key_file, output};
+
+/// Pause between two attempts to reach a database that does not answer.
+const LATE_PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(settings: &Settings) -> Outcome {
     check_bootstrap_token(settings)?;
@@ -24,12 +31,27 @@ pub(crate) async fn run(settings: &Settings) -> Outcome {
     let address = listener
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
-    let store: Arc<dyn Store> = Arc::new(storage::open(settings, Access::Owner)?);
-    let vault = open_vault(settings, store.as_ref()).await?;
-    bootstrap(settings, store.as_ref()).await?;
+    let (store, vault, late): (Arc<dyn Store>, _, _) =
+        match storage::open_for_serving(settings).await? {
+            Opened::Ready(store) => {
+                let vault = open_vault(settings, store.as_ref()).await?;
+                bootstrap(settings, store.as_ref()).await?;
+                (store, vault, None)
+            }
+            Opened::Waiting(store) => {
+                let vault = vault_in_advance(settings)?;
+                let late = Late {
+                    store: Arc::clone(&store),
+                    vault: vault.clone(),
+                    settings: settings.clone(),
+                };
+                (store, vault, Some(late))
+            }
+        };
     let parts = Parts {
         store,
         vault,
+        late,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         sandbox: server::start_sandbox(sandbox::options(settings)?).await?,
@@ -91,7 +113,7 @@ async fn open_vault(settings: &Settings, store: &dyn Store) -> Outcome<Vault> {
         return Ok(vault);
     }
     if sealed.is_some() {
-        let (path, database) = (path.display(), settings.database.display());
+        let (path, database) = (path.display(), &settings.database);
         return Err(Failure::failed(format!(
             "the key file {path} is missing, but {database} holds credentials sealed with it: restore it from your backup, or name it with --secret-key-file"
         )));
@@ -99,6 +121,67 @@ async fn open_vault(settings: &Settings, store: &dyn Store) -> Outcome<Vault> {
     let key = key_file::create(path, &SystemEntropy).map_err(Failure::failed)?;
     tracing::info!(path = %path.display(), "made the key file; keep a copy of it apart from the database's backups");
     Ok(Vault::new(&key))
+}
+
+/// The key while the database cannot be asked whether it is its own. One that is missing is not
+/// made: that may hide a loss.
+fn vault_in_advance(settings: &Settings) -> Outcome<Vault> {
+    let path = &settings.secret_key_file;
+    match key_file::read(path).map_err(Failure::failed)? {
+        Some(key) => Ok(Vault::new(&key)),
+        None => Err(Failure::failed(format!(
+            "the database {} cannot be reached, and the key file {} is missing: start the database first, so that it can tell whether it holds credentials sealed with a key",
+            settings.database,
+            path.display()
+        ))),
+    }
+}
+
+/// A database that did not answer when the server started.
+pub(crate) struct Late {
+    store: Arc<PostgresStore>,
+    vault: Vault,
+    settings: Settings,
+}
+
+impl Late {
+    /// Waits for it, and then does what a start does. Ends early when `stop` is told.
+    ///
+    /// # Errors
+    /// What a start would have failed with.
+    pub(crate) async fn catch_up(&self, stop: &CancellationToken) -> Outcome {
+        loop {
+            match self.store.prepare().await {
+                Ok(_) => match self.begin().await {
+                    Ok(()) => {
+                        tracing::info!("the database is reached");
+                        return Ok(());
+                    }
+                    Err(failure) if self.store.ping(SystemClock.now()).await.is_ok() => {
+                        return Err(failure);
+                    }
+                    Err(failure) => tracing::debug!(%failure, "the database is gone again"),
+                },
+                Err(error) if error.passes() => {
+                    tracing::debug!(%error, "the database still cannot be reached");
+                }
+                Err(error) => return Err(Failure::failed(error)),
+            }
+            if tokio::time::timeout(LATE_PAUSE, stop.cancelled())
+                .await
+                .is_ok()
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn begin(&self) -> Outcome {
+        if let Some(line) = some_line(self.store.as_ref()).await? {
+            check_key(&self.settings, &self.vault, &line)?;
+        }
+        bootstrap(&self.settings, self.store.as_ref()).await
+    }
 }
 
 /// A key that is not the database's own would be noticed at the first dial only.
@@ -109,7 +192,7 @@ fn check_key(settings: &Settings, vault: &Vault, line: &LineRecord) -> Outcome {
         Err(_) => Err(Failure::failed(format!(
             "the key file {} is not the one that {} was made with: restore that one from your backup, or name it with --secret-key-file",
             settings.secret_key_file.display(),
-            settings.database.display()
+            settings.database
         ))),
     }
 }
@@ -143,7 +226,8 @@ async fn some_line(store: &dyn Store) -> Outcome<Option<LineRecord>> {
 }
 
 fn warn_about(settings: &Settings) {
-    if settings.role == Role::Dialer {
+    let alone = matches!(settings.database, Database::File(_));
+    if settings.role == Role::Dialer && alone {
         tracing::warn!(
             "role dialer on SQLite: no other process can serve the API on this file, so provider callbacks are not received and calls are followed by asking the provider"
         );

@@ -10,7 +10,6 @@ use store::{
     Caller, NewToken, PageRequest, Precondition, Store, StoreResult, TenantRecord, TokenRecord,
     Written,
 };
-use store_sqlite::Access;
 
 use crate::config::{Settings, settings::TokenSettings};
 use crate::failure::{Failure, Outcome};
@@ -21,9 +20,9 @@ const PAGE: u32 = 200;
 
 /// `token create`: the secret alone on stdout.
 pub(crate) async fn create(settings: &Settings) -> Outcome {
-    let store = storage::open(settings, Access::Beside)?;
+    let store = storage::open(settings).await?;
     let secret = api::token::generate(&SystemEntropy);
-    let token = make(&store, &settings.token, &secret)
+    let token = make(store.as_ref(), &settings.token, &secret)
         .await
         .map_err(Failure::failed)?;
     if settings.json {
@@ -66,9 +65,9 @@ pub(crate) async fn make(
 
 /// `token list`.
 pub(crate) async fn list(settings: &Settings) -> Outcome {
-    let store = open_existing(settings)?;
-    let tokens = match find_tenant(&store, &settings.token.tenant).await? {
-        Some(tenant) => all_tokens(&store, &tenant).await?,
+    let store = storage::open_existing(settings).await?;
+    let tokens = match find_tenant(store.as_ref(), &settings.token.tenant).await? {
+        Some(tenant) => all_tokens(store.as_ref(), &tenant).await?,
         None => return Err(unknown_tenant(settings)),
     };
     if settings.json {
@@ -98,11 +97,11 @@ pub(crate) async fn list(settings: &Settings) -> Outcome {
 
 /// `token disable`.
 pub(crate) async fn disable(settings: &Settings, wanted: &str) -> Outcome {
-    let store = open_existing(settings)?;
-    let Some(tenant) = find_tenant(&store, &settings.token.tenant).await? else {
+    let store = storage::open_existing(settings).await?;
+    let Some(tenant) = find_tenant(store.as_ref(), &settings.token.tenant).await? else {
         return Err(unknown_tenant(settings));
     };
-    let tokens = all_tokens(&store, &tenant).await?;
+    let tokens = all_tokens(store.as_ref(), &tenant).await?;
     let token = choose(&tokens, wanted)?;
     let caller = Caller {
         tenant_id: tenant.tenant_id,
@@ -167,17 +166,6 @@ fn to_json(token: &TokenRecord) -> Value {
         "created_at": token.created_at.to_string(),
         "expires_at": token.expires_at.map(|at| at.to_string()),
     })
-}
-
-/// Only `token create` makes a database: listing one that is missing is a wrong path.
-fn open_existing(settings: &Settings) -> Outcome<store_sqlite::SqliteStore> {
-    if !settings.database.exists() {
-        let shown = settings.database.display();
-        return Err(Failure::failed(format!(
-            "there is no database {shown}: check --database-url, or make one with `campanile token create`"
-        )));
-    }
-    storage::open(settings, Access::Beside)
 }
 
 fn unknown_tenant(settings: &Settings) -> Failure {

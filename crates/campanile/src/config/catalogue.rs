@@ -145,7 +145,17 @@ pub(crate) const SETTINGS: &[Setting] = &[
         commands: WITH_DATABASE,
         value_name: "URL",
         default: Some("sqlite://campanile.db"),
-        help: "Database: sqlite://FILE (made if it is missing)",
+        help: "Database: sqlite://FILE (made if it is missing), or postgres://USER@HOST/NAME for any number of processes",
+        ..PLAIN
+    },
+    Setting {
+        key: "database_connections",
+        flag: Some("database-connections"),
+        commands: SERVING,
+        kind: Kind::Whole(2, 512),
+        value_name: "N",
+        default: Some("16"),
+        help: "Most connections of this process to a PostgreSQL server",
         ..PLAIN
     },
     Setting {
@@ -191,7 +201,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         flag: Some("secret-key-file"),
         commands: SERVING,
         value_name: "FILE",
-        help: "Key that encrypts stored credentials, made on the first start; unset: beside the database, FILE.key",
+        help: "Key that encrypts stored credentials, made on the first start; unset: beside the database, FILE.key, and campanile.key for PostgreSQL",
         ..PLAIN
     },
     Setting {
@@ -238,7 +248,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         kind: Kind::Whole(0, 1_048_576),
         value_name: "N",
         default: Some("32"),
-        help: "MiB that stay free on the disk of the database: below, no call is placed and no bulk addition taken",
+        help: "MiB that stay free on the disk of a SQLite file: below, no call is placed and no bulk addition taken",
         ..PLAIN
     },
     Setting {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use store::Scopes;
+use store_postgres::Address;
 use url::Url;
 
 use super::catalogue::{Kind, Setting};
@@ -41,12 +42,38 @@ pub(crate) enum Outside {
     Anything,
 }
 
+/// Where everything is kept.
+#[derive(Debug, Clone)]
+pub(crate) enum Database {
+    /// A SQLite file.
+    File(PathBuf),
+    /// A PostgreSQL server.
+    Server(Box<Address>),
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self::File(PathBuf::new())
+    }
+}
+
+impl std::fmt::Display for Database {
+    /// For people: without user and password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Server(address) => f.write_str(&address.shown()),
+        }
+    }
+}
+
 /// All settings, parsed.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) listen: String,
-    /// The SQLite file.
-    pub(crate) database: PathBuf,
+    pub(crate) database: Database,
+    /// Connections to a server of databases.
+    pub(crate) database_connections: u32,
     pub(crate) public_url: Option<Url>,
     pub(crate) role: Role,
     pub(crate) outside: Outside,
@@ -121,9 +148,7 @@ impl Settings {
     }
 
     fn read(reader: &mut Reader<'_>) -> Self {
-        let database = reader
-            .parsed("database_url", database_path)
-            .unwrap_or_default();
+        let database = reader.parsed("database_url", database).unwrap_or_default();
         let key_file = reader.optional("secret_key_file").map(PathBuf::from);
         Self {
             listen: reader.parsed("listen", address).unwrap_or_default(),
@@ -139,6 +164,7 @@ impl Settings {
             },
             secret_key_file: key_file.unwrap_or_else(|| beside(&database)),
             database,
+            database_connections: reader.whole("database_connections").unwrap_or(2),
             bootstrap_token: reader.optional("bootstrap_token"),
             api_rate_limit: reader.whole("api_rate_limit").unwrap_or(1),
             api_rate_burst: reader.whole("api_rate_burst").unwrap_or(1),
@@ -294,13 +320,18 @@ fn address(text: &str) -> Result<String, String> {
     }
 }
 
-fn database_path(text: &str) -> Result<PathBuf, String> {
-    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        return Err("PostgreSQL is not supported yet; use sqlite://FILE".to_owned());
+fn database(text: &str) -> Result<Database, String> {
+    if Address::is_meant(text) {
+        let address = text.parse::<Address>().map_err(|error| error.to_string())?;
+        return Ok(Database::Server(Box::new(address)));
     }
+    database_path(text).map(Database::File)
+}
+
+fn database_path(text: &str) -> Result<PathBuf, String> {
     let Some(path) = text.strip_prefix("sqlite://") else {
         return Err(format!(
-            "\"{}\" is not a database URL; use sqlite://FILE, as in sqlite://campanile.db",
+            "\"{}\" is not a database URL; use sqlite://FILE, as in sqlite://campanile.db, or postgres://USER@HOST/NAME",
             without_password(text)
         ));
     };
@@ -312,22 +343,42 @@ fn database_path(text: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(path))
 }
 
-/// `text` with the password of a URL hidden.
+/// `text` with the password of a URL hidden, wherever it stands.
 pub(crate) fn without_password(text: &str) -> String {
-    match Url::parse(text) {
-        Ok(mut url) if url.password().is_some() => {
-            // Fails only for URLs that cannot have a password.
-            let _ = url.set_password(Some("****"));
-            url.to_string()
-        }
-        _ => text.to_owned(),
+    let Ok(mut url) = Url::parse(text) else {
+        return text.to_owned();
+    };
+    let is_secret = |key: &str| key == "password" || key == "sslpassword";
+    if url.query_pairs().any(|(key, _)| is_secret(&key)) {
+        let hidden = |(key, value): (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| {
+            let value = if is_secret(&key) {
+                "****".into()
+            } else {
+                value.into_owned()
+            };
+            (key.into_owned(), value)
+        };
+        let pairs: Vec<(String, String)> = url.query_pairs().map(hidden).collect();
+        url.query_pairs_mut().clear().extend_pairs(pairs);
+    } else if url.password().is_none() {
+        return text.to_owned();
     }
+    if url.password().is_some() {
+        // Fails only for URLs that cannot have a password.
+        let _ = url.set_password(Some("****"));
+    }
+    url.to_string()
 }
 
-fn beside(database: &std::path::Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".key");
-    PathBuf::from(name)
+fn beside(database: &Database) -> PathBuf {
+    match database {
+        Database::File(path) => {
+            let mut name = path.as_os_str().to_owned();
+            name.push(".key");
+            PathBuf::from(name)
+        }
+        Database::Server(_) => PathBuf::from("campanile.key"),
+    }
 }
 
 fn public_url(text: &str) -> Result<Url, String> {
@@ -409,7 +460,7 @@ mod tests {
     #[test]
     fn the_defaults_are_sound() {
         let settings = with(&[]).unwrap();
-        assert_eq!(settings.database, PathBuf::from("campanile.db"));
+        assert_eq!(settings.database.to_string(), "campanile.db");
         assert_eq!(settings.secret_key_file, PathBuf::from("campanile.db.key"));
         assert_eq!(settings.token.scopes.names(), ["read", "write", "admin"]);
         assert_eq!(settings.role, Role::All);
@@ -436,7 +487,11 @@ mod tests {
     #[test]
     fn a_database_that_cannot_be_used_is_refused_with_the_remedy() {
         for (url, remedy) in [
-            ("postgres://u:secret@h/db", "not supported yet"),
+            ("postgres://u:secret@h", "names no database"),
+            (
+                "postgres://u:secret@h/db?sslmode=maybe",
+                "sslmode is one of",
+            ),
             ("mysql://u:secret@h/db", "sqlite://FILE"),
             ("sqlite://", "does not name"),
             ("sqlite://:memory:", "does not name"),
@@ -448,6 +503,23 @@ mod tests {
             assert!(text.contains(remedy), "{text}");
             assert!(!text.contains("secret"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_password_is_hidden_wherever_it_stands() {
+        for text in [
+            "postgres://u:secret@h/db",
+            "postgres:///db?host=/run&password=secret&user=u",
+        ] {
+            let shown = without_password(text);
+            assert!(
+                !shown.contains("secret") && shown.contains("****"),
+                "{shown}"
+            );
+            assert!(shown.contains("db"), "{shown}");
+        }
+        let plain = "postgres:///db?host=/run&user=u";
+        assert_eq!(without_password(plain), plain);
     }
 
     #[test]

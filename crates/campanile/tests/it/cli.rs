@@ -109,15 +109,10 @@ fn an_unknown_key_of_the_file_is_refused_with_the_nearest_one() {
 #[test]
 fn a_value_that_cannot_be_meant_is_refused_with_its_origin_before_anything_is_touched() {
     let home = Home::new();
-    home.run(&[
-        "serve",
-        "--database-url",
-        "postgres://u:secret@db/campanile",
-    ])
-    .refused(
-        2,
-        &["flag --database-url", "not supported yet", "sqlite://"],
-    );
+    home.run(&["serve", "--database-url", "postgres://u:secret@db"])
+        .refused(2, &["flag --database-url", "names no database"]);
+    home.run(&["serve", "--database-url", "mysql://u:secret@db/campanile"])
+        .refused(2, &["flag --database-url", "sqlite://"]);
     home.run(&["serve", "--listen", "8080"])
         .refused(2, &["flag --listen", "127.0.0.1:8080"]);
     home.run(&["serve", "--api-rate-limit", "0"])

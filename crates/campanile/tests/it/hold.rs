@@ -1,134 +1,21 @@
 //! A database that was copied back calls nobody again: real processes, judged by the rings of a
 //! sandbox that remembers what the database does not.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::program::{Home, Run, Server, request};
-
-/// The sandbox's list counts as complete this long after a start, and a debug build is slow.
-const RECONCILED_WITHIN: Duration = Duration::from_secs(120);
-
-struct Installation {
-    home: Home,
-    sandbox: Server,
-    token: String,
-    /// Where the first server listened: later ones must be found by callbacks of its calls.
-    listen: OnceLock<String>,
-}
+use crate::installation::{Installation, scenario, wait_until};
+use crate::program::{Home, Run};
 
 impl Installation {
-    fn new(scenario: &Value) -> Self {
-        let home = Home::new();
-        std::fs::write(home.file("scenario.json"), scenario.to_string()).unwrap();
-        let sandbox = Server::start(&mut home.command(&[
-            "sandbox",
-            "--listen",
-            "127.0.0.1:0",
-            "--time-scale",
-            "60",
-            "--scenario",
-            "scenario.json",
-        ]));
-        let token = home.run(&["token", "create"]).answer().trim().to_owned();
-        Self {
-            home,
-            sandbox,
-            token,
-            listen: OnceLock::new(),
-        }
-    }
-
-    fn serve(&self) -> Server {
-        let listen = self.listen.get().map_or("127.0.0.1:0", String::as_str);
-        let arguments = ["serve", "--listen", listen, "--allow-private-networks"];
-        let server = Server::start(&mut self.home.command(&arguments));
-        self.listen.get_or_init(|| server.address.clone());
-        server
-    }
-
-    /// Numbers that rang, in order.
-    fn rings(&self) -> Vec<String> {
-        let (status, text) = request(&self.sandbox.address, "GET", "/control/rings", "", "");
-        assert_eq!(status, 200);
-        let to = |line: &str| {
-            let ring: Value = serde_json::from_str(line).unwrap();
-            ring["to"].as_str().unwrap().to_owned()
-        };
-        text.lines()
-            .filter(|line| line.starts_with('{'))
-            .map(to)
-            .collect()
-    }
-
-    /// Numbers that rang more often than once.
-    fn rang_twice(&self) -> Vec<String> {
-        let mut by_number: HashMap<String, u32> = HashMap::new();
-        for number in self.rings() {
-            *by_number.entry(number).or_default() += 1;
-        }
-        let twice = by_number.into_iter().filter(|(_, rings)| *rings > 1);
-        twice.map(|(number, _)| number).collect()
-    }
-
-    /// A campaign that may dial at any time, one attempt a lead, slowly enough to be stopped
-    /// half-way, started.
-    fn start_campaign(&self, server: &Server, leads: usize) -> String {
-        let line = json!({
-            "provider": "SANDBOX", "name": "held", "base_url": format!("http://{}/vapi", self.sandbox.address),
-            "max_concurrent_calls": 20, "max_calls_per_second": 10
-        });
-        let line = self.post(server, "/api/v2/voice-providers", &line);
-        let campaign = json!({
-            "name": "held", "type": "OUTBOUND", "assistant_id": "asst_abc123", "dialer_type": "SINGLE", "phone_number_id": "pn_abc123",
-            "tenant_voice_provider_id": line["tenant_voice_provider_id"], "start_date": "2020-01-01", "timezone": "UTC",
-            "days_of_week": ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"],
-            "windows": [{ "start_time": "00:00", "end_time": "24:00" }],
-            "max_call_attempts": 1, "max_daily_attempts": 1, "min_gap_between_attempts": 3
-        });
-        let campaign = self.post(server, "/api/v2/voice-campaigns", &campaign);
-        let id = campaign["campaign_id"].as_str().unwrap().to_owned();
-        let added: Vec<Value> = (0..leads)
-            .map(|lead| json!({ "phone_number": format!("+1415555{lead:04}") }))
-            .collect();
-        let path = format!("/api/v2/voice-campaigns/{id}");
-        self.post(server, &format!("{path}/leads/bulk"), &Value::Array(added));
-        wait_until(|| self.open_leads(server, &id) == u64::try_from(leads).unwrap());
-        self.post(server, &format!("{path}/start"), &json!({}));
-        id
-    }
-
-    fn post(&self, server: &Server, path: &str, body: &Value) -> Value {
-        let (status, answer) = server.post(path, &self.token, body);
-        assert!(status < 300, "{path}: {status} {answer}");
-        answer["data"].clone()
-    }
-
-    fn campaign(&self, server: &Server, id: &str) -> Value {
-        let (status, text) = server.get(&format!("/api/v2/voice-campaigns/{id}"), &self.token);
-        assert_eq!(status, 200, "{text}");
-        serde_json::from_str::<Value>(&text).unwrap()["data"].clone()
-    }
-
-    fn open_leads(&self, server: &Server, id: &str) -> u64 {
-        let counts = &self.campaign(server, id)["leads"];
-        ["READY", "IN_CALL", "UNRESOLVED"]
-            .iter()
-            .filter_map(|status| counts[*status].as_u64())
-            .sum()
-    }
-
     fn hold_status(&self) -> Value {
-        let answer = self.home.run(&["hold", "status", "--json"]).answer();
+        let answer = self.run(&["hold", "status", "--json"]).answer();
         serde_json::from_str(&answer).unwrap()
     }
 
     fn release(&self) -> Run {
-        self.home.run(&["hold", "release", "--json"])
+        self.run(&["hold", "release", "--json"])
     }
 
     /// Copies the database with its journal, as a backup would; the marker only if asked.
@@ -181,33 +68,6 @@ fn files(folder: &Path, marker_too: bool) -> Vec<String> {
 }
 
 /// Polls a condition; there is nothing to be told by.
-fn wait_until(mut met: impl FnMut() -> bool) {
-    #[expect(clippy::disallowed_methods, reason = "a test against real processes")]
-    let began = Instant::now();
-    while !met() {
-        assert!(
-            began.elapsed() < RECONCILED_WITHIN,
-            "the condition was not met in {RECONCILED_WITHIN:?}"
-        );
-        pause(100);
-    }
-}
-
-fn pause(milliseconds: u64) {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "that nothing rings can only be waited for"
-    )]
-    std::thread::sleep(Duration::from_millis(milliseconds));
-}
-
-fn scenario() -> Value {
-    json!({
-        "concurrency": 500, "calls_per_second": 1_000, "ring_seconds": [4, 25], "talk_seconds": [15, 180],
-        "answer_rate": 0.5, "no_answer_rate": 0.5, "voicemail_rate": 0, "busy_rate": 0, "invalid_rate": 0
-    })
-}
-
 #[test]
 fn a_database_that_was_copied_back_rings_nobody_again() {
     const LEADS: usize = 90;

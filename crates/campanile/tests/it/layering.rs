@@ -44,6 +44,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "domain",
             "store",
             "store-sqlite",
+            "store-postgres",
             "providers",
             "sandbox",
             "lines",

@@ -18,10 +18,11 @@ use crate::work::Work;
 /// Beyond the send deadline, after which a dispatch whose sender vanished is looked up.
 const VANISHED_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
-/// Inserts the attempts as DISPATCHING, takes the leads out of `due`, and marks numbers as used.
+/// Inserts the attempts as DISPATCHING, to be sent by the node `holder`, takes the leads out of `due`, and marks numbers as used.
 pub(crate) async fn insert(
     work: &Work<'_>,
     now: Timestamp,
+    holder: i64,
     line: &Line,
     calls: &[PlannedCall],
     mut next_key: impl FnMut() -> String,
@@ -34,7 +35,13 @@ pub(crate) async fn insert(
         dispatches.push(dispatch(work, now, line, call, next_key())?);
     }
     let numbers = take_leads(work, now, calls).await?;
-    insert_attempts(work, now, line, calls, &dispatches, &numbers).await?;
+    let insertion = Insertion {
+        now,
+        holder,
+        line,
+        numbers,
+    };
+    insert_attempts(work, &insertion, calls, &dispatches).await?;
     mark_numbers_used(work, &dispatches).await?;
     let leads: Vec<_> = calls.iter().map(|call| call.lead_id).collect();
     due::remove_all(work, &leads).await?;
@@ -96,14 +103,27 @@ async fn take_leads(
     Ok(taken.into_iter().collect())
 }
 
+/// What the attempts of one line have in common.
+struct Insertion<'a> {
+    now: Timestamp,
+    holder: i64,
+    line: &'a Line,
+    /// The number of each lead's attempt.
+    numbers: HashMap<LeadId, i64>,
+}
+
 async fn insert_attempts(
     work: &Work<'_>,
-    now: Timestamp,
-    line: &Line,
+    insertion: &Insertion<'_>,
     calls: &[PlannedCall],
     dispatches: &[Dispatch],
-    numbers: &HashMap<LeadId, i64>,
 ) -> StoreResult<()> {
+    let Insertion {
+        now,
+        holder,
+        line,
+        numbers,
+    } = insertion;
     let sql = "INSERT INTO attempts (tenant_id, line_id, account, node, planned_at, state, live, attempt_id,
                    campaign_id, lead_id, attempt_number, phone, phone_number_id, assistant_id, entity, attempt_key,
                    counts, revision, verdict, send_not_after, check_at)
@@ -122,8 +142,8 @@ async fn insert_attempts(
     let bound = bound![
         work.tenant_id.raw(),
         line.snapshot.line_id.raw(),
-        work.node(),
-        micros(now),
+        *holder,
+        micros(*now),
         StateName::Dispatching.as_str(),
         of(|call| call.attempt_id.raw()),
         of(|call| call.campaign_id.raw()),

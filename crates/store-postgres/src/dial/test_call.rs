@@ -3,18 +3,26 @@
 //! It goes the way of every call: the planner chooses number and instant, the attempt is durable
 //! before a byte leaves, and it holds its slot of the line and its phone number until it is over.
 //! It has no lead, counts in no cap, and is placed at any hour.
+//!
+//! A process that does not dial leaves it in the database, where the next tick of any other claims it:
+//! under the tenant's row, so that whatever narrowed before has recalled it by then.
 
 use std::collections::HashSet;
 
 use domain::attempt::StateName;
 use domain::campaign::{CampaignStatus, CampaignType, LeadStatus};
 use domain::planner::{self, LeadSnapshot, LinePlan};
-use store::{CallRecord, Caller, Conflict, Dispatch, NO_LEAD, StoreError, StoreResult, TestCall};
+use domain::settings::CallingEntity;
+use domain::{AttemptId, CampaignId, LineId, TenantId};
+use store::{
+    CallRecord, Caller, Conflict, Dispatch, NO_LEAD, Scope, StoreError, StoreResult, TestCall,
+};
 
 use crate::code::{corrupt, micros};
 use crate::dial::reserve;
 use crate::dial::snapshot;
 use crate::dial::snapshot_leads::is_in_call;
+use crate::node::UNCLAIMED;
 use crate::ops::{calls, campaigns, do_not_call, hold};
 use crate::query::{self, Db, bound};
 use crate::work::Work;
@@ -44,14 +52,21 @@ pub(crate) async fn reserve(
     let plan = planner::plan(caller.now, &line.snapshot);
     let planned = plan.calls.get(..1).ok_or(Conflict::AtCapacity)?;
     let key = || call.attempt_key.clone();
-    let mut dispatches = reserve::insert(work, caller.now, &line, planned, key).await?;
+    let holder = if work.shared.dials {
+        work.node()
+    } else {
+        UNCLAIMED
+    };
+    let mut dispatches = reserve::insert(work, caller.now, holder, &line, planned, key).await?;
     keep_pace(work, &plan).await?;
     hold::begin_dialing(work, &call.attempt_key).await?;
     let dispatch = dispatches
         .pop()
         .ok_or_else(|| corrupt("a reserved call is missing"))?;
     let attempt_id = dispatch.attempt_id;
-    work.reserve_test_call(dispatch);
+    if work.shared.dials {
+        work.reserve_test_call(dispatch);
+    }
     calls::get(&work.tx, caller.tenant_id, attempt_id).await
 }
 
@@ -107,4 +122,59 @@ pub(crate) async fn still_wanted(
     let found: HashSet<i64> = found.into_iter().collect();
     waiting.retain(|call| found.contains(&call.attempt_id.raw()));
     Ok(waiting)
+}
+
+/// Tenants with test calls that no node has claimed.
+pub(crate) async fn unclaimed(db: &Db<'_>) -> StoreResult<Vec<TenantId>> {
+    let sql = "SELECT DISTINCT tenant_id FROM attempts
+               WHERE live AND state = 'DISPATCHING' AND node = -1";
+    query::many(db, sql, &[], |cells| {
+        Ok(TenantId::from_raw(cells.get("tenant_id")?))
+    })
+    .await
+}
+
+/// Claims them. Those that were recalled, or that a hold forbids, are handed out only to be given
+/// back: they cannot begin.
+pub(crate) async fn claim(work: &mut Work<'_>) -> StoreResult<Vec<Dispatch>> {
+    let may_dial = hold::may_dial(work).await?;
+    let sql = "UPDATE attempts SET node = $2
+               WHERE tenant_id = $1 AND live AND state = 'DISPATCHING' AND node = -1
+               RETURNING attempt_id, attempt_key, line_id, campaign_id, phone, phone_number_id, assistant_id,
+                   entity, planned_at, send_not_after, recalled,
+                   (SELECT rests_until IS NOT NULL AND failures > 0 FROM lines
+                    WHERE lines.tenant_id = $1 AND lines.line_id = attempts.line_id) AS on_trial";
+    let bound = bound![work.tenant_id.raw(), work.node()];
+    let tenant_id = work.tenant_id;
+    let claimed = query::many(&work.tx, sql, bound, |cells| {
+        let dispatch = Dispatch {
+            attempt_id: AttemptId::from_raw(cells.get("attempt_id")?),
+            attempt_key: cells.get("attempt_key")?,
+            tenant_id,
+            line_id: LineId::from_raw(cells.get("line_id")?),
+            campaign_id: CampaignId::from_raw(cells.get("campaign_id")?),
+            lead_id: NO_LEAD,
+            phone: cells.phone("phone")?,
+            phone_number_id: cells.get("phone_number_id")?,
+            assistant_id: cells.get("assistant_id")?,
+            entity: cells.choice("entity", CallingEntity::parse)?,
+            send_at: cells.instant("planned_at")?,
+            send_not_after: cells.instant("send_not_after")?,
+            on_trial: cells.get("on_trial")?,
+        };
+        Ok((dispatch, cells.get::<bool>("recalled")?))
+    })
+    .await?;
+    let (mut dispatches, mut recalled) = (Vec::new(), Vec::new());
+    for (dispatch, is_recalled) in claimed {
+        if is_recalled || !may_dial {
+            recalled.push(Scope::Phone(tenant_id, dispatch.phone.clone()));
+        }
+        dispatches.push(dispatch);
+    }
+    work.reserve(&dispatches);
+    for scope in recalled {
+        work.revoke(scope);
+    }
+    Ok(dispatches)
 }

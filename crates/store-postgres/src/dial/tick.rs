@@ -119,7 +119,8 @@ async fn plan_line(
         return Ok(Vec::new());
     };
     let plan = planner::plan(now, &line.snapshot);
-    let dispatches = reserve::insert(work, now, &line, &plan.calls, || keys.next()).await?;
+    let dispatches =
+        reserve::insert(work, now, work.node(), &line, &plan.calls, || keys.next()).await?;
     apply(work, now, &plan).await?;
     Ok(dispatches)
 }

@@ -140,6 +140,15 @@ impl PostgresBench {
         PostgresStore::connect(&self.options()).unwrap()
     }
 
+    /// Another process that serves the API alone.
+    pub(crate) fn node_without_dialer(&self) -> PostgresStore {
+        let options = Options {
+            dials: false,
+            ..self.options()
+        };
+        PostgresStore::connect(&options).unwrap()
+    }
+
     /// Another process, with its marker file.
     pub(crate) fn node_with_marker(&self, marker: &Path) -> PostgresStore {
         let options = Options {
@@ -177,6 +186,7 @@ fn options(address: &str) -> Options {
         address: address.parse().unwrap(),
         connections: 4,
         patience_of: patience,
+        dials: true,
         marker: None,
     }
 }

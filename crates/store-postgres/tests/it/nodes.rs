@@ -4,10 +4,13 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use domain::attempt::Fact;
-use domain::campaign::CampaignCommand;
+use domain::campaign::{CampaignCommand, CampaignStatus};
+use domain::{AttemptId, CampaignId};
 use store::conformance::Bench;
-use store::conformance::fixture::{add, apply, later, order, tenant_with_running, tick};
-use store::{PageRequest, Store};
+use store::conformance::fixture::{
+    add, apply, later, order, phone, tenant_with_running, tick, unique,
+};
+use store::{Caller, PageRequest, Precondition, Store, TestCall, Written};
 
 use crate::bench::PostgresBench;
 
@@ -113,5 +116,81 @@ async fn nodes_that_write_at_once_leave_no_gap_in_the_feed() {
     let sequences: Vec<_> = events.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, (1..=41).collect::<Vec<_>>());
     drop(two);
+    bench.check();
+}
+
+/// A test call that is reserved by a node that does not dial.
+async fn reserve_test_call(node: &dyn Store, caller: Caller, campaign: CampaignId) -> AttemptId {
+    let call = TestCall {
+        campaign_id: campaign,
+        phone: phone(7),
+        attempt_key: format!("att_{}", unique()),
+        precondition: Precondition::None,
+    };
+    match node.reserve_test_call(caller, call, None).await.unwrap() {
+        Written::Fresh(call) => call.attempt_id,
+        Written::Replayed(_) => panic!("there was no key"),
+    }
+}
+
+#[tokio::test]
+async fn a_test_call_of_a_node_without_a_dialer_is_placed_once_by_one_that_has() {
+    let bench = PostgresBench::open();
+    let (api, one, two) = (
+        bench.node_without_dialer(),
+        bench.store(),
+        bench.other_node(),
+    );
+    let (caller, campaign) = tenant_with_running(&api, "Acme").await;
+    let attempt_id = reserve_test_call(&api, caller, campaign).await;
+    assert_eq!(
+        one.recover(caller.now).await.unwrap(),
+        0,
+        "nobody has lost it"
+    );
+    let (left, right) = tokio::join!(tick(one, later(1)), tick(&two, later(1)));
+    let ids: Vec<_> = left
+        .iter()
+        .chain(&right)
+        .map(|call| call.attempt_id)
+        .collect();
+    assert_eq!(ids, [attempt_id]);
+    let board = if left.is_empty() {
+        two.send_board()
+    } else {
+        one.send_board()
+    };
+    assert!(board.begin(attempt_id).is_some(), "it may be sent");
+    drop((api, two));
+    bench.check();
+}
+
+#[tokio::test]
+async fn a_test_call_that_was_paused_before_it_was_claimed_is_not_sent() {
+    let bench = PostgresBench::open();
+    let (api, dialer) = (bench.node_without_dialer(), bench.store());
+    let (caller, campaign) = tenant_with_running(&api, "Acme").await;
+    let attempt_id = reserve_test_call(&api, caller, campaign).await;
+    let paused = order(&api, caller, campaign, CampaignCommand::Pause);
+    let claimed = async {
+        // The pause waits for the call to be decided; it is committed before it waits.
+        loop {
+            let status = dialer
+                .get_campaign(caller.tenant_id, campaign)
+                .await
+                .unwrap()
+                .status;
+            if status == CampaignStatus::Paused {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let claimed = tick(dialer, later(1)).await;
+        assert_eq!(claimed.len(), 1, "it is handed out to be given back");
+        assert!(dialer.send_board().begin(attempt_id).is_none());
+        apply(dialer, later(1), attempt_id, Fact::NeverSent).await;
+    };
+    tokio::join!(paused, claimed);
+    drop(api);
     bench.check();
 }

@@ -28,6 +28,10 @@ const OF_THE_SERVER: &[(&str, &str)] = &[
     ),
     ("node <> ALL($1)", "calls of dead nodes"),
     (
+        "SELECT DISTINCT tenant_id FROM attempts",
+        "test calls of all tenants that no node has claimed",
+    ),
+    (
         "attempt_id = ANY($1) AND state",
         "test calls this process holds",
     ),

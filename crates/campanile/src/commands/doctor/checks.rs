@@ -1,5 +1,7 @@
 //! Checks of this machine.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use ::providers::public_address::{Reach, reach};
@@ -9,10 +11,10 @@ use jiff::Timestamp;
 use jiff::civil::date;
 use jiff::tz::{Offset, TimeZone};
 use store::{PageRequest, Store, Vault};
-use store_sqlite::{Access, SCHEMA_VERSION, SqliteStore};
+use store_sqlite::{Access, SCHEMA_VERSION};
 
-use super::Finding;
-use crate::config::{Environment, Resolved, Settings};
+use super::{Finding, server};
+use crate::config::{Database, Environment, Resolved, Settings};
 use crate::{key_file, storage};
 
 /// The clock of a machine that runs this program cannot be earlier: 2026-11-01.
@@ -42,12 +44,21 @@ pub(super) fn configuration(resolved: &Resolved, environment: &Environment) -> V
 }
 
 /// The store, if there is one to look into.
-pub(super) async fn database(settings: &Settings) -> (Option<SqliteStore>, Finding) {
+pub(super) async fn database(settings: &Settings) -> (Option<Arc<dyn Store>>, Vec<Finding>) {
+    match &settings.database {
+        Database::File(path) => {
+            let (store, finding) = file(settings, path).await;
+            (store, vec![finding])
+        }
+        Database::Server(address) => server::check(settings, address).await,
+    }
+}
+
+async fn file(settings: &Settings, path: &Path) -> (Option<Arc<dyn Store>>, Finding) {
     const CHECK: &str = "database";
-    let path = &settings.database;
     let shown = path.display();
     if !path.exists() {
-        return (None, missing_database(settings));
+        return (None, missing_database(path));
     }
     match storage::version_on_disk(path) {
         Err(error) => {
@@ -76,8 +87,8 @@ pub(super) async fn database(settings: &Settings) -> (Option<SqliteStore>, Findi
         }
         Ok(_) => {}
     }
-    let store = match storage::open(settings, Access::Beside) {
-        Ok(store) => store,
+    let store = match storage::open_file(settings, path, Access::Beside) {
+        Ok(store) => Arc::new(store),
         Err(failure) => {
             return (
                 None,
@@ -91,7 +102,7 @@ pub(super) async fn database(settings: &Settings) -> (Option<SqliteStore>, Findi
     };
     match store.ping(SystemClock.now()).await {
         Ok(()) => (
-            Some(store),
+            Some(store as Arc<dyn Store>),
             Finding::ok(
                 CHECK,
                 format!("{shown} takes reads and writes, schema version {SCHEMA_VERSION}"),
@@ -103,16 +114,15 @@ pub(super) async fn database(settings: &Settings) -> (Option<SqliteStore>, Findi
                 format!("{shown}: {error}"),
                 "check free space and permissions of the folder",
             );
-            (Some(store), finding)
+            (Some(store as Arc<dyn Store>), finding)
         }
     }
 }
 
-fn missing_database(settings: &Settings) -> Finding {
+fn missing_database(path: &Path) -> Finding {
     const CHECK: &str = "database";
-    let shown = settings.database.display();
-    let folder = settings
-        .database
+    let shown = path.display();
+    let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     match folder {
@@ -132,7 +142,7 @@ fn missing_database(settings: &Settings) -> Finding {
 }
 
 /// Whether the disk of the database has room for calls.
-pub(super) fn disk(store: &SqliteStore) -> Finding {
+pub(super) fn disk(store: &dyn Store) -> Finding {
     const CHECK: &str = "disk";
     let room = store.disk_room();
     let mebibytes = |bytes: u64| bytes / (1024 * 1024);
