@@ -1,6 +1,10 @@
 //! Hold while the clock cannot be trusted: begins with a step, or with a start at which no provider
 //! agrees with it, and ends when the clock is back, when the providers' clocks agree with it, or
 //! when the operator says so.
+//!
+//! Several processes may share a database, and each has a clock of its own. A hold that is gone
+//! makes a clock that was set no better, unless the operator ended it: another process, whose clock
+//! is right, may have done so for itself.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,8 +34,11 @@ pub(crate) struct ClockGuard(Mutex<Watched>);
 #[derive(Debug, Default)]
 struct Watched {
     watch: ClockWatch,
-    /// Whether this process has put the installation on hold for it.
-    held: bool,
+    /// This process has put the installation on hold for it, when so many holds had been released
+    /// by the operator.
+    held: Option<u64>,
+    /// Why it must do so, as long as it is not durable.
+    must_hold: Option<String>,
     /// Providers that were heard to agree with it, and not to.
     agreeing: u32,
     /// See `agreeing`.
@@ -52,23 +59,58 @@ impl Core {
         let Some((now, uptime)) = readings else {
             return Ok(());
         };
+        self.hold_as_it_must(now).await?;
         let (state, held) = {
             let mut watched = self.guard_of_clock.lock();
             (watched.watch.look(now, uptime), watched.held)
         };
-        let store = &self.parts().store;
-        match state {
-            ClockState::Stepped(by) if !held => {
-                let detail =
-                    format!("the clock was set by {by:#} while the server ran; it says {now:.0}");
-                store.hold(now, HoldReason::ClockStep, detail).await?;
-                self.guard_of_clock.lock().held = true;
+        match (state, held) {
+            (ClockState::Stepped(by), None) => self.hold_for_step(now, by).await,
+            (ClockState::Stepped(by), Some(released)) => {
+                let status = self.parts().store.hold_status().await?;
+                if status.by(HoldReason::ClockStep).is_some() {
+                    return Ok(());
+                }
+                if status.released > released {
+                    // The operator has ended it: the clock is right as it is.
+                    self.accept_the_clock();
+                    return Ok(());
+                }
+                self.hold_for_step(now, by).await
             }
-            ClockState::Steady if held => {
+            (ClockState::Steady, Some(_)) => {
+                let store = &self.parts().store;
                 store.lift_hold(now, HoldReason::ClockStep).await?;
-                self.guard_of_clock.lock().held = false;
+                self.guard_of_clock.lock().held = None;
+                Ok(())
             }
-            ClockState::Stepped(_) | ClockState::Steady => {}
+            (ClockState::Steady, None) => Ok(()),
+        }
+    }
+
+    async fn hold_for_step(&self, now: Timestamp, by: SignedDuration) -> StoreResult<()> {
+        let store = &self.parts().store;
+        let detail = format!("the clock was set by {by:#} while the server ran; it says {now:.0}");
+        store.hold(now, HoldReason::ClockStep, detail).await?;
+        // If the operator is faster than this, it holds once more.
+        let released = store.hold_status().await?.released;
+        self.guard_of_clock.lock().held = Some(released);
+        Ok(())
+    }
+
+    fn accept_the_clock(&self) {
+        let mut watched = self.guard_of_clock.lock();
+        watched.watch.accept();
+        watched.held = None;
+    }
+
+    /// Makes durable what could not be so far.
+    async fn hold_as_it_must(&self, now: Timestamp) -> StoreResult<()> {
+        let detail = self.guard_of_clock.lock().must_hold.clone();
+        if let Some(detail) = detail {
+            let store = &self.parts().store;
+            store.hold(now, HoldReason::ClockStep, detail).await?;
+            self.guard_of_clock.lock().must_hold = None;
         }
         Ok(())
     }
@@ -85,7 +127,8 @@ impl Core {
 
     /// Puts the installation on hold if providers told the time and none agreed with the clock: a
     /// process that starts on a wrong clock has seen no step. One that agrees is enough to go on,
-    /// since one that does not may have been made up by a user.
+    /// since one that does not may have been made up by a user. Until that is durable,
+    /// [`Self::watch_clock`] keeps the caller from dialing.
     pub(crate) async fn hold_if_none_agrees(&self) -> StoreResult<()> {
         let (agreeing, differing) = {
             let watched = self.guard_of_clock.lock();
@@ -98,8 +141,8 @@ impl Core {
         let detail = format!(
             "the server started while the clock said {now:.0}, and the clock of no voice provider that was asked agrees with it"
         );
-        let store = &self.parts().store;
-        store.hold(now, HoldReason::ClockStep, detail).await
+        self.guard_of_clock.lock().must_hold = Some(detail);
+        self.hold_as_it_must(now).await
     }
 
     /// Both clocks at one instant.
@@ -118,14 +161,6 @@ impl Core {
 
     /// Ends a hold for the clock that has lost its reason, as far as this machine can tell.
     pub async fn tend_clock(&self, status: &HoldStatus) -> StoreResult<()> {
-        if status.by(HoldReason::ClockStep).is_none() {
-            let mut watched = self.guard_of_clock.lock();
-            if watched.held {
-                // The operator has ended it: the clock is right as it is.
-                watched.watch.accept();
-                watched.held = false;
-            }
-        }
         let now = self.parts().clock.now();
         let behind = status.by(HoldReason::ClockBehind);
         if let Some(ends_at) = behind.and_then(|hold| hold.ends_at)
@@ -154,11 +189,7 @@ impl Core {
             }
         }
         if agreed {
-            {
-                let mut watched = self.guard_of_clock.lock();
-                watched.watch.accept();
-                watched.held = false;
-            }
+            self.accept_the_clock();
             let (store, now) = (&self.parts().store, self.parts().clock.now());
             store.lift_hold(now, HoldReason::ClockStep).await?;
             store.lift_hold(now, HoldReason::ClockBehind).await?;

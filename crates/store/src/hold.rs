@@ -182,6 +182,9 @@ pub struct HoldStatus {
     pub unmatched: Vec<UnmatchedCall>,
     /// The marker in the database; `None`: it has never dialed.
     pub marker: Option<u64>,
+    /// Holds that were ended on an operator's word so far. A process whose hold is gone tells by it
+    /// whether somebody vouches for what it held for.
+    pub released: u64,
 }
 
 impl HoldStatus {

@@ -4,7 +4,7 @@ use dialer::Dialer;
 use domain::ambient::Clock;
 use domain::attempt::{Fact, StateName};
 use jiff::SignedDuration;
-use store::{Check, CheckRoom, HoldReason, Store};
+use store::{Check, CheckRoom, HoldReason, Release, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::scene::{Habit, Scene};
@@ -101,4 +101,48 @@ async fn a_process_that_starts_on_a_clock_with_which_no_provider_agrees_dials_no
     // One that agrees is enough, and who says nothing does not count.
     assert_eq!(starts([Some(-86_400), Some(1)]).await, (vec![], 3));
     assert_eq!(starts([None, None]).await, (vec![], 3));
+}
+
+fn set_clock(scene: &Scene, hours: i64) {
+    scene.clock.set_by(SignedDuration::from_hours(hours));
+}
+
+async fn is_held_for_the_clock(scene: &Scene) -> bool {
+    let status = scene.store.hold_status().await.unwrap();
+    status.by(HoldReason::ClockStep).is_some()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_the_operator_vouched_for_is_watched_on() {
+    let scene = Scene::new();
+    let core = scene.core();
+    core.watch_clock().await.unwrap();
+    for hours in [24, 9, -3] {
+        set_clock(&scene, hours);
+        core.watch_clock().await.unwrap();
+        assert!(is_held_for_the_clock(&scene).await, "set by {hours} h");
+        let now = scene.clock.now();
+        let released = scene.store.release_hold(now, true).await.unwrap();
+        assert!(matches!(released, Release::Released(_)), "{released:?}");
+        core.watch_clock().await.unwrap();
+        core.watch_clock().await.unwrap();
+        assert!(!is_held_for_the_clock(&scene).await, "it was vouched for");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_that_another_process_ended_makes_no_wrong_clock_right() {
+    let scene = Scene::new();
+    let core = scene.core();
+    core.watch_clock().await.unwrap();
+    set_clock(&scene, 8);
+    core.watch_clock().await.unwrap();
+    let now = scene.clock.now();
+    let lifted = scene.store.lift_hold(now, HoldReason::ClockStep).await;
+    assert!(lifted.unwrap());
+    core.watch_clock().await.unwrap();
+    assert!(is_held_for_the_clock(&scene).await);
+    set_clock(&scene, -8);
+    core.watch_clock().await.unwrap();
+    assert!(!is_held_for_the_clock(&scene).await, "the clock is back");
 }

@@ -34,13 +34,26 @@ pub(crate) fn instant() -> Instant {
 pub(crate) struct VirtualClock {
     began_at: Timestamp,
     began: Instant,
+    /// How far somebody has set it.
+    set_by: Mutex<SignedDuration>,
+}
+
+impl VirtualClock {
+    /// Somebody sets it.
+    pub(crate) fn set_by(&self, by: SignedDuration) {
+        *self.set_by.lock().unwrap() += by;
+    }
 }
 
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
         let passed = instant().duration_since(self.began);
         let passed = SignedDuration::from_micros(i64::try_from(passed.as_micros()).unwrap());
-        self.began_at + passed
+        self.began_at + passed + *self.set_by.lock().unwrap()
+    }
+
+    fn uptime(&self) -> Option<Duration> {
+        Some(self.monotonic())
     }
 
     fn monotonic(&self) -> Duration {
@@ -237,6 +250,7 @@ impl Scene {
             clock: Arc::new(VirtualClock {
                 began_at: store::conformance::fixture::morning(),
                 began: instant(),
+                set_by: Mutex::default(),
             }),
             vault: Vault::new(&[7; 32]),
             _directory: directory,

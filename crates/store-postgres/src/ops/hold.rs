@@ -372,7 +372,10 @@ pub(crate) async fn status(db: &Db<'_>) -> StoreResult<HoldStatus> {
     let sql = "SELECT greatest(passed, (SELECT max(attempt_id) FROM attempts)) AS marker
                FROM installation WHERE name IS NOT NULL";
     let marker = query::one(db, sql, &[], |cells| cells.number("marker")).await?;
+    let sql = "SELECT count(*) AS released FROM holds WHERE ended_by LIKE 'operator%'";
+    let released = query::one(db, sql, &[], |cells| cells.number("released")).await?;
     Ok(HoldStatus {
+        released: released.unwrap_or_default(),
         gaps: gaps(db).await?,
         lines: if asks { lines(db).await? } else { Vec::new() },
         unmatched: unmatched(db).await?,

@@ -360,8 +360,15 @@ pub(crate) fn status(db: &Connection) -> StoreResult<HoldStatus> {
         lines: if asks { lines(db)? } else { Vec::new() },
         unmatched: unmatched(db)?,
         marker: own_mark(db)?.map(|mark| mark.number),
+        released: released(db)?,
         holds,
     })
+}
+
+fn released(db: &Connection) -> StoreResult<u64> {
+    let sql = "SELECT count(*) AS holds FROM holds WHERE ended_by LIKE 'operator%'";
+    let found = query::one(db, sql, [], |cells| cells.u32("holds"))?;
+    Ok(found.unwrap_or_default().into())
 }
 
 fn holds(db: &Connection) -> StoreResult<Vec<Hold>> {
