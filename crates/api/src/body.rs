@@ -9,8 +9,8 @@ use axum::body::HttpBody as _;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -126,6 +126,14 @@ async fn read_json<T: RequestBody>(request: Request) -> ApiResult<Value> {
     let declared = is_json(&parts.headers);
     // An empty body needs no content type; anything else is not even read without it.
     if !declared && parts.headers.contains_key(CONTENT_TYPE) {
+        return Err(ApiError::UnsupportedMediaType);
+    }
+    let is_compressed = |encoding: &HeaderValue| encoding != "identity";
+    if parts
+        .headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(is_compressed)
+    {
         return Err(ApiError::UnsupportedMediaType);
     }
     let bytes = read_bytes(body, T::LIMIT).await?;

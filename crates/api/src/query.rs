@@ -52,6 +52,15 @@ impl Query {
                 format!("Give `{name}` once."),
             );
         }
+        // It would end a text early for the database: a filter would then find everything.
+        if value.as_ref().is_some_and(|value| value.contains('\0')) {
+            self.faults.add(
+                name,
+                code::INVALID_CHARACTERS,
+                format!("`{name}` must not hold the character U+0000."),
+            );
+            return None;
+        }
         value
     }
 

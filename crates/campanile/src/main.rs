@@ -36,7 +36,15 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     match run(&invocation) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => match output::failure() {
+            None => ExitCode::SUCCESS,
+            Some(error) => {
+                output::complaint(&format!(
+                    "stdout could not be written: {error}; what is there is not whole"
+                ));
+                ExitCode::FAILURE
+            }
+        },
         Err(failure) => {
             if failure != Failure::Told {
                 output::complaint(&failure.to_string());

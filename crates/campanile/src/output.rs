@@ -1,22 +1,52 @@
-//! Writing to stdout and stderr. Whoever reads may go away at any time: that is no failure.
+//! Writing to stdout and stderr. Whoever reads may go away at any time: that is no failure. That
+//! nothing more can be written to a file is one, of the whole command: [`failure`].
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
 
+/// Why something could not be written to stdout, the first time.
+static FAILURE: OnceLock<String> = OnceLock::new();
+
 /// Writes one line to stdout, at once.
 pub(crate) fn line(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}");
-    let _ = out.flush();
+    note(write(text, "\n"));
 }
 
 /// Writes raw text to stdout, at once.
 pub(crate) fn raw(text: &str) {
+    note(write(text, ""));
+}
+
+/// Writes one line that must not get lost, at once.
+///
+/// # Errors
+/// It was not written, because nobody reads any more for one.
+pub(crate) fn precious(text: &str) -> std::io::Result<()> {
+    write(text, "\n")
+}
+
+/// Why a part of what was to be written to stdout is missing there, if so.
+pub(crate) fn failure() -> Option<&'static str> {
+    FAILURE.get().map(String::as_str)
+}
+
+fn write(text: &str, end: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes());
-    let _ = out.flush();
+    out.write_all(text.as_bytes())?;
+    out.write_all(end.as_bytes())?;
+    out.flush()
+}
+
+fn note(written: std::io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        // The first one tells most.
+        let _ = FAILURE.set(error.to_string());
+    }
 }
 
 /// Writes JSON for people and programs to stdout.

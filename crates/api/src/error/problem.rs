@@ -232,7 +232,9 @@ fn message(error: &ApiError) -> String {
         E::BodyTooLarge { limit } => {
             return format!("The body may have {limit} bytes; send less at once.");
         }
-        E::UnsupportedMediaType => "Send the body as `Content-Type: application/json` in UTF-8.",
+        E::UnsupportedMediaType => {
+            "Send the body as `Content-Type: application/json` in UTF-8, not compressed."
+        }
         E::Validation(faults) if faults.len() == 1 => "Mend the field listed in `errors`.",
         E::Validation(faults) => {
             return format!("Mend the {} faults listed in `errors`.", faults.len());

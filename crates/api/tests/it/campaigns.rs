@@ -416,6 +416,37 @@ async fn a_patch_with_a_fault_changes_nothing() {
 }
 
 #[tokio::test]
+async fn daily_hours_that_windows_replace_are_refused_not_ignored() {
+    let server = Server::start().await;
+    let id = server.campaign(server.line().await).await;
+    let windows = json!([{ "start_time": "00:00", "end_time": "24:00" }]);
+    let all_day = server
+        .patch(&path(&id), &json!({ "windows": windows }))
+        .await;
+    assert_eq!(all_day.status, 200);
+    let narrower = json!({ "daily_start_time": "01:00", "daily_end_time": "02:00" });
+    let reply = server.patch(&path(&id), &narrower).await;
+    assert_eq!(reply.status, 422);
+    let faults = [
+        "daily_end_time: contradiction",
+        "daily_start_time: contradiction",
+    ];
+    assert_eq!(reply.faults(), faults);
+    // Both at once, or the daily hours in their place.
+    for change in [
+        json!({ "daily_start_time": "01:00", "windows": windows }),
+        json!({ "daily_start_time": "01:00", "daily_end_time": "02:00", "windows": null }),
+        narrower,
+    ] {
+        assert_eq!(
+            server.patch(&path(&id), &change).await.status,
+            200,
+            "{change}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn if_match_is_honoured() {
     let server = Server::start().await;
     let id = server.campaign(server.line().await).await;

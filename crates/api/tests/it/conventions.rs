@@ -210,6 +210,18 @@ async fn ids_of_another_type_are_named_and_garbage_is_missing() {
 }
 
 #[tokio::test]
+async fn a_zero_character_ends_no_filter_early() {
+    let server = Server::start().await;
+    for text in ["%00zzz", "zzz%00"] {
+        let reply = server
+            .get(&format!("/api/v2/voice-campaigns?name={text}"))
+            .await;
+        assert_eq!(reply.status, 422);
+        assert_eq!(reply.faults(), ["name: invalid_characters"]);
+    }
+}
+
+#[tokio::test]
 async fn bodies_that_cannot_be_read_have_their_own_status() {
     let server = Server::start().await;
     let post = || server.request(Method::POST, "/api/v2/tokens");
@@ -235,6 +247,13 @@ async fn bodies_that_cannot_be_read_have_their_own_status() {
         );
     }
     assert_eq!(post().text("{}").send().await.status, 415);
+    for (encoding, status) in [("gzip", 415), ("identity", 422)] {
+        let encoded = post()
+            .text("{}")
+            .header("content-type", json)
+            .header("content-encoding", encoding);
+        assert_eq!(encoded.send().await.status, status, "{encoding}");
+    }
     let long = format!("\"{}\"", "x".repeat(1024 * 1024));
     let reply = post().text(&long).header("content-type", json).send().await;
     assert_eq!(

@@ -25,14 +25,39 @@ pub(crate) async fn create(settings: &Settings) -> Outcome {
     let token = make(store.as_ref(), &settings.token, &secret)
         .await
         .map_err(Failure::failed)?;
-    if settings.json {
+    let shown = if settings.json {
         let mut shown = to_json(&token);
         shown["token"] = secret.into();
-        output::json(&shown);
+        serde_json::to_string_pretty(&shown).unwrap_or_default()
     } else {
-        output::line(&secret);
+        secret
+    };
+    match output::precious(&shown) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(take_back(store.as_ref(), &token, &error).await),
     }
-    Ok(())
+}
+
+/// Nobody has read the secret, and nobody can read it again.
+async fn take_back(store: &dyn Store, token: &TokenRecord, error: &std::io::Error) -> Failure {
+    let caller = Caller {
+        tenant_id: token.tenant_id,
+        token_id: None,
+        now: SystemClock.now(),
+    };
+    let precondition = store::Precondition::None;
+    let deleted = store
+        .delete_token(caller, token.token_id, precondition)
+        .await;
+    Failure::failed(match deleted {
+        Ok(()) => format!(
+            "the token could not be written to stdout ({error}) and was deleted again: make another one"
+        ),
+        Err(undeleted) => format!(
+            "the token could not be written to stdout ({error}) and could not be deleted either ({undeleted}): disable it with `campanile token disable {}`",
+            global_id(token.token_id)
+        ),
+    })
 }
 
 /// Makes the token with this secret, and the tenant when it is missing.

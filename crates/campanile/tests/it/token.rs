@@ -74,3 +74,42 @@ fn scopes_that_do_not_exist_are_refused() {
         .refused(2, &["flag --scopes", "read, write and admin"]);
     assert!(!home.file("campanile.db").exists());
 }
+
+/// What a command says whose stdout takes nothing more.
+fn with_a_full_stdout(home: &Home, arguments: &[&str]) -> (Option<i32>, String) {
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut command = home.command(arguments);
+    let output = command.stdout(full).output().unwrap();
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), complaint)
+}
+
+#[test]
+fn a_token_that_nobody_could_read_is_not_kept() {
+    let home = Home::new();
+    home.run(&["token", "create", "--name", "read"]).answer();
+    for form in [&[][..], &["--json"]] {
+        let arguments = [&["token", "create", "--name", "lost"], form].concat();
+        let (code, complaint) = with_a_full_stdout(&home, &arguments);
+        assert_eq!(code, Some(1), "{complaint}");
+        assert!(complaint.contains("was deleted again"), "{complaint}");
+    }
+    let listed = home.run(&["token", "list", "--json"]).answer();
+    assert!(!listed.contains("lost"), "{listed}");
+}
+
+#[test]
+fn what_could_not_be_written_is_told() {
+    let home = Home::new();
+    for arguments in [&["openapi"][..], &["config"], &["completions", "bash"]] {
+        let (code, complaint) = with_a_full_stdout(&home, arguments);
+        assert_eq!(code, Some(1), "{arguments:?}: {complaint}");
+        assert!(
+            complaint.contains("stdout could not be written"),
+            "{complaint}"
+        );
+    }
+}

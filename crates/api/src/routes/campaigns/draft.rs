@@ -68,6 +68,30 @@ impl Requested {
         self.fields.contains_key(setting)
     }
 
+    /// Daily hours that the body names although the campaign keeps its `windows`, which replace
+    /// them: whoever narrows a day so would see it dial on.
+    pub(crate) fn hours_without_effect(&self, whole: &SettingsDraft) -> Vec<Fault> {
+        if whole.windows.is_none() || self.names("windows") {
+            return Vec::new();
+        }
+        let names = |field: &&str| {
+            self.fields
+                .get(*field)
+                .is_some_and(|value| !value.is_null())
+        };
+        let named = ["daily_start_time", "daily_end_time"].into_iter();
+        let fault = |field| {
+            Fault::new(
+                field,
+                code::CONTRADICTION,
+                format!(
+                    "This campaign has `windows`, which replace `{field}`; change `windows`, or clear it with `null` in the same request."
+                ),
+            )
+        };
+        named.filter(names).map(fault).collect()
+    }
+
     /// The whole draft after this change of `stored`.
     pub(crate) fn merged_onto(&self, stored: &SettingsDraft) -> ApiResult<SettingsDraft> {
         let mut whole = stored.clone();

@@ -121,6 +121,7 @@ impl Change<'_> {
         let mut faults = self.requested.faults.clone();
         let draft = Arc::new(self.requested.merged_onto(&current.draft)?);
         let changed = draft.changed_fields(&current.draft);
+        faults.add_followups(self.requested.hours_without_effect(&draft));
         let settings = draft::parse(current.kind, &draft, &mut faults);
         let found = if self.asks_for_references(current, &draft) {
             references(self.app, self.caller.tenant_id, &draft, &mut faults).await?
