@@ -219,9 +219,10 @@ impl PostgresStore {
     }
 
     async fn is_anything_sent_elsewhere(&self) -> StoreResult<bool> {
-        let node = self.node.number(&self.pool, &self.shared).await?;
-        let sql =
-            "SELECT 1 FROM attempts WHERE live AND state = 'DISPATCHING' AND node <> $1 LIMIT 1";
-        read!(self, As::Server, |db| query::exists(db, sql, bound![node]))
+        let owned = self.node.owned(&self.pool, &self.shared).await?;
+        let sql = "SELECT 1 FROM attempts
+                   WHERE live AND state = 'DISPATCHING' AND (node <> $1 OR attempt_id <= $2) LIMIT 1";
+        let bound = bound![owned.number, owned.after];
+        read!(self, As::Server, |db| query::exists(db, sql, bound))
     }
 }

@@ -28,18 +28,33 @@ pub(crate) struct Node {
 }
 
 struct Claim {
-    number: i64,
+    owned: Owned,
     session: ClientWrapper,
+}
+
+/// What a process has of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Owned {
+    /// Its number.
+    pub(crate) number: i64,
+    /// The greatest id when it took the number. Up to it, what has the number may be another
+    /// process's that had it before, and lives.
+    pub(crate) after: i64,
 }
 
 impl Node {
     /// The number, claimed if it is not, or no longer.
     pub(crate) async fn number(&self, pool: &Pool, shared: &Shared) -> StoreResult<i64> {
+        Ok(self.owned(pool, shared).await?.number)
+    }
+
+    /// The same, with what else is to be known of the claim.
+    pub(crate) async fn owned(&self, pool: &Pool, shared: &Shared) -> StoreResult<Owned> {
         let mut claim = self.claim.lock().await;
         if let Some(held) = claim.as_ref()
             && !held.session.is_closed()
         {
-            return Ok(held.number);
+            return Ok(held.owned);
         }
         *claim = None;
         let client = pool.get().await.map_err(no_connection)?;
@@ -51,8 +66,12 @@ impl Node {
         tx.commit().await.map_err(translate)?;
         shared.ids.raise(greatest);
         tracing::info!(node.number = number, "this process has its number");
-        *claim = Some(Claim { number, session });
-        Ok(number)
+        let owned = Owned {
+            number,
+            after: greatest,
+        };
+        *claim = Some(Claim { owned, session });
+        Ok(owned)
     }
 }
 

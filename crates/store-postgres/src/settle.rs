@@ -49,7 +49,7 @@ impl PostgresStore {
     }
 
     async fn is_sent_elsewhere(&self, tenant_id: TenantId, scopes: &[Scope]) -> StoreResult<bool> {
-        let node = self.node.number(&self.pool, &self.shared).await?;
+        let owned = self.node.owned(&self.pool, &self.shared).await?;
         let (mut campaigns, mut leads, mut lines, mut phones) = (vec![], vec![], vec![], vec![]);
         for scope in scopes {
             match scope {
@@ -61,10 +61,18 @@ impl PostgresStore {
             }
         }
         let sql = "SELECT 1 FROM attempts
-                   WHERE tenant_id = $1 AND live AND state = 'DISPATCHING' AND node <> $2
-                     AND (campaign_id = ANY($3) OR lead_id = ANY($4) OR line_id = ANY($5) OR phone = ANY($6))
+                   WHERE tenant_id = $1 AND live AND state = 'DISPATCHING' AND (node <> $2 OR attempt_id <= $3)
+                     AND (campaign_id = ANY($4) OR lead_id = ANY($5) OR line_id = ANY($6) OR phone = ANY($7))
                    LIMIT 1";
-        let bound = bound![tenant_id.raw(), node, campaigns, leads, lines, phones];
+        let bound = bound![
+            tenant_id.raw(),
+            owned.number,
+            owned.after,
+            campaigns,
+            leads,
+            lines,
+            phones
+        ];
         read!(self, As::Tenant(tenant_id), |db| query::exists(
             db, sql, bound
         ))

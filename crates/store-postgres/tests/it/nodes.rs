@@ -73,6 +73,30 @@ async fn a_silent_node_holds_a_pause_no_longer_than_a_call_could_leave() {
 }
 
 #[tokio::test]
+async fn a_number_that_changed_hands_hides_no_call_of_its_former_owner() {
+    let bench = PostgresBench::open();
+    let (sender, pauser) = (bench.other_node(), bench.store());
+    let (caller, campaign) = tenant_with_running(&sender, "Acme").await;
+    add(&sender, caller, campaign, 1).await;
+    let call = tick(&sender, caller.now).await.remove(0);
+    // The session that holds the sender's number breaks; the sender lives, and its call may leave.
+    let broken = bench.admin(
+        "SELECT count(*) FROM (SELECT pg_terminate_backend(pid, 10000) FROM pg_locks
+             WHERE locktype = 'advisory' AND objsubid = 2
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS ended",
+    );
+    assert_eq!(broken.trim(), "1");
+    let mut pause = Box::pin(order(pauser, caller, campaign, CampaignCommand::Pause));
+    let early = tokio::time::timeout(Duration::from_millis(300), pause.as_mut()).await;
+    assert!(early.is_err(), "answered while the call could still leave");
+    sender.send_board().forget(call.attempt_id);
+    apply(&sender, caller.now, call.attempt_id, Fact::Placed).await;
+    assert_eq!(pause.await.live_calls.len(), 1, "it is listed as up");
+    drop(sender);
+    bench.check();
+}
+
+#[tokio::test]
 async fn a_fresh_node_gives_up_calls_of_dead_nodes_only() {
     let bench = PostgresBench::open();
     let (fresh, sender) = (bench.store(), bench.other_node());

@@ -83,7 +83,7 @@ const OF_THE_SERVER: &[(&str, &str)] = &[
         "whose lines are asked",
     ),
     (
-        "WHERE live AND state = 'DISPATCHING' AND node <> $1",
+        "WHERE live AND state = 'DISPATCHING' AND (node <> $1",
         "calls of all tenants that other nodes are sending",
     ),
     ("set_config(", "saying the tenant"),
