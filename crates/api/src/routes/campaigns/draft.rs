@@ -79,7 +79,7 @@ impl Requested {
                 .get(*field)
                 .is_some_and(|value| !value.is_null())
         };
-        let named = ["daily_start_time", "daily_end_time"].into_iter();
+        let hours = ["daily_start_time", "daily_end_time"].into_iter();
         let fault = |field| {
             Fault::new(
                 field,
@@ -89,7 +89,7 @@ impl Requested {
                 ),
             )
         };
-        named.filter(names).map(fault).collect()
+        hours.filter(names).map(fault).collect()
     }
 
     /// The whole draft after this change of `stored`.
