@@ -135,6 +135,7 @@ impl Dialer {
         let hold = tasks.spawn(hold::run(core.clone(), helpers.clone()));
         let sending = TaskTracker::new();
         let ended = tokio::select! {
+            () = hush(&core, &shutdown) => Ok(()),
             // Ends only between ticks, so that every reservation finds its way back.
             () = dial(&core, &facts, &sending, &self.heartbeat, &shutdown) => Ok(()),
             _ = lookups => Err(RunError::LoopEnded("look-up")),
@@ -142,10 +143,7 @@ impl Dialer {
             _ = hold => Err(RunError::LoopEnded("hold")),
             _ = recorder => Err(RunError::LoopEnded("fact")),
         };
-        core.parts()
-            .store
-            .send_board()
-            .revoke(&store::Scope::Everything);
+        withdraw_all(&core);
         helpers.cancel();
         drop(facts);
         sending.close();
@@ -161,6 +159,19 @@ impl Dialer {
         }
         ended
     }
+}
+
+/// From the moment of the stop nothing begins that was reserved before, however long the tick takes
+/// that is under way. Never ends.
+async fn hush(core: &Core, shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    withdraw_all(core);
+    std::future::pending::<()>().await;
+}
+
+fn withdraw_all(core: &Core) {
+    let board = core.parts().store.send_board();
+    board.revoke(&store::Scope::Everything);
 }
 
 /// What a start does first; a store that cannot be reached is waited for. `None`: told to stop.
@@ -220,7 +231,7 @@ async fn tick_loop(
             // Requests that hang must not pile up; the loop itself goes on beating.
             BUSY_PAUSE
         } else {
-            tick(core, facts, sending, &mut trouble).await
+            tick(core, facts, sending, &mut trouble, shutdown).await
         };
         tokio::select! {
             () = shutdown.cancelled() => {}
@@ -236,10 +247,15 @@ async fn tick(
     facts: &mpsc::Sender<Told>,
     sending: &TaskTracker,
     trouble: &mut Trouble,
+    shutdown: &CancellationToken,
 ) -> Duration {
     match core.tick().await {
         Ok((ticked, planned)) => {
             trouble.is_over();
+            if shutdown.is_cancelled() {
+                // They are given back, as those that were reserved before.
+                withdraw_all(core);
+            }
             let next_wake_at = ticked.next_wake_at;
             send_all(core, (ticked.dispatches, planned), facts, sending).await;
             wait_until(core, next_wake_at)
