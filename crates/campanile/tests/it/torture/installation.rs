@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use super::http::request;
 use super::process::{Launch, Process, patiently};
+use super::wait::instant;
 
 /// How much faster than real time the phones ring and talk.
 const PHONES_SCALE: &str = "60";
@@ -20,6 +22,8 @@ pub(super) struct Installation {
     database: PathBuf,
     /// Where the server is, in each of its lives: callbacks find it again.
     pub(super) address: String,
+    /// When a server was gone and the next was started.
+    pub(super) ends: Vec<Instant>,
 }
 
 impl Installation {
@@ -53,16 +57,19 @@ impl Installation {
             folder: folder.to_owned(),
             database,
             address,
+            ends: Vec::new(),
         }
     }
 
     /// Starts the server again at its address. It may end before it listens, where that is the test.
     pub(super) fn restart_as(&mut self, launch: &Launch) {
+        self.ends.push(instant());
         self.server = self.another(&self.address, launch);
     }
 
     /// Starts it again until it listens.
     pub(super) fn restart(&mut self, launch: &Launch) {
+        self.ends.push(instant());
         self.server = patiently(|| {
             let server = self.another(&self.address, launch);
             server.address.is_some().then_some(server)

@@ -52,6 +52,9 @@ pub(super) struct Evidence {
     pub(super) deadlines: HashMap<String, Micros>,
     /// Spans in which no call may begin, whatever users did: after a SIGTERM, for one.
     pub(super) silences: Vec<(Micros, Micros, &'static str)>,
+    /// When a server was known to be gone, and the next was started. What it had written before may
+    /// still be on its way when the next one answers a user.
+    pub(super) ends: Vec<Micros>,
     /// What questions to the sandbox took, one after the other all along: how late its log may be.
     pub(super) trips: Vec<Trip>,
 }
@@ -65,6 +68,12 @@ impl Evidence {
         let earlier = self.trips.partition_point(|(asked, _)| *asked < left_by);
         let free_at = self.trips.get(earlier).map(|(_, answered)| *answered);
         free_at.unwrap_or(left_by) + TRAVEL
+    }
+
+    /// Whether the ring may come from a request of a server that was gone before this answer.
+    fn was_left_over(&self, ring: &Ring, answered_at: Micros) -> bool {
+        let mut before = self.ends.iter().filter(|end| **end <= answered_at);
+        before.any(|end| ring.received_at <= self.arrived_by(*end))
     }
 
     /// When a request that came then had left at the earliest.
@@ -196,7 +205,10 @@ fn crowds(times: &[Micros], allowed: usize) -> impl Iterator<Item = (Micros, Mic
 
 /// P4 and P5: nothing rings after a removal, an opt-out or a pause was answered.
 fn users(evidence: &Evidence, broken: &mut Vec<String>) {
-    let after = |ring: &Ring, told: &Told| told.answered_at.is_some_and(|at| ring.received_at > at);
+    let after = |ring: &Ring, told: &Told| {
+        let broken = |at: Micros| ring.received_at > at && !evidence.was_left_over(ring, at);
+        told.answered_at.is_some_and(broken)
+    };
     for (index, told) in evidence.told.iter().enumerate() {
         match &told.deed {
             Deed::Pause => {
@@ -279,6 +291,7 @@ mod tests {
             },
             deadlines: HashMap::new(),
             silences: Vec::new(),
+            ends: Vec::new(),
             trips: Vec::new(),
         }
     }
@@ -364,6 +377,20 @@ mod tests {
         assert_eq!(verdict(&run), "P5");
         run.told = vec![told(Deed::Pause, 10)];
         assert_eq!(verdict(&run), "P5");
+        // The ring came at 100; the answer at 15.
+        run.ends = vec![16];
+        assert_eq!(
+            verdict(&run),
+            "P5",
+            "the server that answered was still there"
+        );
+        run.ends = vec![14];
+        assert_eq!(verdict(&run), "", "left over by the server before");
+        run.ends = vec![14 - TRAVEL];
+        run.trips = vec![(14 - TRAVEL, 99 - TRAVEL)];
+        assert_eq!(verdict(&run), "P5", "what that one wrote was long there");
+        run.ends.clear();
+        run.trips.clear();
         run.told[0].answered_at = None;
         assert_eq!(verdict(&run), "", "nobody was told anything");
         for deed in [

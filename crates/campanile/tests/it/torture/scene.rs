@@ -219,6 +219,7 @@ impl Scene {
             },
             deadlines: self.all_deadlines(&database),
             silences: self.silences.clone(),
+            ends: self.ends(),
             trips: self.pulse.trips(),
             told,
             rings,
@@ -258,6 +259,12 @@ impl Scene {
         // What was meant when they were sent, whatever became of the record.
         all.extend(self.deadlines.clone());
         all
+    }
+
+    /// When servers were known to be gone.
+    fn ends(&self) -> Vec<Micros> {
+        let ends = self.installation.ends.iter();
+        ends.map(|end| self.desk.truth.at_latest_of(*end)).collect()
     }
 
     fn database(&self) -> rusqlite::Connection {

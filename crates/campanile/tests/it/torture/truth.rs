@@ -54,6 +54,12 @@ impl Truth {
         self.latest + self.elapsed()
     }
 
+    /// The same of an instant of this process's own clock.
+    pub(super) fn at_latest_of(&self, moment: Instant) -> Micros {
+        let since = moment.saturating_duration_since(self.since);
+        self.latest + i64::try_from(since.as_micros()).unwrap()
+    }
+
     /// What may have happened after this has.
     pub(super) fn at_earliest(&self) -> Micros {
         self.earliest + self.elapsed()
