@@ -1,11 +1,11 @@
 //! The promise of "when pause has answered, nothing new rings", inside one process.
 //!
-//! Every reserved call is on the board from its commit until its request is decided. A narrowing
+//! Every reserved call is on the board, from its commit at the latest, until its request is decided. A narrowing
 //! operation revokes, at its own commit, what was not begun; beginning asks the board. So for each
 //! call there is one order of the two, and [`SendBoard::settle`] waits for those begun before.
 //!
-//! Commits are ordered by the one writer, which calls [`SendBoard::reserve`] and
-//! [`SendBoard::revoke`] in that order before it acknowledges. Nothing here is durable: after a
+//! Whoever orders the commits (SQLite's one writer; in PostgreSQL whoever holds the tenant's row)
+//! calls [`SendBoard::reserve`] and [`SendBoard::revoke`] in that order before it acknowledges. Nothing here is durable: after a
 //! crash every reserved call is UNKNOWN anyway.
 
 use std::collections::HashMap;
