@@ -24,6 +24,7 @@
 
 mod decision;
 mod line;
+mod reading;
 mod snapshot;
 mod turns;
 mod work;
@@ -32,8 +33,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 pub use decision::{CampaignPlan, Deferral, LinePlan, PlannedCall};
+pub use reading::{MAX_COHORTS, Share, budget, campaigns_to_list, shares};
 pub use snapshot::{CampaignSnapshot, CohortSnapshot, LeadSnapshot, LineSnapshot, NumberSnapshot};
-pub use turns::{Contender, foretell};
+pub use turns::Contender;
 
 use crate::calendar::{Calendar, CalendarStatus};
 use crate::settings::{LeadTimezone, Outbound};

@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 pub use draft::{SettingsDraft, WindowDraft};
 pub use parse::{parse_date, parse_time, parse_zone};
 
-use crate::calendar::Hours;
+use crate::calendar::{DAY_SECONDS, DailyRange, Hours, Weekdays};
 use crate::id::{LineId, PoolId};
 use crate::policy::AttemptPolicy;
 use crate::text_enum::text_enum;
@@ -96,6 +96,25 @@ pub struct CampaignSettings {
     pub priority: u8,
     /// Whether it ends by itself when every lead is final.
     pub complete_when_done: bool,
+}
+
+impl CampaignSettings {
+    /// The same with hours that never close: for a call that a user asks for.
+    #[must_use]
+    pub fn at_any_hour(&self) -> Self {
+        let mut settings = self.clone();
+        if let Some(outbound) = &mut settings.outbound {
+            outbound.hours = Hours {
+                ranges: vec![DailyRange {
+                    days: Weekdays::ALL,
+                    start_second: 0,
+                    end_second: DAY_SECONDS,
+                }],
+                ..Hours::default()
+            };
+        }
+        settings
+    }
 }
 
 /// What an outbound campaign needs to dial.

@@ -135,6 +135,21 @@ pub enum PoolStrategy {
 }
 
 impl PoolStrategy {
+    /// Puts numbers, which come in the order of the list, in the order in which they shall be tried.
+    /// `last_used` grows with every use and is 0 for a number that never was.
+    pub fn put_in_order<T>(self, numbers: &mut [T], last_used: impl Fn(&T) -> i64) {
+        match self {
+            Self::LeastRecentlyUsed => numbers.sort_by_key(last_used),
+            Self::RoundRobin => {
+                let newest = (0..numbers.len()).max_by_key(|index| last_used(&numbers[*index]));
+                if let Some(newest) = newest.filter(|index| last_used(&numbers[*index]) > 0) {
+                    let next = (newest + 1) % numbers.len();
+                    numbers.rotate_left(next);
+                }
+            }
+        }
+    }
+
     /// The spelling of the API.
     pub const fn as_str(self) -> &'static str {
         match self {

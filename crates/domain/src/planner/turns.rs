@@ -21,7 +21,11 @@ pub type Contender<'a> = (i64, &'a CampaignSettings);
 
 /// Gives `turns` away, each to the contender that is furthest behind; of equals the first is next.
 /// Answers how many each one got. Takes `turns` × contenders steps.
-pub fn foretell(virtual_time: i64, contenders: &[Contender<'_>], turns: usize) -> Vec<usize> {
+pub(super) fn foretell(
+    virtual_time: i64,
+    contenders: &[Contender<'_>],
+    turns: usize,
+) -> Vec<usize> {
     let mut passes: Vec<i64> = contenders
         .iter()
         .map(|(pass, _)| (*pass).max(virtual_time))

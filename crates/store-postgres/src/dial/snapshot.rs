@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::calendar::{DAY_SECONDS, DailyRange, Hours, Weekdays};
 use domain::campaign::{CampaignStatus, CampaignType};
 use domain::planner::{
-    CampaignSnapshot, CohortSnapshot, LOOKAHEAD, LeadSnapshot, LineSnapshot, MAX_CALLS_PER_PLAN,
-    NumberSnapshot,
+    self, CampaignSnapshot, CohortSnapshot, LeadSnapshot, LineSnapshot, NumberSnapshot, Share,
 };
 use domain::settings::{CampaignSettings, Numbers};
 use domain::{CampaignId, LineId, PoolId};
@@ -19,9 +17,6 @@ use crate::dial::snapshot_leads;
 use crate::ops::pools::rests_by_number;
 use crate::query::{self, bound};
 use crate::work::Work;
-
-/// Awake campaigns of one line in one plan; those furthest behind come first.
-const MAX_CAMPAIGNS: usize = 64;
 
 /// The snapshot with what the planner does not need but a reservation does.
 pub(crate) struct Line {
@@ -51,14 +46,17 @@ pub(crate) async fn load(
     if snapshot.on_trial {
         snapshot.dispatching_calls = dispatching_calls(work, line_id).await?;
     }
-    let budget = budget(&snapshot, now);
-    let rows = campaign_rows(work, line_id, now).await?;
-    snapshot.more_campaigns = rows.len() > MAX_CAMPAIGNS;
+    let budget = planner::budget(&snapshot, now);
+    let most = planner::campaigns_to_list(budget);
+    let mut rows = campaign_rows(work, line_id, now, most + 1).await?;
+    snapshot.more_campaigns = rows.len() > most;
+    rows.truncate(most);
     let rests = rests_by_number(&work.tx, work.tenant_id, line_id, now).await?;
+    let shares = shares(snapshot.virtual_time, &rows, budget);
     let mut revisions = HashMap::new();
-    for row in rows.into_iter().take(MAX_CAMPAIGNS) {
+    for (row, share) in rows.into_iter().zip(shares) {
         revisions.insert(row.campaign_id, row.revision);
-        let campaign = campaign(work, row, &live, &rests, budget, now).await?;
+        let campaign = campaign(work, row, &live, &rests, share, now).await?;
         snapshot.campaigns.push(campaign);
     }
     Ok(Some(Line {
@@ -76,9 +74,10 @@ pub(crate) async fn load_alone(
     let Some((mut snapshot, row, live, rests)) = one_campaign(work, campaign_id, now).await? else {
         return Ok(None);
     };
-    let budget = budget(&snapshot, now);
+    let budget = planner::budget(&snapshot, now);
     let revisions = HashMap::from([(campaign_id, row.revision)]);
-    let campaign = campaign(work, row, &live, &rests, budget, now).await?;
+    let mut shares = shares(snapshot.virtual_time, std::slice::from_ref(&row), budget);
+    let campaign = campaign(work, row, &live, &rests, shares.remove(0), now).await?;
     snapshot.campaigns.push(campaign);
     Ok(Some(Line {
         snapshot,
@@ -101,7 +100,7 @@ pub(crate) async fn load_for_test_call(
     snapshot.campaigns.push(CampaignSnapshot {
         campaign_id,
         status: CampaignStatus::Running,
-        settings: Arc::new(at_any_hour(&row.settings)),
+        settings: Arc::new(row.settings.at_any_hour()),
         live_calls: own_calls.copied().unwrap_or_default(),
         next_start_at: row.next_start_at,
         // A test shall show whether the campaign works again.
@@ -152,21 +151,6 @@ async fn one_campaign(
     }
     let rests = rests_by_number(&work.tx, work.tenant_id, line_id, now).await?;
     Ok(Some((snapshot, row, live, rests)))
-}
-
-fn at_any_hour(settings: &CampaignSettings) -> CampaignSettings {
-    let mut settings = settings.clone();
-    if let Some(outbound) = &mut settings.outbound {
-        outbound.hours = Hours {
-            ranges: vec![DailyRange {
-                days: Weekdays::ALL,
-                start_second: 0,
-                end_second: DAY_SECONDS,
-            }],
-            ..Hours::default()
-        };
-    }
-    settings
 }
 
 async fn line_row(work: &Work<'_>, line_id: LineId) -> StoreResult<Option<LineSnapshot>> {
@@ -221,23 +205,13 @@ async fn dispatching_calls(work: &Work<'_>, line_id: LineId) -> StoreResult<u32>
     Ok(found.unwrap_or_default())
 }
 
-/// How many calls the line's own limits allow in this plan.
-fn budget(line: &LineSnapshot, now: Timestamp) -> usize {
-    if line.rests_until.is_some_and(|until| until > now) {
-        return 0;
-    }
-    if line.on_trial {
-        return 1;
-    }
-    let free = line.max_concurrent_calls.saturating_sub(line.live_calls);
-    let in_lookahead = i64::from(line.max_calls_per_second)
-        * i64::try_from(LOOKAHEAD.as_millis()).unwrap_or(1_000)
-        / 1_000
-        + 1;
-    let starts = u32::try_from(in_lookahead).unwrap_or(u32::MAX);
-    usize::try_from(free.min(starts))
-        .unwrap_or(MAX_CALLS_PER_PLAN)
-        .min(MAX_CALLS_PER_PLAN)
+/// How many leads of each campaign are read.
+fn shares(virtual_time: i64, rows: &[CampaignRow], budget: usize) -> Vec<Share> {
+    let contenders: Vec<_> = rows
+        .iter()
+        .map(|row| (row.pass, row.settings.as_ref()))
+        .collect();
+    planner::shares(virtual_time, &contenders, budget)
 }
 
 struct CampaignRow {
@@ -254,6 +228,7 @@ async fn campaign_rows(
     work: &Work<'_>,
     line_id: LineId,
     now: Timestamp,
+    limit: usize,
 ) -> StoreResult<Vec<CampaignRow>> {
     let sql = "SELECT campaign_id, revision, kind, pool_id, settings, next_start_at, circuit_open_until, pass
                FROM campaigns
@@ -263,7 +238,7 @@ async fn campaign_rows(
         work.tenant_id.raw(),
         line_id.raw(),
         micros(now),
-        stored(MAX_CAMPAIGNS + 1),
+        stored(limit),
     ];
     query::many(&work.tx, sql, bound, |cells| campaign_row(work, cells)).await
 }
@@ -288,7 +263,7 @@ async fn campaign(
     row: CampaignRow,
     live: &Live,
     rests: &HashMap<String, Timestamp>,
-    budget: usize,
+    share: Share,
     now: Timestamp,
 ) -> StoreResult<CampaignSnapshot> {
     let live_calls = live
@@ -296,15 +271,12 @@ async fn campaign(
         .get(&row.campaign_id.raw())
         .copied()
         .unwrap_or_default();
-    let own_free = row
-        .settings
-        .max_concurrent_calls
-        .map_or(u32::MAX, |most| most.saturating_sub(live_calls));
-    let wanted = budget.min(usize::try_from(own_free).unwrap_or(usize::MAX));
+    let own_limit = row.settings.max_concurrent_calls;
+    let share = share.within(own_limit.map(|most| most.saturating_sub(live_calls)));
     let (has_open_leads, has_leads) = lead_counts(work, row.campaign_id).await?;
     let cohorts = match &row.settings.outbound {
         Some(outbound) => {
-            snapshot_leads::cohorts(work, row.campaign_id, outbound, wanted, now).await?
+            snapshot_leads::cohorts(work, row.campaign_id, outbound, share, now).await?
         }
         None => Vec::new(),
     };
@@ -390,20 +362,7 @@ async fn pool_rotation(
         strategy = of_pool;
         in_order.push(number);
     }
-    rotate(strategy, &mut in_order);
+    strategy.put_in_order(&mut in_order, |(_, _, last_used)| *last_used);
     let number = |(id, most, _)| (id, most);
     Ok(in_order.into_iter().map(number).collect())
-}
-
-fn rotate(strategy: PoolStrategy, numbers: &mut [(String, Option<u32>, i64)]) {
-    match strategy {
-        PoolStrategy::LeastRecentlyUsed => numbers.sort_by_key(|(_, _, last_used)| *last_used),
-        PoolStrategy::RoundRobin => {
-            let newest = (0..numbers.len()).max_by_key(|index| numbers[*index].2);
-            if let Some(newest) = newest.filter(|index| numbers[*index].2 > 0) {
-                let next = (newest + 1) % numbers.len();
-                numbers.rotate_left(next);
-            }
-        }
-    }
 }

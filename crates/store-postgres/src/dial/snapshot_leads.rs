@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use domain::calendar::CalendarStatus;
 use domain::campaign::LeadStatus;
-use domain::planner::{CohortSnapshot, LeadSnapshot, cohort_calendar};
+use domain::planner::{CohortSnapshot, LeadSnapshot, MAX_COHORTS, Share, cohort_calendar};
 use domain::policy::CountedAttempt;
 use domain::settings::Outbound;
 use domain::{CampaignId, LeadId, PhoneNumber};
@@ -16,11 +16,6 @@ use crate::code::{corrupt, instant, micros, stored};
 use crate::ops::do_not_call;
 use crate::query::{self, bound};
 use crate::work::Work;
-
-/// Groups of leads of one campaign in one plan: every zone of the world, at ten urgencies.
-const MAX_COHORTS: i64 = 6_000;
-/// Leads beyond the calls that could be placed, because some will be deferred.
-const SPARE_LEADS: usize = 16;
 
 /// A group of leads: same urgency, same clock.
 struct Group {
@@ -44,17 +39,17 @@ pub(crate) async fn cohorts(
     work: &Work<'_>,
     campaign_id: CampaignId,
     outbound: &Outbound,
-    wanted: usize,
+    share: Share,
     now: Timestamp,
 ) -> StoreResult<Vec<CohortSnapshot>> {
     let mut found = Vec::new();
-    let mut left = wanted;
+    let mut left = share.calls;
     for group in groups(work, campaign_id).await? {
         let zone = cohort_zone(&group.zone)?;
         let calendar = cohort_calendar(outbound, zone.as_ref(), now);
         let open = matches!(calendar, CalendarStatus::Open { .. });
         let (rows, next_due_at) = if open && left > 0 {
-            due_rows(work, campaign_id, &group, left + SPARE_LEADS, now).await?
+            due_rows(work, campaign_id, &group, left + share.spare, now).await?
         } else {
             (Vec::new(), Some(group.first_due_at))
         };
@@ -86,7 +81,7 @@ async fn groups(work: &Work<'_>, campaign_id: CampaignId) -> StoreResult<Vec<Gro
                           AND (rank, zone) > (found.rank, found.zone)
                         ORDER BY rank, zone, due_at LIMIT 1) AS later)
                SELECT rank, zone, due_at FROM found LIMIT $3";
-    let bound = bound![work.tenant_id.raw(), campaign_id.raw(), MAX_COHORTS];
+    let bound = bound![work.tenant_id.raw(), campaign_id.raw(), stored(MAX_COHORTS)];
     query::many(&work.tx, sql, bound, |cells| {
         Ok(Group {
             rank: cells.get("rank")?,

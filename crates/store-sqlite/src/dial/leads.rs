@@ -2,7 +2,7 @@
 
 use domain::calendar::CalendarStatus;
 use domain::campaign::LeadStatus;
-use domain::planner::{CohortSnapshot, LeadSnapshot, cohort_calendar};
+use domain::planner::{CohortSnapshot, LeadSnapshot, MAX_COHORTS, Share, cohort_calendar};
 use domain::policy::CountedAttempt;
 use domain::settings::CampaignSettings;
 use domain::{CampaignId, LeadId, PhoneNumber, TenantId};
@@ -16,18 +16,6 @@ use crate::dial::snapshot::at_most;
 use crate::error::translate;
 use crate::ops::do_not_call;
 use crate::writer::Work;
-
-/// Groups of leads of one campaign in one plan: every zone of the world, at ten urgencies.
-const MAX_COHORTS: usize = 6_000;
-
-/// How many leads of a campaign are read.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Share {
-    /// Calls that it may get in this plan.
-    pub(crate) calls: usize,
-    /// Leads beyond them, because some will be deferred.
-    pub(crate) spare: usize,
-}
 
 /// All groups of the campaign, and in those that are open as many due leads as its share holds.
 pub(crate) fn cohorts(

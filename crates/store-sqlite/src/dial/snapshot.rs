@@ -1,14 +1,11 @@
 //! Reading a bounded snapshot of one line inside the planning transaction.
 
 use std::collections::HashMap;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use domain::calendar::{DAY_SECONDS, DailyRange, Hours, Weekdays};
 use domain::campaign::{CampaignStatus, CampaignType};
 use domain::planner::{
-    self, CampaignSnapshot, CohortSnapshot, LOOKAHEAD, LeadSnapshot, LineSnapshot,
-    MAX_CALLS_PER_PLAN, NumberSnapshot,
+    self, CampaignSnapshot, CohortSnapshot, LeadSnapshot, LineSnapshot, NumberSnapshot, Share,
 };
 use domain::settings::{CampaignSettings, Numbers};
 use domain::{CampaignId, LineId, PoolId, TenantId};
@@ -17,20 +14,10 @@ use rusqlite::params;
 use store::{PoolStrategy, StoreResult};
 
 use crate::code::{Cells, micros};
-use crate::dial::leads::{self, Share};
+use crate::dial::leads;
 use crate::error::translate;
 use crate::ops::query;
 use crate::writer::Work;
-
-/// Awake campaigns of one line in one plan; those furthest behind come first. More than calls can
-/// be placed are of no use to a plan, but a few are looked at all the same, so that a line without
-/// a free slot tells of each of them why it waits.
-const CAMPAIGNS: RangeInclusive<usize> = 16..=64;
-/// Campaigns beyond the calls that could be placed, because some will have nobody to call.
-const SPARE_CAMPAIGNS: usize = 4;
-/// Leads beyond the calls that could be placed, over all campaigns, because some will be deferred.
-/// A campaign whose leads were all deferred is planned again at once.
-const SPARE_LEADS: usize = 16;
 
 /// The snapshot with what the planner does not need but a reservation does.
 pub(crate) struct Line {
@@ -62,8 +49,8 @@ pub(crate) fn load(
     if snapshot.on_trial {
         snapshot.dispatching_calls = dispatching_calls(work, line_id)?;
     }
-    let budget = budget(&snapshot, now);
-    let most = (budget + SPARE_CAMPAIGNS).clamp(*CAMPAIGNS.start(), *CAMPAIGNS.end());
+    let budget = planner::budget(&snapshot, now);
+    let most = planner::campaigns_to_list(budget);
     let mut rows = campaign_rows(work, line_id, now, most + 1)?;
     snapshot.more_campaigns = rows.len() > most;
     rows.truncate(most);
@@ -94,7 +81,7 @@ pub(crate) fn load_alone(
     else {
         return Ok(None);
     };
-    let budget = budget(&snapshot, now);
+    let budget = planner::budget(&snapshot, now);
     let revisions = HashMap::from([(campaign_id, row.revision)]);
     let mut shares = shares(snapshot.virtual_time, std::slice::from_ref(&row), budget);
     let share = shares.remove(0);
@@ -124,7 +111,7 @@ pub(crate) fn load_for_test_call(
     snapshot.campaigns.push(CampaignSnapshot {
         campaign_id,
         status: CampaignStatus::Running,
-        settings: Arc::new(at_any_hour(&row.settings)),
+        settings: Arc::new(row.settings.at_any_hour()),
         live_calls: own_calls.copied().unwrap_or_default(),
         next_start_at: row.next_start_at,
         // A test shall show whether the campaign works again.
@@ -176,21 +163,6 @@ fn one_campaign(
     }
     let rests = number_rests(work, line_id, now)?;
     Ok(Some((snapshot, row, live, rests)))
-}
-
-fn at_any_hour(settings: &CampaignSettings) -> CampaignSettings {
-    let mut settings = settings.clone();
-    if let Some(outbound) = &mut settings.outbound {
-        outbound.hours = Hours {
-            ranges: vec![DailyRange {
-                days: Weekdays::ALL,
-                start_second: 0,
-                end_second: DAY_SECONDS,
-            }],
-            ..Hours::default()
-        };
-    }
-    settings
 }
 
 fn line_row(work: &Work<'_>, line_id: LineId) -> StoreResult<Option<LineSnapshot>> {
@@ -248,42 +220,13 @@ fn dispatching_calls(work: &Work<'_>, line_id: LineId) -> StoreResult<u32> {
     Ok(found.unwrap_or_default())
 }
 
-/// How many calls the line's own limits allow in this plan.
-fn budget(line: &LineSnapshot, now: Timestamp) -> usize {
-    if line.rests_until.is_some_and(|until| until > now) {
-        return 0;
-    }
-    if line.on_trial {
-        return 1;
-    }
-    let free = line.max_concurrent_calls.saturating_sub(line.live_calls);
-    let in_lookahead = i64::from(line.max_calls_per_second)
-        * i64::try_from(LOOKAHEAD.as_millis()).unwrap_or(1_000)
-        / 1_000
-        + 1;
-    let starts = u32::try_from(in_lookahead).unwrap_or(u32::MAX);
-    usize::try_from(free.min(starts))
-        .unwrap_or(MAX_CALLS_PER_PLAN)
-        .min(MAX_CALLS_PER_PLAN)
-}
-
-/// How many leads of each campaign are worth reading: those for its own turns. One that gets none
-/// has its first lead read all the same, in case the others have nobody to call.
+/// How many leads of each campaign are read.
 fn shares(virtual_time: i64, rows: &[CampaignRow], budget: usize) -> Vec<Share> {
     let contenders: Vec<_> = rows
         .iter()
         .map(|row| (row.pass, row.settings.as_ref()))
         .collect();
-    let turns = planner::foretell(virtual_time, &contenders, budget);
-    let share = |turns: usize| match (budget, turns) {
-        (0, _) => Share { calls: 0, spare: 0 },
-        (_, 0) => Share { calls: 1, spare: 0 },
-        (_, calls) => Share {
-            calls,
-            spare: SPARE_LEADS * calls / budget,
-        },
-    };
-    turns.into_iter().map(share).collect()
+    planner::shares(virtual_time, &contenders, budget)
 }
 
 /// A `LIMIT` for a statement.
@@ -374,16 +317,8 @@ fn campaign(
         .get(&row.campaign_id.raw())
         .copied()
         .unwrap_or_default();
-    let own_free = row
-        .settings
-        .max_concurrent_calls
-        .map_or(u32::MAX, |most| most.saturating_sub(live_calls));
-    let share = Share {
-        calls: share
-            .calls
-            .min(usize::try_from(own_free).unwrap_or(usize::MAX)),
-        ..share
-    };
+    let own_limit = row.settings.max_concurrent_calls;
+    let share = share.within(own_limit.map(|most| most.saturating_sub(live_calls)));
     let open = lead_counts(work, row.campaign_id)?;
     Ok(CampaignSnapshot {
         campaign_id: row.campaign_id,
@@ -468,16 +403,7 @@ fn pool_rotation(work: &Work<'_>, pool_id: PoolId) -> StoreResult<Vec<(String, O
             cells.get("last_used")?,
         ));
     }
-    match strategy {
-        PoolStrategy::LeastRecentlyUsed => numbers.sort_by_key(|(_, _, last_used)| *last_used),
-        PoolStrategy::RoundRobin => {
-            let newest = (0..numbers.len()).max_by_key(|index| numbers[*index].2);
-            if let Some(newest) = newest.filter(|index| numbers[*index].2 > 0) {
-                let next = (newest + 1) % numbers.len();
-                numbers.rotate_left(next);
-            }
-        }
-    }
+    strategy.put_in_order(&mut numbers, |(_, _, last_used)| *last_used);
     Ok(numbers
         .into_iter()
         .map(|(id, most, _)| (id, most))

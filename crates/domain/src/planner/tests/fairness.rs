@@ -2,6 +2,7 @@
 
 use super::world::World;
 use super::*;
+use crate::planner::turns::foretell;
 
 fn weighted(priority: u8) -> CampaignSettings {
     CampaignSettings {
