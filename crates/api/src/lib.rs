@@ -179,6 +179,8 @@ impl Default for Options {
 pub trait Health: Send + Sync {
     /// Whether the dialer's loop turns; else why not.
     fn dialer_alive(&self) -> Result<(), String>;
+    /// Why this process places no call although its loop turns: its clock is not the database's.
+    fn dialing_withheld(&self) -> Option<String>;
 }
 
 /// Serves the API on `listener` until `shutdown`, then finishes requests under way.

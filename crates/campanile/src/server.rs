@@ -135,6 +135,7 @@ impl Server {
                     sandbox_base_url: Some(sandbox_base_url.clone()),
                     time_scale: parts.time_scale,
                     list_retry_pauses: dialer::LIST_RETRY_PAUSES,
+                    scan_period: dialer::SCAN_PERIOD,
                 },
             });
             let (heartbeat, stop) = (dialer.heartbeat(), stop.clone());
@@ -356,6 +357,10 @@ impl api::Health for Health {
         self.0
             .as_ref()
             .map_or(Ok(()), |heartbeat| heartbeat.check())
+    }
+
+    fn dialing_withheld(&self) -> Option<String> {
+        self.0.as_ref().and_then(|heartbeat| heartbeat.withheld())
     }
 }
 

@@ -17,11 +17,12 @@ use providers::{
 };
 use serde_json::{Map, Value};
 use store::{
-    AttemptFact, AttemptRef, Check, CheckRoom, Dispatch, LeadPayload, NO_LEAD, SendPermit, Store,
-    StoreResult, Tick, Ticked, Vault,
+    AttemptFact, AttemptRef, Check, CheckRoom, Dispatch, LeadPayload, NO_LEAD, Scope, SendPermit,
+    Store, StoreResult, Tick, Ticked, Vault,
 };
 
 use crate::clock_hold::ClockGuard;
+use crate::clock_offset::ClockAgreement;
 use crate::trial::Answered;
 
 /// Most lines and calls in one transaction: long enough to share an fsync, short enough that a
@@ -36,6 +37,9 @@ pub(crate) const SEARCH_MARGIN: jiff::SignedDuration = jiff::SignedDuration::fro
 
 /// A clock that is corrected by less between plan and send was not set back.
 const CLOCK_GRAIN: jiff::SignedDuration = jiff::SignedDuration::from_millis(10);
+
+/// How soon a process looks again whose clock differs from the database's.
+const LOOK_AGAIN: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
 
 /// Beyond this difference of clocks the provider's list is no proof of absence.
 const MAX_CLOCK_SKEW: jiff::SignedDuration = jiff::SignedDuration::from_mins(2);
@@ -68,6 +72,9 @@ pub struct Options {
     pub time_scale: f64,
     /// Pauses, in real time, before a provider's list of past calls that failed is asked for again.
     pub list_retry_pauses: &'static [Duration],
+    /// The scan by time, in real time: no wait for the next tick is longer, whatever events were
+    /// missed.
+    pub scan_period: Duration,
 }
 
 /// Usual [`Options::list_retry_pauses`].
@@ -87,6 +94,8 @@ pub struct Core {
     pub(crate) answered: Arc<Answered>,
     /// Whether the clock is as it should be.
     pub(crate) guard_of_clock: Arc<ClockGuard>,
+    /// Whether it agrees with the database's.
+    pub(crate) agreement: Arc<ClockAgreement>,
 }
 
 impl std::fmt::Debug for Core {
@@ -118,7 +127,10 @@ pub struct Moment {
 impl Core {
     /// The steps over these parts.
     pub fn new(parts: Parts) -> Self {
+        // A clock that runs faster than real time agrees with no other.
+        let is_comparable = parts.options.time_scale <= 1.0;
         Self {
+            agreement: Arc::new(ClockAgreement::new(is_comparable)),
             parts,
             lines: Arc::default(),
             paces: Arc::default(),
@@ -134,18 +146,32 @@ impl Core {
 
     /// Plans and reserves. Every dispatch in the answer is durable, and there is none while the
     /// clock cannot be trusted; the moment is the one it was planned at, for [`Self::prepare`].
+    /// While the clock differs from the database's, what is handed out is so to be given back.
     pub async fn tick(&self) -> StoreResult<(Ticked, Moment)> {
         self.watch_clock().await?;
+        let store = self.parts.store.as_ref();
+        let agrees = self
+            .agreement
+            .check(store, self.parts.clock.as_ref())
+            .await?;
+        if !agrees {
+            store.send_board().revoke(&Scope::Everything);
+        }
         let planned = self.moment();
         let (entropy, vault) = (Arc::clone(&self.parts.entropy), self.parts.vault.clone());
         let keys = Box::new(move || attempt_key(entropy.as_ref(), &vault));
         let tick = Tick {
             now: planned.wall,
             keys,
-            max_lines: MAX_LINES,
-            max_calls: MAX_CALLS,
+            max_lines: if agrees { MAX_LINES } else { 0 },
+            max_calls: if agrees { MAX_CALLS } else { 0 },
         };
-        Ok((self.parts.store.tick(tick).await?, planned))
+        let mut ticked = store.tick(tick).await?;
+        if !agrees {
+            // What is due stays so: others plan it, or this process when its clock is right.
+            ticked.next_wake_at = planned.wall.checked_add(LOOK_AGAIN).ok();
+        }
+        Ok((ticked, planned))
     }
 
     fn moment(&self) -> Moment {
@@ -311,6 +337,7 @@ impl Core {
     fn guard(&self, ready: &Ready, into: Arc<Mutex<Option<SendPermit>>>) -> providers::SendGuard {
         let board = self.parts.store.send_board();
         let clock = Arc::clone(&self.parts.clock);
+        let agreement = Arc::clone(&self.agreement);
         let deadline = ready.deadline;
         let (attempt_id, send_not_after) =
             (ready.dispatch.attempt_id, ready.dispatch.send_not_after);
@@ -331,7 +358,8 @@ impl Core {
             // The clock was set back since the plan: what was open then may not be open yet.
             let early = send_at.duration_since(now) > CLOCK_GRAIN;
             let early = domain::planted!("set_back_ignored", early, false);
-            if early || domain::planted!("deadline_ignored", late, false) {
+            let differs = !agreement.permits(clock.as_ref());
+            if differs || early || domain::planted!("deadline_ignored", late, false) {
                 return false;
             }
             *into.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);

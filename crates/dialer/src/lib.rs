@@ -7,6 +7,7 @@
 //! On hold (the database went back, or the clock did) a further loop asks every line's provider for
 //! calls that the database does not know, and has them adopted: `hold`, `reconcile`, `clock_hold`. A
 //! process that is not on hold asks the same once, briefly, before its first tick: `look_back`.
+//! A process whose clock differs from the database server's plans and sends nothing: `clock_offset`.
 //!
 //! [`Core`] has the steps, each of which can be driven alone (the simulation does); [`Dialer`]
 //! runs them until it is told to stop. Events only shorten the wait: both loops scan by time.
@@ -18,6 +19,7 @@
 mod ambient;
 mod chores;
 mod clock_hold;
+mod clock_offset;
 mod clock_watch;
 mod core;
 mod facts_queue;
@@ -35,6 +37,7 @@ mod trial;
 mod trouble;
 
 pub use ambient::{ScaledClock, SystemClock, SystemEntropy};
+pub use clock_offset::{ClockOffset, MAX_OFFSET, measure_clock_offset};
 pub use core::{Core, LIST_RETRY_PAUSES, Moment, Options, Parts, Ready};
-pub use run::{Dialer, Heartbeat, RunError};
+pub use run::{Dialer, Heartbeat, RunError, SCAN_PERIOD};
 pub use transport::{HttpTransport, TransportOptions};

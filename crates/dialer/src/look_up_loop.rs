@@ -27,6 +27,8 @@ const MAX_PER_LINE: u32 = 8;
 const LEAST_PAUSE: Duration = Duration::from_millis(50);
 /// How often is looked for other lines' look-ups while a line has no room for its own.
 const CROWDED_PAUSE: Duration = Duration::from_millis(250);
+/// Pause while the clock differs from the database's.
+const OFF_PAUSE: Duration = Duration::from_secs(1);
 /// Pause after the store has refused.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
@@ -66,6 +68,10 @@ async fn begin_due(
     under_way: &UnderWay,
     tasks: &TaskTracker,
 ) -> StoreResult<Duration> {
+    if core.agreement.withheld().is_some() {
+        // When a call is overdue, and what a list that lacks it proves, others know better.
+        return Ok(OFF_PAUSE);
+    }
     let room = under_way.room();
     if room.limit == 0 {
         return Ok(CROWDED_PAUSE);

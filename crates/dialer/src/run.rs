@@ -12,13 +12,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock_offset::ClockAgreement;
 use crate::core::{Core, Moment, Parts, Ready};
 use crate::facts_queue::{self, Told};
 use crate::trouble::Trouble;
 use crate::{chores, hold, look_back, look_up_loop};
 
-/// The scan by time: no wait is longer, whatever events were missed.
-const SCAN_PERIOD: Duration = Duration::from_secs(1);
+/// Usual [`crate::Options::scan_period`].
+pub const SCAN_PERIOD: Duration = Duration::from_secs(1);
 /// Pause after a tick that the store refused.
 const REFUSED_PAUSE: Duration = Duration::from_millis(500);
 /// Pause between attempts to reach a store that has not been reached yet.
@@ -51,6 +52,7 @@ pub struct Heartbeat {
     clock: Arc<dyn Clock>,
     scale: f64,
     last_micros: AtomicI64,
+    agreement: Arc<ClockAgreement>,
 }
 
 impl std::fmt::Debug for Heartbeat {
@@ -76,6 +78,11 @@ impl Heartbeat {
         }
         Ok(())
     }
+
+    /// Why this process places no call although its loop turns: its clock is not the database's.
+    pub fn withheld(&self) -> Option<String> {
+        self.agreement.withheld()
+    }
 }
 
 /// The running dialer.
@@ -89,14 +96,17 @@ impl Dialer {
     /// A dialer over these parts; nothing runs yet.
     pub fn new(parts: Parts) -> Self {
         let scale = parts.options.time_scale.max(1.0);
+        let clock = Arc::clone(&parts.clock);
+        let core = Core::new(parts);
         let heartbeat = Heartbeat {
-            clock: Arc::clone(&parts.clock),
+            clock,
             scale,
             last_micros: AtomicI64::new(0),
+            agreement: Arc::clone(&core.agreement),
         };
         heartbeat.beat();
         Self {
-            core: Core::new(parts),
+            core,
             heartbeat: Arc::new(heartbeat),
         }
     }
@@ -269,11 +279,12 @@ async fn tick(
 
 /// Real time until `at`, at most one scan period.
 pub(crate) fn wait_until(core: &Core, at: Option<Timestamp>) -> Duration {
-    let Some(at) = at else { return SCAN_PERIOD };
+    let longest = core.parts().options.scan_period;
+    let Some(at) = at else { return longest };
     let left = at.duration_since(core.parts().clock.now());
     let left = Duration::try_from(left).unwrap_or_default();
     left.div_f64(core.parts().options.time_scale.max(1.0))
-        .min(SCAN_PERIOD)
+        .min(longest)
 }
 
 async fn send_all(

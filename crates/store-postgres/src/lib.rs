@@ -12,7 +12,8 @@
 //!
 //! Invariants: every statement names its tenant, but for those of the server itself; row-level
 //! security is the second wall behind that. Statements are constants, and prepared once a
-//! connection; no text of a user is ever formatted into SQL. The database's clock decides nothing.
+//! connection; no text of a user is ever formatted into SQL. The database's clock is read to be compared
+//! with the process's (`ops/clock.rs`), and decides nothing about campaigns.
 //!
 //! What it must not do: retry a write by itself, hold a transaction across anything but the
 //! database, or make anything depend on a notification.

@@ -4,6 +4,7 @@
 pub(crate) mod calls;
 pub(crate) mod campaign_edit;
 pub(crate) mod campaigns;
+pub(crate) mod clock;
 pub(crate) mod do_not_call;
 pub(crate) mod due;
 pub(crate) mod erasures;

@@ -22,7 +22,7 @@ impl PostgresStore {
     /// Plans and reserves; hands over the test calls that wait.
     pub(crate) async fn plan(&self, tick: Tick) -> StoreResult<Ticked> {
         let now = tick.now;
-        let test_calls = self.take_test_calls().await?;
+        let test_calls = self.take_test_calls(tick.max_calls > 0).await?;
         let sight = self.look(now).await?;
         if sight.forbids() {
             return Ok(self.held(now, test_calls));
@@ -55,8 +55,9 @@ impl PostgresStore {
         })
     }
 
-    /// Test calls that wait: those of this process, and those of processes that do not dial.
-    async fn take_test_calls(&self) -> StoreResult<Vec<Dispatch>> {
+    /// Test calls that wait: those of this process, and if it `claims` them those of processes that
+    /// do not dial.
+    async fn take_test_calls(&self, claims: bool) -> StoreResult<Vec<Dispatch>> {
         let waiting = self.shared.take_test_calls();
         let (mut test_calls, tenants) = read!(self, As::Server, |db| async {
             let waiting = if waiting.is_empty() {
@@ -64,7 +65,12 @@ impl PostgresStore {
             } else {
                 dial::test_call::still_wanted(db, waiting).await?
             };
-            Ok((waiting, dial::test_call::unclaimed(db).await?))
+            let tenants = if claims {
+                dial::test_call::unclaimed(db).await?
+            } else {
+                Vec::new()
+            };
+            Ok((waiting, tenants))
         })?;
         for tenant_id in tenants {
             let claimed = write!(self, tenant_id, |work| dial::test_call::claim(work))?;

@@ -857,6 +857,11 @@ impl Store for PostgresStore {
         read!(self, As::Server, |db| ops::hold::unknown_keys(db, &keys))
     }
 
+    async fn database_clock(&self) -> StoreResult<Option<Timestamp>> {
+        let client = self.client().await?;
+        ops::clock::read(&client).await.map(Some)
+    }
+
     async fn ping(&self, now: Timestamp) -> StoreResult<()> {
         server!(self, |db| ops::meta::ping(db, now))
     }

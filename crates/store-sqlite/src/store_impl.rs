@@ -791,6 +791,11 @@ impl Store for SqliteStore {
         self.room.look()
     }
 
+    /// The file is on this machine, whose clock is the only one.
+    async fn database_clock(&self) -> StoreResult<Option<Timestamp>> {
+        Ok(None)
+    }
+
     async fn gauges(&self) -> StoreResult<Gauges> {
         self.readers.read(ops::meta::gauges).await
     }

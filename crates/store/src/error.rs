@@ -29,7 +29,8 @@ pub enum StoreError {
     /// The disk is full. It can take it when there is room again.
     #[error("the disk of the database is full: {0}")]
     Full(String),
-    /// Nothing new is promised (no call, no bulk addition) while the disk is nearly full.
+    /// Nothing new is promised (no call, no bulk addition) while the disk is nearly full, or by a
+    /// process whose clock is wrong.
     #[error("nothing new is begun: {0}")]
     Held(String),
     /// A row that our own code cannot have written, or a statement that failed. A bug or damage.

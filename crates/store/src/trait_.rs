@@ -400,6 +400,9 @@ pub trait Store: Send + Sync {
 
     // The server itself.
 
+    /// What the clock of the database's own server says, to be held against this machine's; `None`:
+    /// the database has no other clock. Nothing else may be decided by it.
+    async fn database_clock(&self) -> StoreResult<Option<Timestamp>>;
     /// Answers when the database takes reads and writes.
     async fn ping(&self, now: Timestamp) -> StoreResult<()>;
     /// How the disk stands. While it holds, [`Store::tick`], [`Store::reserve_test_call`] and

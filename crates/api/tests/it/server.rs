@@ -216,6 +216,13 @@ async fn readiness_names_the_part_that_is_not_well() {
             .await
     };
     assert_eq!(look().await.status, 200);
+    *server.health.1.lock().unwrap() = Some("the clock is wrong".to_owned());
+    let reply = look().await;
+    assert_eq!(reply.status, 200, "users can still pause and stop");
+    assert_eq!(
+        reply.body["dialer"],
+        "no call is placed: the clock is wrong"
+    );
     *server.health.0.lock().unwrap() = Err("no tick for 60 s".to_owned());
     let reply = look().await;
     assert_eq!(reply.status, 503);

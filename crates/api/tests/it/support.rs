@@ -249,11 +249,19 @@ impl Transport for Vendor {
 }
 
 /// The dialer's health as a test sets it.
-pub(crate) struct TestHealth(pub(crate) Mutex<Result<(), String>>);
+pub(crate) struct TestHealth(
+    pub(crate) Mutex<Result<(), String>>,
+    /// Why nothing is dialed.
+    pub(crate) Mutex<Option<String>>,
+);
 
 impl Health for TestHealth {
     fn dialer_alive(&self) -> Result<(), String> {
         self.0.lock().unwrap().clone()
+    }
+
+    fn dialing_withheld(&self) -> Option<String> {
+        self.1.lock().unwrap().clone()
     }
 }
 
@@ -303,7 +311,7 @@ impl Server {
             accounts: Mutex::default(),
             answers: watch::Sender::new(true),
         });
-        let health = Arc::new(TestHealth(Mutex::new(Ok(()))));
+        let health = Arc::new(TestHealth(Mutex::new(Ok(())), Mutex::default()));
         let entropy = Arc::new(TestEntropy(Mutex::new(1)));
         let mut options = Options {
             rate_limit_per_second: 100_000,

@@ -81,6 +81,9 @@ pub(crate) async fn run(
     let (vault, finding) = checks::key_file(settings, store.as_deref()).await;
     findings.push(finding);
     findings.push(checks::clock());
+    if let (Some(store), Database::Server(_)) = (&store, &settings.database) {
+        findings.extend(server::clock(store.as_ref()).await);
+    }
     findings.push(checks::time_zones());
     findings.extend(providers::check(settings, store.as_deref(), vault.as_ref()).await);
     findings.push(checks::public_url(settings));

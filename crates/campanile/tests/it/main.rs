@@ -7,6 +7,7 @@
 )]
 
 mod cli;
+mod clocks;
 mod demo;
 mod disk_full;
 mod doctor;

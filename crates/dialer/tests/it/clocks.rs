@@ -4,7 +4,7 @@ use dialer::Dialer;
 use domain::ambient::Clock;
 use domain::attempt::{Fact, StateName};
 use jiff::SignedDuration;
-use store::{Check, CheckRoom, HoldReason, Release, Store};
+use store::{Check, CheckRoom, HoldReason, Release};
 use tokio_util::sync::CancellationToken;
 
 use crate::scene::{Habit, Scene};

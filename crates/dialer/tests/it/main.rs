@@ -1,4 +1,5 @@
-//! The dialer from outside, over a real store and a network that is made up, in virtual time.
+//! The dialer from outside, over a real store and a network that is made up, in virtual time; on
+//! PostgreSQL in real time, where another clock and other processes are.
 
 #![expect(
     clippy::unwrap_used,
@@ -6,6 +7,7 @@
 )]
 
 mod clocks;
+mod database_clock;
 mod gate;
 mod look_ups;
 mod outages;

@@ -8,7 +8,7 @@ use dialer::Dialer;
 use domain::CampaignId;
 use domain::ambient::Clock;
 use domain::campaign::{CampaignStatus, LeadStatus, StatusReason};
-use store::{Caller, CampaignRecord, LeadFilter, LeadRecord, PageRequest, Store};
+use store::{Caller, CampaignRecord, LeadFilter, LeadRecord, PageRequest};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 

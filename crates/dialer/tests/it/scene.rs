@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dialer::{Core, Options, Parts, SystemEntropy};
+use dialer::{Core, Options, Parts, SystemClock, SystemEntropy};
 use domain::ambient::Clock;
 use domain::attempt::Patience;
 use domain::campaign::CampaignCommand;
@@ -17,6 +17,7 @@ use providers::{ProviderAnswer, ProviderRequest, SendGuard, Transport, Transport
 use serde_json::Value;
 use store::conformance::fixture::{draft, fresh, new_campaign, order, tenant};
 use store::{Caller, LeadFields, LineRecord, NewLead, NewLine, OnDuplicate, Store, Vault};
+use store_postgres::PostgresStore;
 use store_sqlite::{Access, SqliteStore};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -220,13 +221,46 @@ impl Transport for Network {
     }
 }
 
+fn node_options(database: &str, dials: bool) -> store_postgres::Options {
+    let address = postgres_cluster::shared().address(database);
+    store_postgres::Options {
+        address: address.parse().unwrap(),
+        connections: 6,
+        patience_of: patience,
+        dials,
+        marker: None,
+    }
+}
+
 /// A store, a network and a dialer's parts.
 pub(crate) struct Scene {
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) network: Arc<Network>,
     pub(crate) clock: Arc<VirtualClock>,
     vault: Vault,
-    _directory: TempDir,
+    _place: Place,
+}
+
+/// Where its database is, as long as it lives.
+enum Place {
+    Folder(#[expect(dead_code, reason = "kept until the end")] TempDir),
+    Database(String),
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Self::Database(name) = self {
+            postgres_cluster::shared().drop_database(name);
+        }
+    }
+}
+
+fn patience(_: &str) -> Patience {
+    Patience {
+        list_settle_ms: 900_000,
+        max_ring_ms: 300_000,
+        max_talk_ms: 1_800_000,
+    }
 }
 
 impl Scene {
@@ -235,25 +269,38 @@ impl Scene {
         let options = store_sqlite::Options {
             access: Access::Simulated,
             readers: 1,
-            patience_of: |_| Patience {
-                list_settle_ms: 900_000,
-                max_ring_ms: 300_000,
-                max_talk_ms: 1_800_000,
-            },
+            patience_of: patience,
             reserve_bytes: 0,
             on_failed_sync: |failure| panic!("{failure}"),
         };
         let path = directory.path().join("campanile.db");
+        let store = Arc::new(SqliteStore::open(&path, options).unwrap());
+        Self::over(
+            store,
+            store::conformance::fixture::morning(),
+            Place::Folder(directory),
+        )
+    }
+
+    /// On PostgreSQL, with a clock that agrees with the server's; in real time.
+    pub(crate) async fn on_postgresql() -> Self {
+        let database = postgres_cluster::shared().empty_database();
+        let store = PostgresStore::open(&node_options(&database, true)).await;
+        let store = Arc::new(store.unwrap());
+        Self::over(store, SystemClock.now(), Place::Database(database))
+    }
+
+    fn over(store: Arc<dyn Store>, began_at: Timestamp, place: Place) -> Self {
         Self {
-            store: Arc::new(SqliteStore::open(&path, options).unwrap()),
+            store,
             network: Arc::default(),
             clock: Arc::new(VirtualClock {
-                began_at: store::conformance::fixture::morning(),
+                began_at,
                 began: instant(),
                 set_by: Mutex::default(),
             }),
             vault: Vault::new(&[7; 32]),
-            _directory: directory,
+            _place: place,
         }
     }
 
@@ -269,6 +316,7 @@ impl Scene {
                 sandbox_base_url: None,
                 time_scale: 1.0,
                 list_retry_pauses: dialer::LIST_RETRY_PAUSES,
+                scan_period: dialer::SCAN_PERIOD,
             },
         }
     }

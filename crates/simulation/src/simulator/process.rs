@@ -89,6 +89,7 @@ pub(super) fn start(
             sandbox_base_url: None,
             time_scale: 1.0,
             list_retry_pauses: &[],
+            scan_period: dialer::SCAN_PERIOD,
         },
     };
     Ok(Process {

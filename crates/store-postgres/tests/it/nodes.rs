@@ -8,9 +8,9 @@ use domain::campaign::{CampaignCommand, CampaignStatus};
 use domain::{AttemptId, CampaignId};
 use store::conformance::Bench;
 use store::conformance::fixture::{
-    add, apply, later, order, phone, tenant_with_running, tick, unique,
+    add, apply, at, later, order, phone, tenant_with_running, tick, unique,
 };
-use store::{Caller, PageRequest, Precondition, Store, TestCall, Written};
+use store::{Caller, PageRequest, Precondition, Store, TestCall, Tick, Written};
 
 use crate::bench::PostgresBench;
 
@@ -186,6 +186,43 @@ async fn a_test_call_of_a_node_without_a_dialer_is_placed_once_by_one_that_has()
     };
     assert!(board.begin(attempt_id).is_some(), "it may be sent");
     drop((api, two));
+    bench.check();
+}
+
+#[tokio::test]
+async fn a_tick_that_may_reserve_nothing_leaves_the_test_calls_of_others_to_others() {
+    let bench = PostgresBench::open();
+    let (api, barred, dialer) = (
+        bench.node_without_dialer(),
+        bench.other_node(),
+        bench.store(),
+    );
+    let (caller, campaign) = tenant_with_running(&api, "Acme").await;
+    add(&api, caller, campaign, 1).await;
+    let foreign = reserve_test_call(&api, caller, campaign).await;
+    let barred_tick = async || {
+        let nothing = Tick {
+            now: later(1),
+            keys: Box::new(|| format!("att_{}", unique())),
+            max_lines: 0,
+            max_calls: 0,
+        };
+        barred.tick(nothing).await.unwrap().dispatches
+    };
+    assert_eq!(
+        barred_tick().await,
+        [],
+        "neither the lead nor the test call"
+    );
+    let placed: Vec<_> = tick(dialer, later(1)).await;
+    assert!(placed.iter().any(|call| call.attempt_id == foreign));
+    assert_eq!(placed.len(), 2, "the lead is called as well");
+    apply(dialer, later(1), foreign, Fact::NeverSent).await;
+    let own = reserve_test_call(&barred, at(caller, later(5)), campaign).await;
+    let handed = barred_tick().await;
+    assert_eq!(handed.len(), 1, "its own is handed out, to be given back");
+    assert_eq!(handed[0].attempt_id, own);
+    drop((api, barred));
     bench.check();
 }
 

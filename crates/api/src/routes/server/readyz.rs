@@ -15,7 +15,8 @@ pub(crate) struct Readiness {
     /// The database, its migrations included.
     #[schema(example = "ok")]
     database: String,
-    /// The loop that places calls; it may be alive and place none for want of room on the disk.
+    /// The loop that places calls; it may be alive and place none for want of room on the disk, or
+    /// because the clock of this machine differs from the database server's.
     #[schema(example = "ok")]
     dialer: String,
     /// The HTTP server; it says so when it stops.
@@ -41,7 +42,8 @@ pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readines
         .map_err(|error| error.to_string());
     let dialer = app.health.dialer_alive();
     // Users can still pause and stop: requests should go on being sent here.
-    let held = app.store.disk_room().held;
+    let disk = app.store.disk_room().held;
+    let held = disk.or_else(|| app.health.dialing_withheld());
     let server = if app.is_draining() {
         Err("the server stops".to_owned())
     } else {

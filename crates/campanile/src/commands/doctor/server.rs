@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dialer::SystemClock;
+use dialer::{MAX_OFFSET, SystemClock, measure_clock_offset};
 use domain::ambient::Clock as _;
 use store::Store;
 use store_postgres::{Address, Inspection, SCHEMA_VERSION};
@@ -47,7 +47,11 @@ pub(super) async fn check(
 }
 
 fn broken(message: String) -> Finding {
-    Finding::fail(CHECK, message, "mend that and run `campanile doctor` again")
+    broken_check(CHECK, message)
+}
+
+fn broken_check(check: &'static str, message: String) -> Finding {
+    Finding::fail(check, message, "mend that and run `campanile doctor` again")
 }
 
 /// What keeps from looking further.
@@ -65,6 +69,30 @@ fn schema(settings: &Settings, seen: &Inspection) -> Option<Finding> {
         return Some(Finding::warn(CHECK, message, remedy));
     }
     None
+}
+
+/// Whether a process on this machine may dial, as far as its clock is concerned.
+pub(super) async fn clock(store: &dyn Store) -> Option<Finding> {
+    const CHECK: &str = "database clock";
+    match measure_clock_offset(store, &SystemClock).await {
+        Ok(None) => None,
+        Ok(Some(offset)) if offset.is_too_far() => {
+            let limit = MAX_OFFSET.as_secs();
+            let message = format!(
+                "this machine's clock is {offset}: beyond {limit} s a process places no calls"
+            );
+            let remedy = "set both clocks and keep them right with NTP (timedatectl set-ntp true); a server that runs dials again by itself";
+            Some(Finding::fail(CHECK, message, remedy))
+        }
+        Ok(Some(offset)) => Some(Finding::ok(
+            CHECK,
+            format!("this machine's clock is {offset}"),
+        )),
+        Err(error) => {
+            let message = format!("it could not be compared: {error}");
+            Some(broken_check(CHECK, message))
+        }
+    }
 }
 
 async fn takes_writes(settings: &Settings, seen: &Inspection, store: &dyn Store) -> Finding {
