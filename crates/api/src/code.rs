@@ -82,12 +82,13 @@ codes! {
     CONTRADICTION = "contradiction";
     NOT_ON_ALLOW_LIST = "not_on_allow_list";
     NOT_SUPPORTED = "not_supported";
-    UNKNOWN_TIMEZONE = "unknown_timezone";
 }
 
 /// Codes of faults that the rules of campaigns find by themselves.
 #[cfg(test)]
 pub(crate) const OF_SETTINGS: &[&str] = &[
+    "unknown_timezone",
+    "ambiguous_timezone",
     "invalid_length",
     "before_start_date",
     "invalid_date",
@@ -103,7 +104,10 @@ mod tests {
     use domain::settings::SettingsDraft;
 
     const PAGE: &str = include_str!("../../../docs/error-codes.md");
-    const RULES: &str = include_str!("../../domain/src/settings/parse.rs");
+    const RULES: &str = concat!(
+        include_str!("../../domain/src/settings/parse.rs"),
+        include_str!("../../domain/src/settings/values.rs")
+    );
 
     fn sections() -> Vec<&'static str> {
         PAGE.lines()

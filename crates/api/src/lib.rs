@@ -75,6 +75,7 @@ mod faults;
 mod hang_up;
 mod idempotency;
 mod ids;
+mod instant;
 mod json;
 mod openapi;
 mod outside;

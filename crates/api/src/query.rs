@@ -9,6 +9,7 @@ use crate::code;
 use crate::cursor::{self, ListKind};
 use crate::error::{ApiError, ApiResult};
 use crate::faults::{Faults, suggestion};
+use crate::instant;
 use crate::state::App;
 
 /// Objects on a page when the caller names no number, and at most.
@@ -104,14 +105,9 @@ impl Query {
         value.unwrap_or(false)
     }
 
-    /// An instant in RFC 3339.
+    /// An instant in RFC 3339; the last there is for one beyond.
     pub(crate) fn instant(&mut self, name: &'static str) -> Option<jiff::Timestamp> {
-        self.read(name, |text| {
-            text.parse().map_err(|_| {
-                let message = format!("`{name}` must be an instant like `2026-01-31T09:00:00Z`.");
-                Fault::new(name, code::INVALID_FORMAT, message)
-            })
-        })
+        self.read(name, |text| instant::of_filter(name, text))
     }
 
     /// `limit` and `cursor`.

@@ -9,11 +9,12 @@ mod draft;
 mod parse;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use jiff::tz::TimeZone;
 
 pub use draft::{SettingsDraft, WindowDraft};
-pub use parse::{parse_date, parse_time, parse_zone};
+pub use values::{DateFault, ZoneFault, parse_date, parse_time, parse_zone};
 
 use crate::calendar::{DAY_SECONDS, DailyRange, Hours, Weekdays};
 use crate::id::{LineId, PoolId};

@@ -19,16 +19,21 @@ pub const HINTED: &[&str] = &[
 /// The setting that opens a COMPLETED campaign again.
 pub const REOPENING: &str = "end_date";
 
-/// What may change in which status, as the contract has it.
+/// Who places the calls: it never changes under a campaign that runs, nor by reopening one.
+pub const PLACING: &str = "tenant_voice_provider_id";
+
+/// What may change in which status, as the contract has it. A change that reopens a COMPLETED
+/// campaign is one of a running campaign: it may change what one of those may.
 pub fn check_edit_matrix(status: CampaignStatus, changed: &[&'static str]) -> StoreResult<()> {
+    let reopens = changed.contains(&REOPENING);
     let is_frozen = |field: &&'static str| {
         if FREE.contains(field) {
             return false;
         }
         match status {
             CampaignStatus::Draft | CampaignStatus::Paused => false,
-            CampaignStatus::Running => *field == "tenant_voice_provider_id",
-            CampaignStatus::Completed => *field != REOPENING,
+            CampaignStatus::Running => *field == PLACING,
+            CampaignStatus::Completed => !reopens || *field == PLACING,
             CampaignStatus::Stopped | CampaignStatus::Archived => true,
         }
     };

@@ -1,12 +1,13 @@
 //! The one envelope that failures are told in.
 
 use axum::response::{IntoResponse, Response};
-use domain::campaign::CampaignStatus;
+use domain::campaign::{CampaignStatus, IllegalCommand};
 use domain::fault::Fault;
 use http::StatusCode;
 use http::header::{ETAG, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 use store::Conflict;
+use store::campaign_rules::PLACING;
 use utoipa::ToSchema;
 
 use super::ApiError;
@@ -276,19 +277,34 @@ const fn own_fault(error: &ApiError) -> &'static str {
 
 fn conflict_message(conflict: &Conflict) -> String {
     let message = sentence(&conflict.to_string());
-    let illegal = match conflict {
-        Conflict::IllegalCommand(illegal) => illegal,
-        Conflict::Frozen { status, .. } => return format!("{message} {}.", way_out(*status)),
-        _ => return message,
+    match conflict {
+        Conflict::IllegalCommand(illegal) => format!("{message} {}", instead(illegal)),
+        Conflict::Frozen { status, fields } => {
+            // What helps with one of them and not with another is told with each.
+            let mut ways: Vec<_> = fields.iter().map(|field| way_out(*status, field)).collect();
+            ways.dedup();
+            match ways.as_slice() {
+                [way] => format!("{message} {way}"),
+                _ => format!("{message} See `errors` for what helps with each."),
+            }
+        }
+        _ => message,
+    }
+}
+
+/// What can be asked of a campaign instead.
+fn instead(illegal: &IllegalCommand) -> String {
+    let legal = illegal.legal.iter();
+    let legal: Vec<_> = legal.map(|command| format!("`{command}`")).collect();
+    let legal = match legal.as_slice() {
+        [] => "It takes no further command.".to_owned(),
+        legal => format!("It can take {}.", legal.join(" or ")),
     };
-    let legal: Vec<_> = illegal
-        .legal
-        .iter()
-        .map(|command| format!("`{command}`"))
-        .collect();
-    match legal.as_slice() {
-        [] => format!("{message} It takes no further command."),
-        legal => format!("{message} It can take {}.", legal.join(" or ")),
+    match illegal.status {
+        CampaignStatus::Completed => format!(
+            "{legal} It runs again by itself when it gets leads to call, and when a PATCH gives it another `end_date`, one that has not passed."
+        ),
+        _ => legal,
     }
 }
 
@@ -298,23 +314,24 @@ fn frozen(conflict: Conflict) -> Vec<Fault> {
         return Vec::new();
     };
     let tell = |field| {
-        let way_out = way_out(status);
-        let message = format!("`{field}` cannot change while the campaign is {status}. {way_out}.");
+        let way_out = way_out(status, field);
+        let message = format!("`{field}` cannot change while the campaign is {status}. {way_out}");
         Fault::new(field, code::SETTINGS_FROZEN, message)
     };
     fields.into_iter().map(tell).collect()
 }
 
-/// What helps where settings are frozen: those of a campaign that dials only until it is paused,
-/// those of one that is over for good.
-const fn way_out(status: CampaignStatus) -> &'static str {
+/// What helps where a setting is frozen, and is not refused when it is done.
+fn way_out(status: CampaignStatus, field: &str) -> &'static str {
     match status {
         CampaignStatus::Draft | CampaignStatus::Running | CampaignStatus::Paused => {
-            "Pause the campaign first"
+            "Pause the campaign first."
         }
-        CampaignStatus::Completed => "Reopen the campaign first, with a later `end_date`",
-        CampaignStatus::Stopped | CampaignStatus::Archived => {
-            "Duplicate the campaign and change the copy"
+        CampaignStatus::Completed if field != PLACING => {
+            "Send it together with another `end_date`, one that has not passed: that reopens the campaign."
+        }
+        CampaignStatus::Completed | CampaignStatus::Stopped | CampaignStatus::Archived => {
+            "Duplicate the campaign and change the copy."
         }
     }
 }

@@ -27,7 +27,7 @@ const ADDRESS: &str = "^https?://[A-Za-z0-9]";
 /// Something besides space, as Unicode has it.
 const NOT_BLANK: &str =
     r"[^\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]";
-/// The first and last year of a date.
+/// The first and last year of a date or instant.
 const YEARS: &str = "^(19[7-9][0-9]|[2-8][0-9]{3}|9000)-";
 /// Schemas whose body may be left out, which then stands for `{}`.
 const OPTIONAL_BODIES: &[&str] = &["CampaignDuplicate"];
@@ -134,7 +134,7 @@ fn body_rule(schema: &str, name: &str) -> Value {
         "daily_start_time" | "start_time" => json!({ "pattern": TIME }),
         "daily_end_time" | "end_time" => json!({ "pattern": END_TIME }),
         "blackout_dates" => json!({ "items": { "format": "date", "pattern": YEARS } }),
-        "start_date" | "end_date" => json!({ "pattern": YEARS }),
+        "start_date" | "end_date" | "not_before" | "expires_at" => json!({ "pattern": YEARS }),
         "base_url" | "webhook_url" => json!({ "format": "uri", "pattern": ADDRESS }),
         "webhook_secret" => json!({ "pattern": "^[!-~]*$" }),
         "name" if is_campaign || schema == "TokenCreate" => json!({ "pattern": NOT_BLANK }),

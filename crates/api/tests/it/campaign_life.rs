@@ -534,3 +534,63 @@ async fn a_campaign_begins_as_it_was_judged() {
     );
     assert_eq!(status(&server, &id).await, "DRAFT");
 }
+
+/// Ends a RUNNING campaign that has a passed `end_date`.
+async fn complete_past_end(server: &Server, id: &str) {
+    let ends = server
+        .patch(&path(id, ""), &json!({ "end_date": "2026-01-05" }))
+        .await;
+    assert_eq!(ends.status, 200, "{}", ends.body);
+    server.clock.advance(Duration::from_secs(48 * 3_600));
+    crate::scene::dial(server).await;
+    assert_eq!(status(server, id).await, "COMPLETED");
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_completed_campaign_works_when_it_is_followed() {
+    let server = Server::start().await;
+    let (line, other) = (server.line().await, server.line().await);
+    let id = server.campaign(line).await;
+    server.command(&path(&id, "/start")).await;
+    complete_past_end(&server, &id).await;
+
+    let resumed = server.command(&path(&id, "/resume")).await;
+    assert_eq!(resumed.status, 409);
+    let told = resumed.body["message"].as_str().unwrap();
+    assert!(told.contains("another `end_date`"), "{told}");
+
+    let more = json!({ "max_call_attempts": 9, "days_of_week": ["THURSDAY"] });
+    let refused = server.patch(&path(&id, ""), &more).await;
+    assert_eq!(refused.code(), "settings_frozen");
+    let told = refused.body["message"].as_str().unwrap();
+    assert!(told.contains("together with another `end_date`"), "{told}");
+
+    // The same date, and one that has passed, reopen nothing.
+    let same = json!({ "max_call_attempts": 9, "end_date": "2026-01-05" });
+    let same = server.patch(&path(&id, ""), &same).await;
+    assert_eq!(same.faults(), ["max_call_attempts: settings_frozen"]);
+    let passed = json!({ "max_call_attempts": 9, "end_date": "2026-01-06" });
+    let passed = server.patch(&path(&id, ""), &passed).await;
+    assert_eq!(passed.faults(), ["end_date: never_opens"]);
+
+    let moved = json!({ "end_date": null, "priority": 2, "tenant_voice_provider_id": global("TenantVoiceProvider", other.raw()) });
+    let moved = server.patch(&path(&id, ""), &moved).await;
+    assert_eq!(
+        moved.faults(),
+        ["tenant_voice_provider_id: settings_frozen"]
+    );
+    let told = moved.body["message"].as_str().unwrap();
+    assert!(told.contains("Duplicate the campaign"), "{told}");
+    let copy = server.command(&path(&id, "/duplicate")).await;
+    assert_eq!(copy.status, 201, "{}", copy.body);
+
+    let mut both = more;
+    both["end_date"] = json!("2026-02-28");
+    let reopened = server.patch(&path(&id, ""), &both).await;
+    assert_eq!(reopened.status, 200, "{}", reopened.body);
+    let data = &reopened.body["data"];
+    assert_eq!(
+        (&data["campaign_status"], &data["max_call_attempts"]),
+        (&json!("RUNNING"), &json!(9))
+    );
+}

@@ -584,3 +584,37 @@ async fn revisions_tell_who_changed_what() {
     let mine = server.get("/api/v2/tokens").await.body["data"][0]["token_id"].clone();
     assert_eq!(latest["token_id"], mine);
 }
+
+#[tokio::test]
+async fn zones_and_dates_that_are_refused_say_truly_why() {
+    let server = Server::start().await;
+    let line = server.line().await;
+    let with = |field: &str, value: &str| {
+        let mut body = campaign_body(line);
+        body[field] = json!(value);
+        body
+    };
+    for zone in ["EST5EDT", "MST7MDT", "CET", "HST", "Japan"] {
+        let made = server
+            .post("/api/v2/voice-campaigns", &with("timezone", zone))
+            .await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        assert_eq!(made.body["data"]["timezone"], zone);
+    }
+    for (field, value, code, part) in [
+        ("timezone", "EST", "ambiguous_timezone", "America/Panama"),
+        ("timezone", "MST", "ambiguous_timezone", "America/Denver"),
+        ("timezone", "PST", "unknown_timezone", "America/New_York"),
+        ("end_date", "9999-12-31", "out_of_range", "9000-12-31"),
+        ("start_date", "1969-12-31", "out_of_range", "1970-01-01"),
+        ("end_date", "2026-02-30", "invalid_date", "does not exist"),
+        ("end_date", "31.12.2026", "invalid_date", "2026-01-31"),
+    ] {
+        let refused = server
+            .post("/api/v2/voice-campaigns", &with(field, value))
+            .await;
+        assert_eq!(refused.faults(), [format!("{field}: {code}")], "{value}");
+        let message = refused.body["errors"][0]["message"].as_str().unwrap();
+        assert!(message.contains(part), "{message}");
+    }
+}

@@ -103,7 +103,7 @@ async fn every_fault_of_a_lead_is_told() {
             "phone_number: invalid_format",
             "priority: out_of_range",
             "region: not_supported",
-            "timezone: unknown_timezone",
+            "timezone: ambiguous_timezone",
         ]
     );
     let many: serde_json::Map<_, _> = (0..201).map(|key| (key.to_string(), json!(1))).collect();
@@ -532,4 +532,24 @@ async fn strangers_and_closed_campaigns_are_told_apart() {
         (refused.status.as_u16(), refused.code()),
         (403, "insufficient_scope")
     );
+}
+
+#[tokio::test]
+async fn instants_and_zones_of_leads_that_are_refused_say_truly_why() {
+    let server = Server::start().await;
+    let id = server.campaign(server.line().await).await;
+    let leads = format!("/api/v2/voice-campaigns/{id}/leads");
+    for (field, value, code) in [
+        ("not_before", "9999-12-31T23:59:59Z", "out_of_range"),
+        ("not_before", "9999-12-31", "invalid_format"),
+        ("timezone", "EST", "ambiguous_timezone"),
+        ("timezone", "Mars/Olympus", "unknown_timezone"),
+    ] {
+        let lead = json!({ "phone_number": "+14155552671", field: value });
+        let refused = server.post(&leads, &lead).await;
+        assert_eq!(refused.faults(), [format!("{field}: {code}")], "{value}");
+    }
+    let ever = "from=0001-01-01T00:00:00Z&to=9999-12-31T23:59:59.9999999Z";
+    let calls = server.get(&format!("/api/v2/calls?{ever}")).await;
+    assert_eq!(calls.status, 200, "{}", calls.body);
 }

@@ -9,7 +9,7 @@ use super::{
     CallingEntity, CampaignSettings, DEFAULT_PRIORITY, DialerType, LeadTimezone, MAX_ATTEMPTS,
     MAX_BLACKOUT_DATES, MAX_GAP_MINUTES, MAX_METADATA, MAX_NAME_CHARS, MAX_NATIVE_ID_CHARS,
     MAX_PACING, MAX_RETRY_GAPS, MAX_WINDOWS, MIN_GAP_MINUTES, Numbers, Outbound, SettingsDraft,
-    WindowDraft,
+    WindowDraft, parse_date, parse_time, parse_zone,
 };
 use crate::calendar::{DAY_SECONDS, DailyRange, Hours, Weekdays};
 use crate::campaign::CampaignType;
@@ -90,6 +90,10 @@ impl Parser<'_> {
 
     fn fault(&mut self, field: impl Into<String>, code: &'static str, message: impl Into<String>) {
         self.faults.push(Fault::new(field, code, message));
+    }
+
+    fn take<T>(&mut self, read: Result<T, Fault>) -> Option<T> {
+        read.map_err(|fault| self.faults.push(fault)).ok()
     }
 
     fn required<T>(&mut self, field: &'static str, value: Option<T>) -> Option<T> {
@@ -204,15 +208,8 @@ impl Parser<'_> {
         } else {
             name?
         };
-        let zone = parse_zone(name);
-        if zone.is_none() {
-            self.fault(
-                "timezone",
-                "unknown_timezone",
-                "`timezone` must be a name of the IANA time zone database, like `America/New_York`.",
-            );
-        }
-        zone
+        let zone = parse_zone(name).map_err(|fault| fault.of("timezone"));
+        self.take(zone)
     }
 
     fn hours(&mut self, required: bool) -> Option<Hours> {
@@ -242,16 +239,8 @@ impl Parser<'_> {
     }
 
     fn date(&mut self, field: &str, text: Option<&str>) -> Option<Date> {
-        let text = text?;
-        let date = parse_date(text);
-        if date.is_none() {
-            self.fault(
-                field,
-                "invalid_date",
-                format!("`{field}` must be a date like `2026-01-31`."),
-            );
-        }
-        date
+        let date = parse_date(text?).map_err(|fault| fault.of(field));
+        self.take(date)
     }
 
     fn blackout_dates(&mut self) -> BTreeSet<Date> {
@@ -533,44 +522,6 @@ fn spellings<T: std::fmt::Display>(all: &[T]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-/// An IANA zone by name. Abbreviations and POSIX strings are refused, aliases are accepted.
-pub fn parse_zone(name: &str) -> Option<TimeZone> {
-    let plausible = name.len() <= 64 && (name.contains('/') || name == "UTC" || name == "GMT");
-    plausible.then(|| TimeZone::get(name).ok()).flatten()
-}
-
-/// `YYYY-MM-DD`, exactly.
-pub fn parse_date(text: &str) -> Option<Date> {
-    let bytes = text.as_bytes();
-    let shaped = bytes.len() == 10 && bytes[4] == b'-' && bytes[7] == b'-';
-    let number = |range: std::ops::Range<usize>| text.get(range).and_then(digits);
-    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    let year = i16::try_from(year)
-        .ok()
-        .filter(|year| shaped && (1970..=9000).contains(year))?;
-    Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
-}
-
-/// `HH:MM` or `HH:MM:SS` as the second of the day; `24:00` is 86,400.
-pub fn parse_time(text: &str) -> Option<u32> {
-    let parts: Vec<&str> = text.split(':').collect();
-    if !(2..=3).contains(&parts.len()) || parts.iter().any(|part| part.len() != 2) {
-        return None;
-    }
-    let mut numbers = parts.iter().map(|part| digits(part));
-    let (hour, minute) = (numbers.next()??, numbers.next()??);
-    let second = numbers.next().unwrap_or(Some(0))?;
-    let total = hour * 3600 + minute * 60 + second;
-    (hour <= 24 && minute < 60 && second < 60 && total <= DAY_SECONDS).then_some(total)
-}
-
-fn digits(text: &str) -> Option<u32> {
-    text.bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| text.parse().ok())
-        .flatten()
 }
 
 fn parse_weekday(name: &str) -> Option<Weekday> {

@@ -231,22 +231,54 @@ fn zones_are_iana_names_and_their_aliases() {
         "Asia/Calcutta",
         "UTC",
         "Etc/GMT+5",
+        "EST5EDT",
+        "MST7MDT",
+        "CET",
+        "HST",
+        "Singapore",
+        "Zulu",
     ] {
-        assert!(parse_zone(good).is_some(), "{good}");
+        assert!(parse_zone(good).is_ok(), "{good}");
     }
     for bad in [
         "",
-        "EST",
-        "EST5EDT",
+        "PST",
+        "EDT",
+        "EST5EDT,M3.2.0,M11.1.0",
         "Local",
+        "localtime",
+        "Factory",
+        "Etc/Unknown",
         "+02:00",
         "America/Nowhere",
         "../etc/passwd",
         "/",
     ] {
-        assert!(parse_zone(bad).is_none(), "{bad}");
+        assert_eq!(parse_zone(bad), Err(ZoneFault::Unknown), "{bad}");
     }
-    assert!(parse_zone(&"America/New_York".repeat(9)).is_none());
+    let long = "America/New_York".repeat(9);
+    assert_eq!(parse_zone(&long), Err(ZoneFault::Unknown));
+}
+
+#[test]
+fn a_zone_that_only_seems_to_have_summer_time_is_refused_with_both_that_may_be_meant() {
+    let summer = "2026-07-01T12:00:00Z".parse().unwrap();
+    for name in ["EST", "est", "MST"] {
+        let Err(ZoneFault::WithoutSummerTime { meant, same, .. }) = parse_zone(name) else {
+            panic!("{name}");
+        };
+        let offset = |name| parse_zone(name).unwrap().to_offset(summer);
+        let really = jiff::tz::TimeZone::get(name).unwrap().to_offset(summer);
+        assert_eq!(offset(same), really, "{name}");
+        assert_ne!(offset(meant), really, "{name}");
+        let found = faults(&json!({ "timezone": name }));
+        assert_eq!(found, ["timezone ambiguous_timezone"]);
+        let message = &parsed(&json!({ "timezone": name })).unwrap_err()[0].message;
+        assert!(
+            message.contains(meant) && message.contains(same),
+            "{message}"
+        );
+    }
 }
 
 #[test]
@@ -275,19 +307,29 @@ fn times_are_exact() {
 
 #[test]
 fn dates_are_exact() {
-    assert_eq!(parse_date("2028-02-29"), Some(date(2028, 2, 29)));
+    assert_eq!(parse_date("2028-02-29"), Ok(date(2028, 2, 29)));
+    assert_eq!(parse_date("9000-12-31"), Ok(date(9000, 12, 31)));
     for bad in [
         "",
-        "2026-02-29",
         "2026-2-01",
         "26-02-01",
         "2026/02/01",
-        "0000-01-01",
-        "9001-01-01",
         "2026-01-01T00:00",
         "2026-01-٠1",
+        "10000-01-01",
     ] {
-        assert_eq!(parse_date(bad), None, "{bad}");
+        assert_eq!(parse_date(bad), Err(DateFault::Form), "{bad}");
+    }
+    for none in ["2026-02-29", "2026-00-10", "2026-13-01", "2026-01-99"] {
+        assert_eq!(parse_date(none), Err(DateFault::NoSuchDay), "{none}");
+    }
+    for far in ["9999-12-31", "9001-01-01", "1969-12-31", "0000-01-01"] {
+        assert_eq!(parse_date(far), Err(DateFault::OutOfRange), "{far}");
+    }
+    let never = parsed(&json!({ "end_date": "9999-12-31" })).unwrap_err();
+    assert_eq!(never[0].code, "out_of_range");
+    for part in ["1970-01-01", "9000-12-31", "leave it out"] {
+        assert!(never[0].message.contains(part), "{}", never[0].message);
     }
 }
 

@@ -99,7 +99,7 @@ fn cohort_zone(name: &str) -> StoreResult<Option<TimeZone>> {
     }
     let zone = domain::settings::parse_zone(name);
     zone.map(Some)
-        .ok_or_else(|| corrupt(format!("zone {name} of a lead is unknown")))
+        .map_err(|_| corrupt(format!("zone {name} of a lead is unknown")))
 }
 
 /// Due leads of a group, and the hint of the first one left out.

@@ -39,7 +39,7 @@ impl Head {
         let zone = parse_draft(&self.settings)?.timezone;
         Ok(zone
             .as_deref()
-            .and_then(parse_zone)
+            .and_then(|name| parse_zone(name).ok())
             .unwrap_or(TimeZone::UTC))
     }
 

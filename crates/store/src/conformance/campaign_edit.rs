@@ -189,15 +189,21 @@ pub async fn a_closed_campaign_keeps_everything_that_dials(store: &dyn Store) {
 pub async fn a_new_end_date_reopens_a_completed_campaign(store: &dyn Store) {
     let (caller, id) = tenant_with_running(store, "Acme").await;
     complete(store, caller, id, 1).await;
-    let frozen = edit(store, caller, id, |draft| {
-        draft.end_date = Some("2026-12-31".to_owned());
-        draft.max_daily_attempts = Some(3);
-    });
-    let expected = Conflict::Frozen {
-        status: CampaignStatus::Completed,
-        fields: vec!["max_daily_attempts"],
-    };
-    assert_eq!(conflict(frozen.await), expected);
+    let elsewhere = line(store, caller).await.line_id;
+    for (moves, fields) in [
+        (false, vec!["max_daily_attempts"]),
+        (true, vec!["tenant_voice_provider_id"]),
+    ] {
+        let frozen = edit(store, caller, id, |draft| {
+            draft.max_daily_attempts = Some(3);
+            if moves {
+                draft.end_date = Some("2026-12-31".to_owned());
+                draft.tenant_voice_provider_id = Some(elsewhere.raw());
+            }
+        });
+        let status = CampaignStatus::Completed;
+        assert_eq!(conflict(frozen.await), Conflict::Frozen { status, fields });
+    }
     let renamed = edit(store, caller, id, |draft| {
         draft.name = Some("Renamed".to_owned());
     })
@@ -207,6 +213,7 @@ pub async fn a_new_end_date_reopens_a_completed_campaign(store: &dyn Store) {
 
     let reopened = edit(store, caller, id, |draft| {
         draft.end_date = Some("2026-12-31".to_owned());
+        draft.max_daily_attempts = Some(3);
     })
     .await
     .unwrap();
@@ -214,6 +221,7 @@ pub async fn a_new_end_date_reopens_a_completed_campaign(store: &dyn Store) {
         (reopened.status, reopened.revision),
         (CampaignStatus::Running, renamed.revision + 1)
     );
+    assert_eq!(reopened.draft.max_daily_attempts, Some(3));
     let page = store
         .list_revisions(caller.tenant_id, id, first(1))
         .await

@@ -1,5 +1,6 @@
 //! Reading the fields of a lead from a body that fits its schema.
 
+use domain::fault::Fault;
 use domain::settings::parse_zone;
 use domain::{LeadId, PhoneNumber};
 use jiff::Timestamp;
@@ -9,6 +10,7 @@ use store::{LeadChange, LeadFields, LeadKey, NewLead};
 use crate::code;
 use crate::faults::Faults;
 use crate::ids::decode_field;
+use crate::instant;
 use crate::phone;
 
 /// Most bytes of `custom_fields` as JSON.
@@ -117,6 +119,16 @@ impl Reader<'_> {
             .add(format!("{}{name}", self.place), code, message);
     }
 
+    /// What was read, or nothing and its fault.
+    fn settled<T>(&mut self, read: Option<Result<T, Fault>>) -> Option<T> {
+        let fault = match read? {
+            Ok(value) => return Some(value),
+            Err(fault) => fault,
+        };
+        self.fault(&fault.field, fault.code, fault.message);
+        None
+    }
+
     /// Absent, or the value, which may be `null`.
     fn take(&mut self, name: &str) -> Option<Value> {
         self.fields.get_mut(name).map(Value::take)
@@ -160,14 +172,11 @@ impl Reader<'_> {
 
     fn timezone(&mut self) -> Option<Option<String>> {
         let zone = self.text("timezone")?;
-        if zone
-            .as_deref()
-            .is_some_and(|zone| parse_zone(zone).is_none())
-        {
-            let message = "`timezone` must be a name of the IANA time zone database, like `America/New_York`.";
-            self.fault("timezone", code::UNKNOWN_TIMEZONE, message);
-        }
-        Some(zone)
+        let checked = zone.map(|zone| match parse_zone(&zone) {
+            Ok(_) => Ok(zone),
+            Err(fault) => Err(fault.of("timezone")),
+        });
+        Some(self.settled(checked))
     }
 
     fn priority(&mut self) -> Option<Option<u8>> {
@@ -181,12 +190,8 @@ impl Reader<'_> {
 
     fn not_before(&mut self) -> Option<Option<Timestamp>> {
         let text = self.text("not_before")?;
-        let at = text.as_deref().map(str::parse::<Timestamp>).transpose();
-        if at.is_err() {
-            let message = "`not_before` must be an instant like `2026-01-31T09:00:00Z`.";
-            self.fault("not_before", code::INVALID_FORMAT, message);
-        }
-        Some(at.ok().flatten())
+        let at = text.map(|text| instant::of_body("not_before", &text));
+        Some(self.settled(at))
     }
 
     fn custom_fields(&mut self) -> Option<Map<String, Value>> {

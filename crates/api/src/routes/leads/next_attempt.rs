@@ -57,7 +57,11 @@ fn waiting(lead: &LeadRecord, outbound: &Outbound, now: Timestamp) -> NextAttemp
     let not_before = lead.fields.not_before.filter(|at| *at > now);
     let due_at = lead.due_at.filter(|at| *at > now);
     let from = not_before.max(due_at).unwrap_or(now);
-    let zone = lead.fields.timezone.as_deref().and_then(parse_zone);
+    let zone = lead
+        .fields
+        .timezone
+        .as_deref()
+        .and_then(|name| parse_zone(name).ok());
     match cohort_calendar(outbound, zone.as_ref(), from) {
         CalendarStatus::Open { .. } => NextAttempt {
             at: Some(from),

@@ -1,5 +1,4 @@
 use axum::extract::State;
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use store::{NewToken, Scopes, TokenRecord};
@@ -11,6 +10,7 @@ use crate::auth::Admin;
 use crate::body::{Post, RequestBody, typed};
 use crate::code;
 use crate::error::ApiResult;
+use crate::instant;
 use crate::query::NoQuery;
 use crate::state::App;
 use crate::token;
@@ -62,7 +62,7 @@ pub(crate) async fn create_token(
 ) -> ApiResult<Answer> {
     let (fields, mut faults) = post.body.into_parts();
     let expires_at = match fields.get("expires_at") {
-        Some(Value::String(text)) => match text.parse::<Timestamp>() {
+        Some(Value::String(text)) => match instant::of_body("expires_at", text) {
             Ok(at) if at > caller.now => Some(at),
             Ok(_) => {
                 faults.add(
@@ -72,9 +72,8 @@ pub(crate) async fn create_token(
                 );
                 None
             }
-            Err(_) => {
-                let message = "`expires_at` must be an instant like `2027-01-31T00:00:00Z`.";
-                faults.add("expires_at", code::INVALID_FORMAT, message);
+            Err(fault) => {
+                faults.push(fault);
                 None
             }
         },
