@@ -150,6 +150,7 @@ impl Server {
         if let Some(late) = parts.late {
             tasks.spawn(catch_up(late, stop.clone()));
         }
+        tasks.spawn(exchange_hints(Arc::clone(&parts.store), stop.clone()));
         tasks.spawn(upkeep(
             metrics.clone(),
             Arc::clone(&parts.store),
@@ -267,6 +268,15 @@ async fn catch_up(late: Late, stop: CancellationToken) -> Ended {
         }
         Err(failure) => ("start on the database", Err(failure.to_string())),
     }
+}
+
+/// Tells other processes of changes, and hears of theirs. It ends with the server and not before.
+async fn exchange_hints(store: Arc<dyn Store>, stop: CancellationToken) -> Ended {
+    tokio::select! {
+        () = store.exchange_hints() => stop.cancelled().await,
+        () = stop.cancelled() => {}
+    }
+    ("hints", Ok(()))
 }
 
 /// Keeps the metrics small and the gauges true.

@@ -19,6 +19,8 @@ use crate::shared::Shared;
 use crate::store_impl::PostgresStore;
 use crate::tls::{MakeTls, Verify};
 
+/// Connections outside of the pool: one holds this process's number, one carries hints.
+const APART: u32 = 2;
 /// How long an operation waits for a free connection, or for a new one.
 const POOL_WAIT: Duration = Duration::from_secs(5);
 
@@ -27,7 +29,7 @@ const POOL_WAIT: Duration = Duration::from_secs(5);
 pub struct Options {
     /// Where it is.
     pub address: Address,
-    /// Most connections, at least 2: one holds this process's number.
+    /// Most connections, at least 3: one holds this process's number, one carries hints.
     pub connections: u32,
     /// Constants of each vendor, by the vendor's spelling.
     pub patience_of: PatienceOf,
@@ -215,7 +217,7 @@ async fn drive<T>(
     }
 }
 
-fn make_tls(
+pub(crate) fn make_tls(
     address: &Address,
     verify: Verify,
     roots: Option<&std::path::PathBuf>,
@@ -243,8 +245,9 @@ fn pool(options: &Options) -> Result<Pool, OpenError> {
         create: Some(POOL_WAIT),
         recycle: None,
     };
+    let pooled = options.connections.saturating_sub(APART).clamp(1, 512);
     Pool::builder(manager)
-        .max_size(usize::try_from(options.connections.clamp(2, 512)).unwrap_or(2))
+        .max_size(usize::try_from(pooled).unwrap_or(1))
         .timeouts(timeouts)
         .runtime(Runtime::Tokio1)
         .build()

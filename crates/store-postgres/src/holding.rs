@@ -81,7 +81,7 @@ impl PostgresStore {
         }
         let ended = server!(self, |db| hold::lift(db, now, reason))?;
         if ended {
-            self.shared.wake.notify_one();
+            self.shared.ring();
         }
         Ok(ended)
     }
@@ -100,7 +100,7 @@ impl PostgresStore {
             hold::lock(db).await?;
             hold::release(db, now, passed, force).await
         })?;
-        self.shared.wake.notify_one();
+        self.shared.ring();
         Ok(released)
     }
 

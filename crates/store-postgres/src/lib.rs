@@ -16,7 +16,7 @@
 //! with the process's (`ops/clock.rs`), and decides nothing about campaigns.
 //!
 //! What it must not do: retry a write by itself, hold a transaction across anything but the
-//! database, or make anything depend on a notification.
+//! database, or make anything depend on a notification: `hints.rs` only shortens waits.
 
 mod address;
 mod code;
@@ -24,6 +24,7 @@ mod connect;
 mod dial;
 mod error;
 mod events;
+mod hints;
 mod holding;
 mod ids;
 mod marker;

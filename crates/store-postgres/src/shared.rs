@@ -12,6 +12,8 @@ use crate::settings_cache::SettingsCache;
 pub(crate) struct Shared {
     pub(crate) board: Arc<SendBoard>,
     pub(crate) wake: Arc<Notify>,
+    /// Rung when the dialers of other processes should look; see `hints.rs`.
+    pub(crate) hint: Notify,
     pub(crate) settings: SettingsCache,
     pub(crate) ids: NodeIds,
     /// Reserved test calls that no tick has handed out yet. In memory only: those that a crash or
@@ -27,11 +29,18 @@ impl Shared {
         Self {
             board: Arc::default(),
             wake: Arc::default(),
+            hint: Notify::new(),
             settings: SettingsCache::default(),
             ids: NodeIds::default(),
             test_calls: Mutex::default(),
             dials,
         }
+    }
+
+    /// Lets all dialers look, this process's and the others'.
+    pub(crate) fn ring(&self) {
+        self.wake.notify_one();
+        self.hint.notify_one();
     }
 
     /// Keeps a test call for the next tick.

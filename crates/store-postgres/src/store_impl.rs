@@ -162,6 +162,7 @@ impl PostgresStore {
     ) -> StoreResult<Vec<Applied>> {
         let patience_of = self.patience_of;
         write!(self, tenant_id, |work| async {
+            work.keep_quiet();
             let mut applied = Vec::with_capacity(facts.len());
             for fact in facts {
                 applied.push(dial::facts::apply(work, now, fact, patience_of).await?);
@@ -814,6 +815,10 @@ impl Store for PostgresStore {
         }
         self.shared.wake.notify_one();
         Ok(given_up)
+    }
+
+    async fn exchange_hints(&self) {
+        self.carry_hints().await;
     }
 
     fn wake_signal(&self) -> Arc<Notify> {

@@ -34,6 +34,8 @@ pub(crate) struct Work<'a> {
     events: Vec<Pending>,
     steps: Vec<Step>,
     wakes: bool,
+    /// Whether other processes are told nothing of it.
+    is_quiet: bool,
 }
 
 enum Step {
@@ -83,6 +85,7 @@ impl<'a> Work<'a> {
             events: Vec::new(),
             steps: Vec::new(),
             wakes: false,
+            is_quiet: false,
         })
     }
 
@@ -124,9 +127,15 @@ impl<'a> Work<'a> {
         self.steps.push(Step::Revoke(scope));
     }
 
-    /// Rings the dialer once this is durable.
+    /// Rings the dialers once this is durable.
     pub(crate) fn wake(&mut self) {
         self.wakes = true;
+    }
+
+    /// This is no user's doing: if this process dials, its own dialer sees to what follows, and the
+    /// others are not disturbed.
+    pub(crate) fn keep_quiet(&mut self) {
+        self.is_quiet = self.shared.dials;
     }
 
     /// Begins a part that happens whole or leaves no trace, while the operation goes on.
@@ -187,7 +196,8 @@ impl<'a> Work<'a> {
     async fn commit(self) -> StoreResult<()> {
         events::write(&self.tx, self.tenant_id, self.last_sequence, &self.events).await?;
         let narrows = |step: &Step| matches!(step, Step::Revoke(_));
-        if self.steps.iter().any(narrows) {
+        let narrows = self.steps.iter().any(narrows);
+        if narrows {
             self.recall_unclaimed().await?;
         }
         for step in &self.steps {
@@ -222,6 +232,9 @@ impl<'a> Work<'a> {
         }
         if self.wakes {
             self.shared.wake.notify_one();
+        }
+        if (self.wakes || narrows) && !self.is_quiet {
+            self.shared.hint.notify_one();
         }
         Ok(())
     }

@@ -715,6 +715,9 @@ impl Store for SqliteStore {
             .await
     }
 
+    /// The file has one process.
+    async fn exchange_hints(&self) {}
+
     fn wake_signal(&self) -> Arc<Notify> {
         Arc::clone(&self.wake)
     }

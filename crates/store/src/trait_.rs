@@ -367,6 +367,11 @@ pub trait Store: Send + Sync {
     /// sent becomes UNKNOWN; a database that went back, or a clock that did, is put on hold.
     /// Answers how many became UNKNOWN.
     async fn recover(&self, now: Timestamp) -> StoreResult<u64>;
+    /// Tells the dialers of other processes on the database of changes made by this one, and rings
+    /// [`Store::wake_signal`] for changes made by them, as long as it is polled. It only shortens
+    /// waits: without it, dialers notice at their next scan. Ends only where there are no other
+    /// processes; a failure ends nothing.
+    async fn exchange_hints(&self);
     /// Rung when something may have become due earlier than the last tick said.
     fn wake_signal(&self) -> Arc<Notify>;
     /// Calls between reservation and decision.

@@ -152,7 +152,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         key: "database_connections",
         flag: Some("database-connections"),
         commands: SERVING,
-        kind: Kind::Whole(2, 512),
+        kind: Kind::Whole(3, 512),
         value_name: "N",
         default: Some("16"),
         help: "Most connections of this process to a PostgreSQL server",

@@ -164,7 +164,7 @@ impl Settings {
             },
             secret_key_file: key_file.unwrap_or_else(|| beside(&database)),
             database,
-            database_connections: reader.whole("database_connections").unwrap_or(2),
+            database_connections: reader.whole("database_connections").unwrap_or(3),
             bootstrap_token: reader.optional("bootstrap_token"),
             api_rate_limit: reader.whole("api_rate_limit").unwrap_or(1),
             api_rate_burst: reader.whole("api_rate_burst").unwrap_or(1),

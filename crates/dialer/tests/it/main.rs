@@ -9,6 +9,7 @@
 mod clocks;
 mod database_clock;
 mod gate;
+mod hints;
 mod look_ups;
 mod outages;
 mod pacing;

@@ -238,7 +238,7 @@ pub(crate) struct Scene {
     pub(crate) network: Arc<Network>,
     pub(crate) clock: Arc<VirtualClock>,
     vault: Vault,
-    _place: Place,
+    place: Place,
 }
 
 /// Where its database is, as long as it lives.
@@ -300,8 +300,27 @@ impl Scene {
                 set_by: Mutex::default(),
             }),
             vault: Vault::new(&[7; 32]),
-            _place: place,
+            place,
         }
+    }
+
+    /// Another process on the same PostgreSQL database.
+    pub(crate) fn other_node(&self, dials: bool) -> PostgresStore {
+        let Place::Database(database) = &self.place else {
+            panic!("a file has one process");
+        };
+        PostgresStore::connect(&node_options(database, dials)).unwrap()
+    }
+
+    /// Sessions that listen for hints; one that only tells them has told none yet.
+    pub(crate) fn listeners(&self) -> usize {
+        let Place::Database(database) = &self.place else {
+            panic!("a file has one process");
+        };
+        let sql = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND query ~ '^(LISTEN|NOTIFY) ' AND state = 'idle'";
+        let count = postgres_cluster::shared().admin(database, sql);
+        count.parse().unwrap()
     }
 
     pub(crate) fn parts(&self) -> Parts {

@@ -40,6 +40,7 @@ pub(crate) async fn give_up(
     attempts: &[AttemptId],
     patience_of: PatienceOf,
 ) -> StoreResult<()> {
+    work.keep_quiet();
     for attempt_id in attempts {
         let mut fact = AttemptFact::new(AttemptRef::Id(*attempt_id), Fact::AnswerLost);
         fact.reason = Some("the server stopped while the call was being placed".to_owned());

@@ -66,6 +66,8 @@ pub(crate) async fn reserve(
     let attempt_id = dispatch.attempt_id;
     if work.shared.dials {
         work.reserve_test_call(dispatch);
+    } else {
+        work.wake();
     }
     calls::get(&work.tx, caller.tenant_id, attempt_id).await
 }
@@ -137,6 +139,7 @@ pub(crate) async fn unclaimed(db: &Db<'_>) -> StoreResult<Vec<TenantId>> {
 /// Claims them. Those that were recalled, or that a hold forbids, are handed out only to be given
 /// back: they cannot begin.
 pub(crate) async fn claim(work: &mut Work<'_>) -> StoreResult<Vec<Dispatch>> {
+    work.keep_quiet();
     let may_dial = hold::may_dial(work).await?;
     let sql = "UPDATE attempts SET node = $2
                WHERE tenant_id = $1 AND live AND state = 'DISPATCHING' AND node = -1

@@ -74,6 +74,7 @@ pub(crate) async fn plan_tenant(
     keys: &Keys,
     max_calls: usize,
 ) -> StoreResult<Vec<Dispatch>> {
+    work.keep_quiet();
     let mut dispatches: Vec<Dispatch> = Vec::new();
     if !hold::may_dial(work).await? {
         return Ok(dispatches);

@@ -187,6 +187,7 @@ struct Tally {
 
 /// Adds leads of the import, unless another node has just ended it.
 pub(crate) async fn run(work: &mut Work<'_>, import: &Running, max_leads: u32) -> StoreResult<()> {
+    work.keep_quiet();
     let sql = "SELECT copied_to FROM imports
                WHERE tenant_id = $1 AND import_id = $2 AND finished_at IS NULL";
     let bound = bound![work.tenant_id.raw(), import.import_id.raw()];

@@ -8,6 +8,7 @@
 
 mod bench;
 mod conformance;
+mod hints;
 mod hold;
 mod migrations;
 mod nodes;
