@@ -211,6 +211,76 @@ mod tests {
         );
     }
 
+    fn call(attempt: i64, change: impl FnOnce(&mut Dispatch)) -> Dispatch {
+        let mut call = dispatch(attempt, 1);
+        call.lead_id = LeadId::from_raw(1);
+        change(&mut call);
+        call
+    }
+
+    /// Calls that each differ from the first in one respect.
+    fn calls() -> [Dispatch; 6] {
+        let other_phone = PhoneNumber::parse("+14155550101").unwrap();
+        [
+            call(1, |_| ()),
+            call(2, |call| call.campaign_id = CampaignId::from_raw(2)),
+            call(3, |call| call.lead_id = LeadId::from_raw(2)),
+            call(4, |call| call.phone = other_phone),
+            call(5, |call| call.tenant_id = TenantId::from_raw(2)),
+            call(6, |call| call.line_id = LineId::from_raw(2)),
+        ]
+    }
+
+    fn scopes() -> [(Scope, &'static [i64]); 5] {
+        let phone = PhoneNumber::parse("+14155550100").unwrap();
+        [
+            (Scope::Campaign(CampaignId::from_raw(1)), &[2]),
+            (Scope::Lead(LeadId::from_raw(1)), &[3]),
+            (Scope::Phone(TenantId::from_raw(1), phone), &[4, 5]),
+            (Scope::Line(LineId::from_raw(1)), &[6]),
+            (Scope::Everything, &[]),
+        ]
+    }
+
+    #[test]
+    fn each_scope_revokes_exactly_its_own_calls() {
+        for (scope, free) in scopes() {
+            let board = Arc::new(SendBoard::default());
+            board.reserve(&calls());
+            board.revoke(&scope);
+            let begun: Vec<_> = (1..=6)
+                .filter(|number| board.begin(AttemptId::from_raw(*number)).is_some())
+                .collect();
+            assert_eq!(begun, free, "{scope:?}");
+            assert!(board.is_empty(), "{scope:?}: decided calls leave the board");
+        }
+    }
+
+    #[tokio::test]
+    async fn each_scope_waits_for_exactly_its_own_calls() {
+        for (scope, free) in scopes() {
+            for call in calls() {
+                let board = Arc::new(SendBoard::default());
+                board.reserve(std::slice::from_ref(&call));
+                let permit = board.begin(call.attempt_id);
+                assert!(permit.is_some());
+                assert!(!board.is_empty());
+                let settled = board.settle(&scope, AT_ONCE).await;
+                assert_eq!(settled, free.contains(&call.attempt_id.raw()), "{scope:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_given_up_is_nobodys_concern() {
+        let board = Arc::new(SendBoard::default());
+        board.reserve(&[dispatch(1, 1)]);
+        board.forget(AttemptId::from_raw(1));
+        assert!(board.is_empty());
+        assert!(board.begin(AttemptId::from_raw(1)).is_none());
+        assert!(board.settle(&Scope::Everything, AT_ONCE).await);
+    }
+
     #[test]
     fn a_call_begins_once() {
         let board = Arc::new(SendBoard::default());

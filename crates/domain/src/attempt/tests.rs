@@ -301,6 +301,53 @@ fn absence_that_nobody_confirms_ends_as_presumed_placed() {
     assert_eq!(checks, 5);
 }
 
+/// Asking goes on every minute, so the questions are counted, in whatever part of the schedule.
+#[test]
+fn absence_that_nobody_confirms_early_does_not_hold_its_slot_for_an_hour() {
+    let quick = Patience {
+        list_settle_ms: 30_000,
+        ..PATIENCE
+    };
+    let mut state = AttemptState::Unknown {
+        sent_by: second(2),
+        probes: 3,
+        absent_at: Some(second(32)),
+    };
+    let mut now = second(92);
+    let mut checks = 0;
+    while state != PRESUMED {
+        let change = apply(state, &Fact::LookupFailed, second(0), quick, now);
+        state = change.state;
+        checks += 1;
+        now += seconds(60);
+        assert!(change.check_at.is_none_or(|check_at| check_at == now));
+    }
+    assert_eq!(checks, 9);
+}
+
+#[test]
+fn everything_that_may_have_rung_counts() {
+    let counting = [
+        DISPATCHING,
+        FRESH_UNKNOWN,
+        AttemptState::Placed,
+        AttemptState::Ringing,
+        AttemptState::InProgress,
+        ANSWERED,
+        PRESUMED,
+    ];
+    for state in counting {
+        assert!(state.counts() && state.name().counts(), "{state:?}");
+    }
+    for state in [
+        AttemptState::Rejected,
+        AttemptState::Released,
+        AttemptState::Absent,
+    ] {
+        assert!(!state.counts() && !state.name().counts(), "{state:?}");
+    }
+}
+
 #[test]
 fn after_the_last_look_up_a_call_is_presumed_placed_and_counts() {
     let patient = Patience {

@@ -435,3 +435,63 @@ fn answers_hold_to_the_second_and_below() {
         Some(at("2026-03-02T09:00:00Z"))
     );
 }
+
+#[test]
+fn a_day_that_is_named_twice_is_in_the_set_once() {
+    let monday = Weekdays::default().with(Weekday::Monday);
+    assert_eq!(monday.with(Weekday::Monday), monday);
+    assert_eq!(Weekdays::ALL.with(Weekday::Sunday), Weekdays::ALL);
+    assert!(Weekdays::default().is_empty());
+    assert!(!monday.is_empty());
+}
+
+#[test]
+fn ranges_that_cover_a_day_twice_still_close_on_a_far_date() {
+    let sunday = Weekdays::default().with(Weekday::Sunday);
+    let hours = Hours {
+        ranges: vec![
+            range_on(Weekdays::ALL, "00:00", "24:00"),
+            range_on(sunday, "00:00", "24:00"),
+        ],
+        last_date: Some(date(2036, 1, 1)),
+        ..Hours::default()
+    };
+    let new_york = zone("America/New_York");
+    let closes = Calendar::new(&hours, &new_york).next_close(at("2026-08-26T12:00:00Z"));
+    assert_eq!(closes, Some(at("2036-01-02T05:00:00Z")));
+}
+
+#[test]
+fn a_first_date_opens_however_far_away_it_is() {
+    let berlin = zone("Europe/Berlin");
+    let starting = |first| Hours {
+        first_date: Some(first),
+        ..daily("09:00", "18:00")
+    };
+    let opens = |first, now| Calendar::new(&starting(first), &berlin).next_open(at(now));
+    // Further ahead than openings are looked for day by day.
+    assert_eq!(
+        opens(date(2036, 1, 2), "2026-08-26T12:00:00Z"),
+        Some(at("2036-01-02T08:00:00Z"))
+    );
+    // As long ago, in the evening: the next morning is as near as it was on the first day.
+    assert_eq!(
+        opens(date(2016, 1, 2), "2026-08-26T18:00:00Z"),
+        Some(at("2026-08-27T07:00:00Z"))
+    );
+    assert_eq!(
+        opens(date(2026, 8, 26), "2026-08-26T06:00:00Z"),
+        Some(at("2026-08-26T07:00:00Z"))
+    );
+}
+
+/// With older data, calls to Vancouver would be an hour off (T16).
+#[test]
+fn t20_the_release_of_the_time_zone_data_is_told_and_new_enough() {
+    let version = time_zone_data_version();
+    let (year, letter) = version.split_at(4);
+    let year: u32 = year.parse().unwrap();
+    assert_eq!(letter.len(), 1, "{version}");
+    assert!(letter.starts_with(|letter: char| letter.is_ascii_lowercase()));
+    assert!(year > 2026 || (year == 2026 && letter >= "f"), "{version}");
+}

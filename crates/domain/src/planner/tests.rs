@@ -1,5 +1,7 @@
+mod edges;
 mod fairness;
 mod properties;
+mod reading;
 mod trial;
 mod waking;
 mod world;
