@@ -413,6 +413,11 @@ fn a_dispatch_whose_sender_died_is_looked_up_and_never_sent_again() {
 fn a_call_whose_end_is_overdue_frees_its_slot() {
     let overdue = 300 + 1_800 + 600;
     assert_eq!(overdue_at(second(0), PATIENCE), second(overdue));
+    let endless = Patience {
+        max_talk_ms: u64::MAX,
+        ..PATIENCE
+    };
+    assert_eq!(overdue_at(second(0), endless), Timestamp::MAX);
     let live = [
         AttemptState::Placed,
         AttemptState::Ringing,
