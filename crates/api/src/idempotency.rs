@@ -124,6 +124,7 @@ impl Drop for Claim {
 pub(crate) struct Once(Option<Keyed>);
 
 struct Keyed {
+    tenant_id: TenantId,
     key: IdempotencyKey,
     _claim: Claim,
 }
@@ -168,7 +169,11 @@ impl Once {
         if let Some(answer) = earlier_answer(app, tenant_id, &key).await? {
             return Ok(Begun::Repeated(answer));
         }
-        Ok(Begun::First(Self(Some(Keyed { key, _claim: claim }))))
+        Ok(Begun::First(Self(Some(Keyed {
+            tenant_id,
+            key,
+            _claim: claim,
+        }))))
     }
 
     /// Performs `write` with the key, and answers with what `render` makes of its effect. The
@@ -234,7 +239,7 @@ impl Once {
     where
         F: Future<Output = StoreResult<Written<T>>>,
     {
-        let Some(Keyed { key, .. }) = &self.0 else {
+        let Some(Keyed { tenant_id, key, .. }) = &self.0 else {
             return match write(None).await? {
                 Written::Fresh(effect) => Ok(Performed::Now(effect)),
                 Written::Replayed(_) => {
@@ -250,7 +255,9 @@ impl Once {
         Ok(match write(Some(idempotent)).await? {
             Written::Fresh(effect) => Performed::Now(effect),
             // A request that this process did not know of was quicker.
-            Written::Replayed(stored) => Performed::Before(replay(app, key, &stored)?),
+            Written::Replayed(stored) => {
+                Performed::Before(replay(app, *tenant_id, key, &stored).await?)
+            }
         })
     }
 }
@@ -262,7 +269,10 @@ async fn earlier_answer(
     key: &IdempotencyKey,
 ) -> ApiResult<Option<Answer>> {
     let stored = app.store.find_answer(tenant_id, key, app.now()).await?;
-    stored.map(|stored| replay(app, key, &stored)).transpose()
+    match stored {
+        Some(stored) => Ok(Some(replay(app, tenant_id, key, &stored).await?)),
+        None => Ok(None),
+    }
 }
 
 /// Where a kept answer belongs, so that it opens nowhere else.
@@ -283,7 +293,16 @@ fn sealer(
     }
 }
 
-fn replay(app: &App, key: &IdempotencyKey, stored: &StoredAnswer) -> ApiResult<Answer> {
+/// The kept answer, once it is true here too: the request that it was kept for may still wait for
+/// calls that had begun when it was written, and a repetition must not promise before it that
+/// nothing more rings.
+async fn replay(
+    app: &App,
+    tenant_id: TenantId,
+    key: &IdempotencyKey,
+    stored: &StoredAnswer,
+) -> ApiResult<Answer> {
+    app.store.settle_tenant(tenant_id).await;
     let opened = app.vault.open(&stored.body, &context(key));
     let body = opened.map_err(|error| ApiError::Internal(error.to_string()))?;
     Ok(Answer::replay(StoredAnswer { body, ..*stored }))

@@ -38,6 +38,48 @@ impl PostgresStore {
         let _ = tokio::time::timeout(SETTLE_PATIENCE, all).await;
     }
 
+    /// Waits for the tenant's calls that are reserved now, on this node and on others; not for what
+    /// is reserved later.
+    pub(crate) async fn settle_present(&self, tenant_id: TenantId) {
+        let board = &self.shared.board;
+        let here = board.settle_present(tenant_id, SETTLE_PATIENCE);
+        let elsewhere = async {
+            let mut newest = None;
+            while self
+                .is_present_elsewhere(tenant_id, &mut newest)
+                .await
+                .unwrap_or(true)
+            {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let both = async { tokio::join!(here, elsewhere) };
+        let _ = tokio::time::timeout(SETTLE_PATIENCE, both).await;
+    }
+
+    /// Whether a call of the tenant that another node reserved may still be sent. `newest` is the
+    /// last one that counts, kept from the first look on.
+    async fn is_present_elsewhere(
+        &self,
+        tenant_id: TenantId,
+        newest: &mut Option<i64>,
+    ) -> StoreResult<bool> {
+        let owned = self.node.owned(&self.pool, &self.shared).await?;
+        let sql = "SELECT max(attempt_id) AS newest FROM attempts
+                   WHERE tenant_id = $1 AND live AND state = 'DISPATCHING' AND (node <> $2 OR attempt_id <= $3)
+                     AND attempt_id <= coalesce($4, attempt_id)";
+        let bound = bound![tenant_id.raw(), owned.number, owned.after, *newest];
+        let found: Option<i64> = read!(self, As::Tenant(tenant_id), |db| query::one(
+            db,
+            sql,
+            bound,
+            |row| row.maybe_number("newest")
+        ))?
+        .flatten();
+        *newest = newest.or(found);
+        Ok(found.is_some())
+    }
+
     async fn settle_elsewhere(&self, tenant_id: TenantId, scopes: &[Scope]) {
         loop {
             match self.is_sent_elsewhere(tenant_id, scopes).await {

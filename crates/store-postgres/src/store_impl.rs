@@ -283,6 +283,10 @@ impl Store for PostgresStore {
         ))
     }
 
+    async fn settle_tenant(&self, tenant_id: TenantId) {
+        self.settle_present(tenant_id).await;
+    }
+
     async fn keep_answer(
         &self,
         caller: Caller,

@@ -177,6 +177,12 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn settle_tenant(&self, tenant_id: TenantId) {
+        let patience = self.settle_patience;
+        // What hangs longer than this has long left, and is listed as live.
+        self.board.settle_present(tenant_id, patience).await;
+    }
+
     async fn keep_answer(
         &self,
         caller: Caller,

@@ -80,6 +80,7 @@ macro_rules! conformance_suite {
                 a_key_is_forgotten_after_a_day,
                 a_refused_request_keeps_no_answer,
                 an_answer_is_kept_alone_and_replaced_for_the_same_request_only,
+                a_repeated_answer_waits_for_calls_that_are_on_their_way,
             }
             lines {
                 a_line_keeps_what_it_was_given,

@@ -97,6 +97,7 @@ impl SendBoard {
                 entry.stage = Stage::Revoked;
             }
         }
+        self.changed.notify_waiters();
     }
 
     /// Asks to send. `None`: it was revoked or is not on the board; no byte may leave.
@@ -127,18 +128,45 @@ impl SendBoard {
     /// Waits until no call of the scope is being sent, at most `patience`. Answers whether all
     /// were decided; a request that hangs longer has long left and is listed as live.
     pub async fn settle(&self, scope: &Scope, patience: Duration) -> bool {
+        self.wait_while(|| self.is_sending(scope), patience).await
+    }
+
+    /// Waits until every call of the tenant that is on the board now is decided or taken back, at
+    /// most `patience`; answers whether all were. What is reserved later is not waited for.
+    pub async fn settle_present(&self, tenant_id: TenantId, patience: Duration) -> bool {
+        let present: Vec<AttemptId> = self
+            .lock()
+            .iter()
+            .filter(|(_, entry)| entry.tenant_id == tenant_id)
+            .map(|(attempt_id, _)| *attempt_id)
+            .collect();
+        self.wait_while(|| self.is_any_undecided(&present), patience)
+            .await
+    }
+
+    /// Waits while `undecided`, which is asked again at every change; answers whether it ended in
+    /// time.
+    async fn wait_while(&self, undecided: impl Fn() -> bool, patience: Duration) -> bool {
         let settled = async {
             loop {
                 let changed = self.changed.notified();
                 tokio::pin!(changed);
                 changed.as_mut().enable();
-                if !self.is_sending(scope) {
+                if !undecided() {
                     return;
                 }
                 changed.await;
             }
         };
         tokio::time::timeout(patience, settled).await.is_ok()
+    }
+
+    fn is_any_undecided(&self, attempts: &[AttemptId]) -> bool {
+        let entries = self.lock();
+        let undecided = |entry: &Entry| entry.stage != Stage::Revoked;
+        attempts
+            .iter()
+            .any(|attempt_id| entries.get(attempt_id).is_some_and(undecided))
     }
 
     fn is_sending(&self, scope: &Scope) -> bool {
@@ -316,6 +344,24 @@ mod tests {
         drop(permit);
         assert!(settled.await);
         assert_eq!(board.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_on_the_board_is_waited_for_and_what_comes_later_is_not() {
+        let board = Arc::new(SendBoard::default());
+        board.reserve(&[dispatch(1, 1), dispatch(2, 2)]);
+        let tenant = TenantId::from_raw(1);
+        let permit = board.begin(AttemptId::from_raw(1)).unwrap();
+        let settled = board.settle_present(tenant, Duration::from_secs(10));
+        tokio::pin!(settled);
+        assert!(is_pending(settled.as_mut()).await);
+        board.reserve(&[dispatch(3, 1)]);
+        drop(permit);
+        assert!(is_pending(settled.as_mut()).await, "one may still begin");
+        board.revoke(&Scope::Campaign(CampaignId::from_raw(2)));
+        assert!(settled.await);
+        assert!(board.settle_present(TenantId::from_raw(2), AT_ONCE).await);
+        assert!(!board.settle_present(tenant, AT_ONCE).await);
     }
 
     /// Polls once; whether it is still pending.

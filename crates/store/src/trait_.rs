@@ -90,6 +90,10 @@ pub trait Store: Send + Sync {
         key: &IdempotencyKey,
         now: Timestamp,
     ) -> StoreResult<Option<StoredAnswer>>;
+    /// Waits until every call of the tenant that is reserved now is sent or taken back, for a bounded
+    /// time. For whoever repeats an answer that was given before: it must not promise earlier than
+    /// the first one did that nothing more is sent.
+    async fn settle_tenant(&self, tenant_id: TenantId);
     /// Keeps an answer for the key, in place of one that was kept for the same request: for
     /// effects outside of the store, whose answer is only known after them. Another fingerprint is
     /// [`crate::StoreError::IdempotencyMismatch`].

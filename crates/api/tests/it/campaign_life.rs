@@ -594,3 +594,58 @@ async fn what_is_told_of_a_completed_campaign_works_when_it_is_followed() {
         (&json!("RUNNING"), &json!(9))
     );
 }
+
+#[tokio::test]
+async fn a_repeated_pause_answers_no_earlier_than_calls_on_their_way_are_sent() {
+    let server = Server::start().await;
+    let id = server.campaign(server.line().await).await;
+    server.command(&path(&id, "/start")).await;
+    let dispatch = reserved(&server, &id).await;
+    let board = server.store.send_board();
+    let permit = board.begin(dispatch.attempt_id).unwrap();
+    let pause = || {
+        server
+            .request(Method::POST, &path(&id, "/pause"))
+            .header("idempotency-key", "p")
+            .send()
+    };
+    let first = pause();
+    let again = async {
+        while status(&server, &id).await != "PAUSED" {
+            tokio::task::yield_now().await;
+        }
+        let early = pause().await;
+        assert_eq!(
+            early.code(),
+            "idempotency_running",
+            "the call may still ring"
+        );
+        drop(permit);
+    };
+    let (first, ()) = tokio::join!(first, again);
+    let again = pause().await;
+    assert_eq!((first.status.as_u16(), again.status.as_u16()), (200, 200));
+    assert_eq!(again.body["data"]["campaign_status"], "PAUSED");
+}
+
+/// A lead of the campaign whose call is reserved.
+async fn reserved(server: &Server, campaign: &str) -> store::Dispatch {
+    let lead = NewLead {
+        phone: PhoneNumber::parse("+14155552671").unwrap(),
+        fields: LeadFields::default(),
+    };
+    let caller = server.caller(server.tenant_id);
+    let (store, id) = (&server.store, campaign_number(campaign));
+    store
+        .add_lead(caller, id, lead, OnDuplicate::Skip, None)
+        .await
+        .unwrap();
+    server.clock.advance(Duration::from_secs(2));
+    let tick = Tick {
+        now: server.clock.now(),
+        keys: Box::new(|| "key".to_owned()),
+        max_lines: 10,
+        max_calls: 1,
+    };
+    store.tick(tick).await.unwrap().dispatches.remove(0)
+}

@@ -1,8 +1,12 @@
 //! One effect for each idempotency key.
 
+use std::time::Duration;
+
 use domain::LineId;
 
-use super::fixture::{at, draft, first, later, line, new_campaign, tenant};
+use super::fixture::{
+    add, at, draft, first, later, line, new_campaign, tenant, tenant_with_running, tick,
+};
 use crate::{
     Caller, CampaignRecord, IdempotencyKey, Idempotent, Store, StoreError, StoredAnswer, Written,
 };
@@ -206,4 +210,20 @@ pub async fn an_answer_is_kept_alone_and_replaced_for_the_same_request_only(stor
         "{other:?}"
     );
     assert_eq!(found(key("k", 1)).await, Some(answer(200, Some(7))));
+}
+
+pub async fn a_repeated_answer_waits_for_calls_that_are_on_their_way(store: &dyn Store) {
+    let (caller, campaign_id) = tenant_with_running(store, "Acme").await;
+    add(store, caller, campaign_id, 1).await;
+    let dispatch = tick(store, caller.now).await.remove(0);
+    let permit = store.send_board().begin(dispatch.attempt_id);
+    assert!(permit.is_some());
+    let settled = store.settle_tenant(caller.tenant_id);
+    tokio::pin!(settled);
+    let early = Duration::from_millis(100);
+    assert!(tokio::time::timeout(early, &mut settled).await.is_err());
+    drop(permit);
+    settled.await;
+    let other = tenant(store, "Other").await;
+    store.settle_tenant(other.tenant_id).await;
 }
