@@ -19,6 +19,10 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+mod own;
+
+pub use own::{OwnCluster, Stop};
+
 /// A role that must say its password, which is its name, on clusters of a test's own.
 pub const GUARDED: &str = "guarded";
 
@@ -222,97 +226,6 @@ fn init(programs: &Path, folder: &Path, user: Option<&(String, Vec<String>)>, li
     let access = data.join("pg_hba.conf");
     let rest = fs::read_to_string(&access).expect("the cluster's access rules");
     fs::write(&access, format!("{}\n{rest}", lines.join("\n"))).expect("the access rules");
-}
-
-/// A cluster of one test, which may stop and start it.
-#[derive(Debug)]
-pub struct OwnCluster {
-    cluster: Cluster,
-}
-
-/// Runs the server until its test is gone. `$1` folder, `$2` programs, `$3` the test's process, `$4…`
-/// how to become the server's user.
-const WATCH: &str = r#"
-folder=$1; programs=$2; test=$3; shift 3
-"$@" "$programs/postgres" -D "$folder/data" >>"$folder/log" 2>&1 </dev/null &
-server=$!
-while kill -0 "$server" 2>/dev/null; do
-    if ! kill -0 "$test" 2>/dev/null; then kill -INT "$server"; wait "$server"; rm -rf "$folder"; fi
-    sleep 1 & wait $!
-done
-"#;
-
-impl OwnCluster {
-    /// A cluster that runs. Who logs in as [`GUARDED`] needs the password of that name.
-    pub fn start_new() -> Self {
-        let programs = programs().expect(
-            "PostgreSQL is not installed: `make deps` installs the Debian package postgresql",
-        );
-        let name = format!("campanile-own-{}-{}", std::process::id(), next_number());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(&folder).expect("the folder of the test cluster");
-        let line = format!("local all {GUARDED} scram-sha-256");
-        init(&programs, &folder, server_user().as_ref(), &[&line]);
-        let own = Self {
-            cluster: Cluster {
-                folder,
-                programs,
-                _use: None,
-            },
-        };
-        own.start();
-        let make =
-            format!("CREATE ROLE {ROLE} LOGIN; CREATE ROLE {GUARDED} LOGIN PASSWORD '{GUARDED}'");
-        own.cluster.admin("postgres", &make);
-        own
-    }
-
-    /// Starts it again.
-    pub fn start(&self) {
-        let user = server_user();
-        let mut watch = Command::new("setsid");
-        watch
-            .args(["sh", "-c", WATCH, "watch"])
-            .arg(&self.cluster.folder)
-            .arg(&self.cluster.programs)
-            .arg(std::process::id().to_string())
-            .args(user.iter().flat_map(|(_, command)| command))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        if user.is_none() {
-            watch.arg("env");
-        }
-        start_detached(&mut watch);
-        self.cluster.wait_until_up();
-    }
-
-    /// Stops it at once, as a crash would.
-    pub fn crash(&self) {
-        let user = server_user();
-        let mut stop = become_user(user.as_ref(), &self.cluster.programs.join("pg_ctl"));
-        let data = self.cluster.folder.join("data");
-        run(stop.args(["stop", "-m", "immediate", "-w", "-D"]).arg(data));
-    }
-}
-
-impl std::ops::Deref for OwnCluster {
-    type Target = Cluster;
-
-    fn deref(&self) -> &Cluster {
-        &self.cluster
-    }
-}
-
-impl Drop for OwnCluster {
-    fn drop(&mut self) {
-        let user = server_user();
-        let mut stop = become_user(user.as_ref(), &self.cluster.programs.join("pg_ctl"));
-        let data = self.cluster.folder.join("data");
-        // It may have been stopped already.
-        let _ = answer_of(stop.args(["stop", "-m", "immediate", "-w", "-D"]).arg(data));
-        let _ = fs::remove_dir_all(&self.cluster.folder);
-    }
 }
 
 fn next_number() -> u32 {

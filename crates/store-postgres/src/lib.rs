@@ -33,6 +33,7 @@ mod node;
 mod ops;
 mod planning;
 mod query;
+mod recovery;
 mod settings_cache;
 mod settle;
 mod shared;

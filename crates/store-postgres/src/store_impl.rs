@@ -9,6 +9,7 @@ use domain::campaign::CampaignCommand;
 use domain::{
     AttemptId, CampaignId, ImportId, LeadId, LineId, PhoneNumber, PoolId, TenantId, TokenId,
 };
+use failpoint::Failpoint;
 use jiff::Timestamp;
 use store::{
     Adoption, Applied, AttemptFact, CallFilter, CallRecord, Caller, CampaignFilter, CampaignOrder,
@@ -26,7 +27,7 @@ use tokio_postgres::IsolationLevel;
 use crate::address::Address;
 use crate::error::translate;
 use crate::marker::Marker;
-use crate::node::{self, Node};
+use crate::node::Node;
 use crate::shared::Shared;
 use crate::work::{self, Work};
 use crate::{dial, events, ops};
@@ -163,6 +164,7 @@ impl PostgresStore {
         let patience_of = self.patience_of;
         write!(self, tenant_id, |work| async {
             work.keep_quiet();
+            work.is_a(failpoint::Transaction::Facts);
             let mut applied = Vec::with_capacity(facts.len());
             for fact in facts {
                 applied.push(dial::facts::apply(work, now, fact, patience_of).await?);
@@ -478,6 +480,7 @@ impl Store for PostgresStore {
         update: CampaignUpdate,
     ) -> StoreResult<CampaignRecord> {
         let (campaign, scopes) = write!(self, caller.tenant_id, |work| {
+            work.is_a(failpoint::Transaction::CampaignEdit);
             ops::campaign_edit::update(work, caller, &update)
         })?;
         self.settle(caller.tenant_id, &scopes).await;
@@ -504,6 +507,7 @@ impl Store for PostgresStore {
             let scope = [Scope::Campaign(campaign_id)];
             self.settle(caller.tenant_id, &scope).await;
         }
+        failpoint::reach(Failpoint::OrderSettled);
         let Written::Fresh(mut done) = written else {
             return Ok(written);
         };
@@ -676,6 +680,7 @@ impl Store for PostgresStore {
             &keys
         ))?;
         self.settle(caller.tenant_id, &scopes).await;
+        failpoint::reach(Failpoint::RemovalSettled);
         Ok(answers)
     }
 
@@ -790,7 +795,9 @@ impl Store for PostgresStore {
         if !due {
             return Ok(Vec::new());
         }
-        server!(self, |db| dial::checks::claim(db, now, room))
+        let claimed = server!(self, |db| dial::checks::claim(db, now, room))?;
+        failpoint::reach(Failpoint::AfterCommit(failpoint::Transaction::Checks));
+        Ok(claimed)
     }
 
     async fn next_check_at(&self) -> StoreResult<Option<Timestamp>> {
@@ -799,26 +806,7 @@ impl Store for PostgresStore {
 
     async fn recover(&self, now: Timestamp) -> StoreResult<u64> {
         self.judge_start(now).await?;
-        let own = self.node.number(&self.pool, &self.shared).await?;
-        let orphans = read!(self, As::Server, |db| async {
-            let mut living = node::living(db).await?;
-            living.retain(|number| *number != own);
-            living.push(node::UNCLAIMED);
-            dial::recover::orphans(db, &living).await
-        })?;
-        let patience_of = self.patience_of;
-        let mut given_up = 0;
-        for (tenant_id, attempts) in &orphans {
-            write!(self, *tenant_id, |work| dial::recover::give_up(
-                work,
-                now,
-                attempts,
-                patience_of
-            ))?;
-            given_up += u64::try_from(attempts.len()).unwrap_or(u64::MAX);
-        }
-        self.shared.wake.notify_one();
-        Ok(given_up)
+        self.give_up_orphans(now).await
     }
 
     async fn exchange_hints(&self) {

@@ -13,6 +13,7 @@
 
 use deadpool_postgres::Transaction;
 use domain::TenantId;
+use failpoint::Failpoint;
 use jiff::Timestamp;
 use store::{Dispatch, Scope, StoreError, StoreResult};
 
@@ -36,6 +37,8 @@ pub(crate) struct Work<'a> {
     wakes: bool,
     /// Whether other processes are told nothing of it.
     is_quiet: bool,
+    /// What it is, for tests that stop the process around its commit.
+    kinds: Vec<failpoint::Transaction>,
 }
 
 enum Step {
@@ -86,7 +89,15 @@ impl<'a> Work<'a> {
             steps: Vec::new(),
             wakes: false,
             is_quiet: false,
+            kinds: Vec::new(),
         })
+    }
+
+    /// Says what this transaction is, so that a test can stop the process around its commit.
+    pub(crate) fn is_a(&mut self, transaction: failpoint::Transaction) {
+        if failpoint::ENABLED {
+            self.kinds.push(transaction);
+        }
     }
 
     /// The number of this node.
@@ -212,6 +223,7 @@ impl<'a> Work<'a> {
             steps: &self.steps,
             keep: false,
         };
+        reach(&self.kinds, Failpoint::BeforeCommit);
         if let Err(error) = self.tx.commit().await {
             drop(guard);
             let unknown = error.code().is_none();
@@ -225,6 +237,7 @@ impl<'a> Work<'a> {
             });
         }
         guard.keep();
+        reach(&self.kinds, Failpoint::AfterCommit);
         for step in self.steps {
             if let Step::HandOver(dispatch) = step {
                 self.shared.hand_over(dispatch);
@@ -237,6 +250,12 @@ impl<'a> Work<'a> {
             self.shared.hint.notify_one();
         }
         Ok(())
+    }
+}
+
+fn reach(kinds: &[failpoint::Transaction], moment: fn(failpoint::Transaction) -> Failpoint) {
+    for kind in kinds {
+        failpoint::reach(moment(*kind));
     }
 }
 

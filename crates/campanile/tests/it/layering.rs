@@ -10,7 +10,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("failpoint", &[]),
     ("store", &["domain"]),
     ("store-sqlite", &["store", "domain", "failpoint"]),
-    ("store-postgres", &["store", "domain"]),
+    ("store-postgres", &["store", "domain", "failpoint"]),
     // For tests only.
     ("postgres-cluster", &[]),
     ("providers", &["domain"]),

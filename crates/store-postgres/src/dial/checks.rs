@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use domain::attempt::StateName;
 use domain::settings::CallingEntity;
 use domain::{AttemptId, LineId};
+use failpoint::{Failpoint, Transaction};
 use jiff::{SignedDuration, Timestamp};
 use store::{Check, CheckRoom, StoreResult};
 
@@ -59,7 +60,9 @@ pub(crate) async fn claim(
             ids.push(attempt_id);
         }
     }
-    lease(db, now, &ids).await
+    let leased = lease(db, now, &ids).await?;
+    failpoint::reach(Failpoint::BeforeCommit(Transaction::Checks));
+    Ok(leased)
 }
 
 async fn lease(db: &Db<'_>, now: Timestamp, ids: &[i64]) -> StoreResult<Vec<Check>> {

@@ -41,6 +41,7 @@ pub(crate) async fn give_up(
     patience_of: PatienceOf,
 ) -> StoreResult<()> {
     work.keep_quiet();
+    work.is_a(failpoint::Transaction::Recovery);
     for attempt_id in attempts {
         let mut fact = AttemptFact::new(AttemptRef::Id(*attempt_id), Fact::AnswerLost);
         fact.reason = Some("the server stopped while the call was being placed".to_owned());

@@ -75,6 +75,7 @@ pub(crate) async fn plan_tenant(
     max_calls: usize,
 ) -> StoreResult<Vec<Dispatch>> {
     work.keep_quiet();
+    work.is_a(failpoint::Transaction::Tick);
     let mut dispatches: Vec<Dispatch> = Vec::new();
     if !hold::may_dial(work).await? {
         return Ok(dispatches);

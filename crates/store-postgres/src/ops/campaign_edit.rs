@@ -180,6 +180,7 @@ pub(crate) async fn order(
     caller: Caller,
     order: &CampaignOrder,
 ) -> StoreResult<OrderDone> {
+    work.is_a(failpoint::Transaction::CampaignOrder);
     let campaign = campaigns::head(&work.tx, caller.tenant_id, order.campaign_id).await?;
     order.precondition.check(campaign.revision)?;
     let transition = campaign

@@ -79,12 +79,13 @@ pub(crate) async fn copy(
 
 /// Queues leads.
 pub(crate) async fn queue(
-    work: &Work<'_>,
+    work: &mut Work<'_>,
     caller: Caller,
     campaign_id: CampaignId,
     leads: &[NewLead],
     on_duplicate: OnDuplicate,
 ) -> StoreResult<ImportRecord> {
+    work.is_a(failpoint::Transaction::ImportQueue);
     let campaign = campaigns::head(&work.tx, caller.tenant_id, campaign_id).await?;
     let status = campaign.status;
     if matches!(status, CampaignStatus::Stopped | CampaignStatus::Archived) {
@@ -188,6 +189,7 @@ struct Tally {
 /// Adds leads of the import, unless another node has just ended it.
 pub(crate) async fn run(work: &mut Work<'_>, import: &Running, max_leads: u32) -> StoreResult<()> {
     work.keep_quiet();
+    work.is_a(failpoint::Transaction::ImportStep);
     let sql = "SELECT copied_to FROM imports
                WHERE tenant_id = $1 AND import_id = $2 AND finished_at IS NULL";
     let bound = bound![work.tenant_id.raw(), import.import_id.raw()];

@@ -72,6 +72,7 @@ pub(crate) async fn update(
     campaign_id: CampaignId,
     changes: &[(LeadKey, LeadChange)],
 ) -> StoreResult<Answers<LeadRecord>> {
+    work.is_a(failpoint::Transaction::LeadEdit);
     let mut campaign = campaigns::head(&work.tx, caller.tenant_id, campaign_id).await?;
     let mut scopes = Vec::new();
     let mut answers = Vec::with_capacity(changes.len());
@@ -90,6 +91,7 @@ pub(crate) async fn remove(
     campaign_id: CampaignId,
     keys: &[LeadKey],
 ) -> StoreResult<Answers<()>> {
+    work.is_a(failpoint::Transaction::LeadRemoval);
     campaigns::head(&work.tx, caller.tenant_id, campaign_id).await?;
     let mut scopes = Vec::new();
     let mut answers = Vec::with_capacity(keys.len());

@@ -28,6 +28,7 @@ pub(crate) async fn add(
     lead: NewLead,
     on_duplicate: OnDuplicate,
 ) -> StoreResult<LeadAdded> {
+    work.is_a(failpoint::Transaction::LeadAddition);
     let mut campaign = campaigns::head(&work.tx, caller.tenant_id, campaign_id).await?;
     let put = lead_write::put(work, caller, &mut campaign, lead, on_duplicate).await?;
     let (lead_id, created) = match put {

@@ -72,6 +72,42 @@ async fn a_silent_node_holds_a_pause_no_longer_than_a_call_could_leave() {
     bench.check();
 }
 
+/// The server ends the session that holds a node's number.
+fn break_the_only_session_with_a_number(bench: &PostgresBench) {
+    let broken = bench.admin(
+        "SELECT count(*) FROM (SELECT pg_terminate_backend(pid, 10000) FROM pg_locks
+             WHERE locktype = 'advisory' AND objsubid = 2
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS ended",
+    );
+    assert_eq!(broken.trim(), "1");
+}
+
+#[tokio::test]
+async fn a_fresh_node_hides_no_call_that_a_node_without_a_session_may_send() {
+    let bench = PostgresBench::open();
+    let (sender, fresh) = (bench.other_node(), bench.store());
+    let (caller, campaign) = tenant_with_running(&sender, "Acme").await;
+    add(&sender, caller, campaign, 1).await;
+    let call = tick(&sender, caller.now).await.remove(0);
+    break_the_only_session_with_a_number(&bench);
+    let pauser = bench.other_node();
+    let recovered = fresh.recover(caller.now);
+    let narrowed = async {
+        // When a fresh node has looked, the call is anybody's; a pause must wait for it all the same.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let mut pause = Box::pin(order(&pauser, caller, campaign, CampaignCommand::Pause));
+        let early = tokio::time::timeout(Duration::from_secs(1), pause.as_mut()).await;
+        assert!(early.is_err(), "answered while the call could still leave");
+        sender.send_board().forget(call.attempt_id);
+        apply(&sender, caller.now, call.attempt_id, Fact::Placed).await;
+        assert_eq!(pause.await.live_calls.len(), 1, "it is listed as up");
+    };
+    let (given_up, ()) = tokio::join!(recovered, narrowed);
+    given_up.unwrap();
+    drop((sender, pauser));
+    bench.check();
+}
+
 #[tokio::test]
 async fn a_number_that_changed_hands_hides_no_call_of_its_former_owner() {
     let bench = PostgresBench::open();
@@ -79,13 +115,8 @@ async fn a_number_that_changed_hands_hides_no_call_of_its_former_owner() {
     let (caller, campaign) = tenant_with_running(&sender, "Acme").await;
     add(&sender, caller, campaign, 1).await;
     let call = tick(&sender, caller.now).await.remove(0);
-    // The session that holds the sender's number breaks; the sender lives, and its call may leave.
-    let broken = bench.admin(
-        "SELECT count(*) FROM (SELECT pg_terminate_backend(pid, 10000) FROM pg_locks
-             WHERE locktype = 'advisory' AND objsubid = 2
-               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS ended",
-    );
-    assert_eq!(broken.trim(), "1");
+    // The sender lives, and its call may leave.
+    break_the_only_session_with_a_number(&bench);
     let mut pause = Box::pin(order(pauser, caller, campaign, CampaignCommand::Pause));
     let early = tokio::time::timeout(Duration::from_millis(300), pause.as_mut()).await;
     assert!(early.is_err(), "answered while the call could still leave");

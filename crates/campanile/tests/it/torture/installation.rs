@@ -1,20 +1,13 @@
-//! A sandbox and a server beside each other, each a process of its own, over one folder.
+//! A server, a process of its own, over one folder with its database.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use serde_json::{Value, json};
-
-use super::http::request;
 use super::process::{Launch, Process, patiently};
 use super::wait::instant;
 
-/// How much faster than real time the phones ring and talk.
-const PHONES_SCALE: &str = "60";
-
 pub(super) struct Installation {
-    sandbox: Process,
     /// The server that is meant to live; tests kill, stop and restart it.
     pub(super) server: Process,
     pub(super) token: String,
@@ -28,30 +21,12 @@ pub(super) struct Installation {
 
 impl Installation {
     /// `database_folder` is where the database lies, if that is to be a file system of its own.
-    pub(super) fn start(
-        folder: &Path,
-        database_folder: &Path,
-        scenario: &Value,
-        launch: &Launch,
-    ) -> Self {
-        let path = folder.join("scenario.json");
-        std::fs::write(&path, scenario.to_string()).unwrap();
-        let arguments = [
-            "sandbox",
-            "--listen",
-            "127.0.0.1:0",
-            "--time-scale",
-            PHONES_SCALE,
-            "--scenario",
-            path.to_str().unwrap(),
-        ];
-        let sandbox = Process::start(&arguments, &Launch::default(), &folder.join("sandbox.log"));
+    pub(super) fn start(folder: &Path, database_folder: &Path, launch: &Launch) -> Self {
         let token = api::token::generate(&dialer::SystemEntropy);
         let database = database_folder.join("tortured.db");
         let server = serve(&database, "127.0.0.1:0", &token, launch, folder);
         let address = server.address.clone().expect("the first start works");
         Self {
-            sandbox,
             server,
             token,
             folder: folder.to_owned(),
@@ -127,50 +102,6 @@ impl Installation {
     /// Everything that the servers complained of.
     pub(super) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("server.log")).unwrap_or_default()
-    }
-
-    /// A request of a user that must succeed; the server lives.
-    pub(super) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
-        let answer = request(&self.address, &self.token, method, path, body);
-        let (status, text) = answer.expect("the server answers");
-        assert!(status < 300, "{method} {path}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or(Value::Null)
-    }
-
-    /// Lines of a log of the sandbox.
-    pub(super) fn sandbox_log(&self, name: &str) -> Vec<Value> {
-        let path = format!("/control/{name}");
-        let (_, text) = request(self.sandbox_address(), "", "GET", &path, None).unwrap();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-
-    /// From now on the provider behaves.
-    pub(super) fn end_faults(&self, faults: &Value) {
-        let names = faults.as_object().into_iter().flatten();
-        let none: serde_json::Map<String, Value> =
-            names.map(|(name, _)| (name.clone(), json!(0))).collect();
-        let scenario = json!({ "faults": none });
-        let address = self.sandbox_address();
-        let answer = request(address, "", "PUT", "/control/scenario", Some(&scenario));
-        let (status, text) = answer.expect("the sandbox answers");
-        assert_eq!(status, 200, "{text}");
-    }
-
-    pub(super) fn sandbox_address(&self) -> &str {
-        self.sandbox.address.as_deref().unwrap()
-    }
-
-    /// A line of the sandbox; its id.
-    pub(super) fn line(&self, concurrency: u32, per_second: u32) -> String {
-        let line = json!({
-            "provider": "SANDBOX", "name": "tortured", "base_url": format!("http://{}/vapi", self.sandbox_address()),
-            "max_concurrent_calls": concurrency, "max_calls_per_second": per_second
-        });
-        let line = self.call("POST", "/api/v2/voice-providers", Some(&line));
-        let id = &line["data"]["tenant_voice_provider_id"];
-        id.as_str().unwrap().to_owned()
     }
 }
 

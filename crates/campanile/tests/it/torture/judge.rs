@@ -18,6 +18,8 @@ const TRAVEL: Micros = SECOND / 4;
 pub(super) struct Ring {
     pub(super) key: String,
     pub(super) to: String,
+    /// The caller's number, by the provider's id.
+    pub(super) from: String,
     /// What the request's variables say whom it is meant for.
     pub(super) meant_for: Option<String>,
     pub(super) campaign: Option<usize>,
@@ -39,6 +41,12 @@ pub(super) struct Limits {
     pub(super) per_second: usize,
     pub(super) attempts: usize,
     pub(super) gap: Micros,
+    /// Calls up at once of each campaign.
+    pub(super) of_campaign: Vec<Option<usize>>,
+    /// Calls of each campaign in a minute.
+    pub(super) per_minute: Vec<Option<usize>>,
+    /// Calls up at once from each of the caller's numbers.
+    pub(super) of_number: Option<usize>,
 }
 
 /// Everything there is to know of a run.
@@ -167,10 +175,54 @@ fn people(evidence: &Evidence, broken: &mut Vec<String>) {
     }
 }
 
-/// A1: calls up at once; A2: calls in a second.
+/// A1: calls up at once, of the line, of each campaign and from each number; A2: calls in a second of
+/// the line, and in a minute of each campaign.
 fn capacity(evidence: &Evidence, broken: &mut Vec<String>) {
+    let limits = &evidence.limits;
+    at_once(&evidence.rings, |_| true, limits.concurrency, "", broken);
+    for (campaign, most) in limits.of_campaign.iter().enumerate() {
+        let Some(most) = *most else { continue };
+        let is_its = |ring: &Ring| ring.campaign == Some(campaign);
+        let whose = format!(" of campaign {campaign}");
+        at_once(&evidence.rings, is_its, most, &whose, broken);
+    }
+    if let Some(most) = limits.of_number {
+        let numbers: BTreeSet<&str> = evidence.rings.iter().map(|ring| &*ring.from).collect();
+        for number in numbers {
+            let whose = format!(" from {number}");
+            at_once(
+                &evidence.rings,
+                |ring| ring.from == number,
+                most,
+                &whose,
+                broken,
+            );
+        }
+    }
+    let times = evidence.posts.iter().map(|post| post.received_at).collect();
+    not_too_many(evidence, times, limits.per_second, SECOND, "", broken);
+    for (campaign, most) in limits.per_minute.iter().enumerate() {
+        let Some(most) = *most else { continue };
+        let its = |ring: &&Ring| ring.campaign == Some(campaign);
+        let times = evidence
+            .rings
+            .iter()
+            .filter(its)
+            .map(|ring| ring.received_at);
+        let whose = format!(" of campaign {campaign}");
+        not_too_many(evidence, times.collect(), most, 60 * SECOND, &whose, broken);
+    }
+}
+
+fn at_once(
+    rings: &[Ring],
+    counts: impl Fn(&Ring) -> bool,
+    limit: usize,
+    whose: &str,
+    broken: &mut Vec<String>,
+) {
     let mut changes: Vec<(Micros, i64)> = Vec::new();
-    for ring in &evidence.rings {
+    for ring in rings.iter().filter(|ring| counts(ring)) {
         changes.push((ring.received_at, 1));
         // One that is still up at the end never frees its place.
         changes.extend(ring.ended_at.map(|end| (end, -1)));
@@ -182,28 +234,37 @@ fn capacity(evidence: &Evidence, broken: &mut Vec<String>) {
         up += change;
         most = most.max(up);
     }
-    if most > i64::try_from(evidence.limits.concurrency).unwrap_or(i64::MAX) {
-        broken.push(format!("A1: {most} calls at once"));
+    if most > i64::try_from(limit).unwrap_or(i64::MAX) {
+        broken.push(format!("A1: {most} calls{whose} at once"));
     }
-    let mut times: Vec<Micros> = evidence.posts.iter().map(|post| post.received_at).collect();
+}
+
+fn not_too_many(
+    evidence: &Evidence,
+    mut times: Vec<Micros>,
+    allowed: usize,
+    period: Micros,
+    whose: &str,
+    broken: &mut Vec<String>,
+) {
     times.sort_unstable();
-    let allowed = evidence.limits.per_second;
     for (first, last) in crowds(&times, allowed) {
         // Those that were held up together on their way did not leave together.
         let micros = last - evidence.left_after(first);
-        if micros < SECOND {
-            broken.push(format!("A2: {} calls in {micros} µs", allowed + 1));
+        if micros < period {
+            let calls = allowed + 1;
+            broken.push(format!("A2: {calls} calls{whose} in {micros} µs"));
         }
     }
 }
 
-/// The spans of one instant more than allowed in a second, first and last.
+/// The spans of one instant more than allowed, first and last.
 fn crowds(times: &[Micros], allowed: usize) -> impl Iterator<Item = (Micros, Micros)> {
     let spans = times.windows(allowed + 1);
     spans.map(|span| (span[0], span[span.len() - 1]))
 }
 
-/// P4 and P5: nothing rings after a removal, an opt-out or a pause was answered.
+/// P4 and P5: nothing rings after a removal, an opt-out, a pause or a narrower schedule was answered.
 fn users(evidence: &Evidence, broken: &mut Vec<String>) {
     let after = |ring: &Ring, told: &Told| {
         let broken = |at: Micros| ring.received_at > at && !evidence.was_left_over(ring, at);
@@ -211,16 +272,22 @@ fn users(evidence: &Evidence, broken: &mut Vec<String>) {
     };
     for (index, told) in evidence.told.iter().enumerate() {
         match &told.deed {
-            Deed::Pause => {
-                let resumed = evidence.told[index..]
+            Deed::Pause | Deed::Narrow => {
+                let ends = if told.deed == Deed::Pause {
+                    Deed::Resume
+                } else {
+                    Deed::Widen
+                };
+                let ended = evidence.told[index..]
                     .iter()
-                    .find(|later| later.campaign == told.campaign && later.deed == Deed::Resume);
-                let until = resumed.map_or(Micros::MAX, |resumed| resumed.asked_at);
+                    .find(|later| later.campaign == told.campaign && later.deed == ends);
+                let until = ended.map_or(Micros::MAX, |ended| ended.asked_at);
                 let rings = evidence.rings.iter().filter(|ring| {
                     ring.campaign == Some(told.campaign) && ring.received_at < until
                 });
                 for ring in rings.filter(|ring| after(ring, told)) {
-                    broken.push(format!("P5: {} was called in a paused campaign", ring.to));
+                    let (to, deed) = (&ring.to, &told.deed);
+                    broken.push(format!("P5: {to} was called in a campaign after {deed:?}"));
                 }
             }
             Deed::Remove(phone) | Deed::OptOut(phone) => {
@@ -232,7 +299,7 @@ fn users(evidence: &Evidence, broken: &mut Vec<String>) {
                     broken.push(format!("P4: {} was called after {:?}", ring.to, told.deed));
                 }
             }
-            Deed::Resume | Deed::Add(_) | Deed::Edit => {}
+            Deed::Resume | Deed::Widen | Deed::Add(_) | Deed::Edit => {}
         }
     }
 }
@@ -267,6 +334,7 @@ mod tests {
         Ring {
             key: key.to_owned(),
             to: to.to_owned(),
+            from: "pn_001".to_owned(),
             meant_for: Some(to.to_owned()),
             campaign: Some(0),
             received_at,
@@ -288,6 +356,9 @@ mod tests {
                 per_second: 2,
                 attempts: 2,
                 gap: 10,
+                of_campaign: vec![None],
+                per_minute: vec![None],
+                of_number: None,
             },
             deadlines: HashMap::new(),
             silences: Vec::new(),
@@ -365,6 +436,16 @@ mod tests {
             verdict(&evidence(others.iter().enumerate().map(burst).collect())),
             "A2"
         );
+        let mut tight = evidence(others.iter().take(2).enumerate().map(crowd).collect());
+        tight.limits.of_number = Some(1);
+        assert_eq!(verdict(&tight), "A1");
+        tight.rings[1].from = "pn_002".to_owned();
+        assert_eq!(verdict(&tight), "", "two numbers, one call each");
+        tight.limits.of_campaign = vec![Some(1)];
+        assert_eq!(verdict(&tight), "A1");
+        tight.limits.of_campaign = vec![None];
+        tight.limits.per_minute = vec![Some(1)];
+        assert_eq!(verdict(&tight), "A2");
         let mut wrong = evidence(vec![ring("a", NUMBER, 0, 1)]);
         wrong.rings[0].meant_for = Some(others[0].to_owned());
         assert_eq!(verdict(&wrong), "P10");
@@ -375,6 +456,10 @@ mod tests {
         let mut run = evidence(vec![ring("a", NUMBER, 100, 101)]);
         run.told = vec![told(Deed::Pause, 10), told(Deed::Resume, 200)];
         assert_eq!(verdict(&run), "P5");
+        run.told = vec![told(Deed::Narrow, 10), told(Deed::Resume, 20)];
+        assert_eq!(verdict(&run), "P5", "the schedule is narrow all the same");
+        run.told = vec![told(Deed::Narrow, 10), told(Deed::Widen, 20)];
+        assert_eq!(verdict(&run), "", "it was wide again");
         run.told = vec![told(Deed::Pause, 10)];
         assert_eq!(verdict(&run), "P5");
         // The ring came at 100; the answer at 15.

@@ -10,18 +10,23 @@
 //! `make torture` runs [`Plan::LARGE`] and prints a report.
 
 mod dice;
+mod doors;
 pub(crate) mod http;
 mod installation;
 mod judge;
 mod kinds;
+mod nodes;
 mod pauses;
 mod process;
 mod pulse;
+mod records;
 mod report;
 mod scene;
+mod stage;
 mod truth;
 mod users;
 pub(crate) mod wait;
+mod world;
 
 use std::path::Path;
 
@@ -89,32 +94,36 @@ impl Plan {
         is_told: true,
     };
 
-    /// What one scene came to, as soon as it is over.
-    #[expect(
-        clippy::print_stderr,
-        reason = "whoever runs it for half an hour wants to know"
-    )]
-    fn tell(&self, line: &Line) {
-        if self.is_told {
-            eprintln!("{line}");
-        }
-    }
-
-    #[expect(
-        clippy::print_stderr,
-        reason = "whoever runs it for half an hour wants to know"
-    )]
     fn progress(&self, kind: &str, done: usize, of: usize) {
-        if self.is_told && (done == of || done.is_multiple_of(of.div_ceil(10))) {
-            eprintln!("{kind}: {done} of {of}");
-        }
+        progress(self.is_told, kind, done, of);
+    }
+}
+
+/// What one scene came to, as soon as it is over.
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever runs it for half an hour wants to know"
+)]
+fn tell(is_told: bool, line: &Line) {
+    if is_told {
+        eprintln!("{line}");
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever runs it for half an hour wants to know"
+)]
+fn progress(is_told: bool, kind: &str, done: usize, of: usize) {
+    if is_told && (done == of || done.is_multiple_of(of.div_ceil(10))) {
+        eprintln!("{kind}: {done} of {of}");
     }
 }
 
 /// Its name, and its run with a folder and a seed of its own.
-type Kind = (&'static str, fn(&Plan, &Path, u64) -> Done);
+type Kind<Plan> = (&'static str, fn(&Plan, &Path, u64) -> Done);
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind<Plan>; 8] = [
     (
         "SIGKILL at every failpoint",
         kinds::deaths::at_every_failpoint,
@@ -135,13 +144,13 @@ const KINDS: [Kind; 8] = [
 ];
 
 /// The kinds, some in several scenes side by side, so that the long run ends in time.
-fn menu(plan: &Plan) -> Vec<Kind> {
-    let before_sends: Kind = (
+fn menu(plan: &Plan) -> Vec<Kind<Plan>> {
+    let before_sends: Kind<Plan> = (
         "SIGSTOP between commit and send",
         kinds::stops::before_sends,
     );
-    let stops: Kind = ("SIGSTOP at random", kinds::stops::at_random);
-    let deaths: Kind = ("SIGKILL at random", kinds::deaths::at_random);
+    let stops: Kind<Plan> = ("SIGSTOP at random", kinds::stops::at_random);
+    let deaths: Kind<Plan> = ("SIGKILL at random", kinds::deaths::at_random);
     let mut all = KINDS.to_vec();
     all.extend(std::iter::repeat_n(before_sends, plan.stop_scenes));
     all.extend(std::iter::repeat_n(stops, plan.random_stop_scenes));
@@ -153,7 +162,7 @@ fn menu(plan: &Plan) -> Vec<Kind> {
 const ONLY_VARIABLE: &str = "TORTURE_ONLY";
 
 /// Runs every kind side by side; each tells what it came to.
-fn torture(plan: &Plan, kinds: &[Kind]) -> Report {
+fn torture<Plan: Sync>(plan: &Plan, is_told: bool, kinds: &[Kind<Plan>]) -> Report {
     let mut all = kinds.to_vec();
     #[expect(
         clippy::disallowed_methods,
@@ -173,7 +182,7 @@ fn torture(plan: &Plan, kinds: &[Kind]) -> Report {
                 let done = run(plan, folder.path(), index as u64 + 1);
                 let took = began.elapsed();
                 let line = Line { kind, took, done };
-                plan.tell(&line);
+                tell(is_told, &line);
                 line
             };
             let thread = std::thread::Builder::new().name(kind.to_owned());
@@ -189,8 +198,8 @@ fn torture(plan: &Plan, kinds: &[Kind]) -> Report {
 }
 
 #[expect(clippy::print_stdout, reason = "the report is what it is run for")]
-fn judge_all(plan: &Plan, kinds: &[Kind]) {
-    let report = torture(plan, kinds);
+fn judge_all<Plan: Sync>(plan: &Plan, is_told: bool, kinds: &[Kind<Plan>]) {
+    let report = torture(plan, is_told, kinds);
     report.tell_what_was_skipped();
     println!("{report}");
     let violations = report.violations();
@@ -199,13 +208,13 @@ fn judge_all(plan: &Plan, kinds: &[Kind]) {
 
 #[test]
 fn a_small_torture_of_the_real_process_harms_nobody() {
-    judge_all(&Plan::SMALL, &menu(&Plan::SMALL));
+    judge_all(&Plan::SMALL, false, &menu(&Plan::SMALL));
 }
 
 #[test]
 #[ignore = "half an hour: make torture"]
 fn the_whole_torture_harms_nobody() {
-    judge_all(&Plan::LARGE, &menu(&Plan::LARGE));
+    judge_all(&Plan::LARGE, true, &menu(&Plan::LARGE));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::wait::{pause, wait_until};
 fn nothing_rings_after_a_pause_was_answered() {
     let folder = tempfile::tempdir().unwrap();
     let mut setting = Setting::new(1);
-    setting.users = false;
+    setting.users = 0;
     setting.faults = json!({});
     (setting.concurrency, setting.per_second) = (100, 100);
     let scene = Scene::start(folder.path(), setting);

@@ -2,22 +2,33 @@
 //! edit over HTTP, and write down what they were told and when.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use failpoint::Transaction;
 use serde_json::{Value, json};
 
 use super::dice::Dice;
-use super::http::request;
+use super::doors::Doors;
+use super::http::request_within;
 use super::truth::{Micros, Truth};
-use super::wait::pause;
+use super::wait::{instant, pause};
+
+/// Every day, all day.
+pub(super) const ALWAYS: (&str, &str) = ("00:00", "24:00");
+/// How long it is tried before something does not succeed.
+const INSISTENCE: Duration = Duration::from_secs(120);
 
 /// What a user asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Deed {
     Pause,
     Resume,
+    /// Hours that are far away only.
+    Narrow,
+    /// Every hour again.
+    Widen,
     /// This number's lead, of this campaign.
     Remove(String),
     /// This number, in every campaign.
@@ -53,13 +64,20 @@ impl Numbers {
     }
 }
 
-/// How to reach the server, and where to write down what it says.
+/// How to reach the servers, and where to write down what it says.
 #[derive(Debug, Clone)]
 pub(super) struct Desk {
-    pub(super) address: String,
+    pub(super) doors: Doors,
+    /// Longer than any answer takes.
+    pub(super) patience: Duration,
     pub(super) token: String,
     pub(super) truth: Truth,
     pub(super) campaigns: Vec<String>,
+    /// Held while a campaign is paused, resumed, narrowed or widened: of two such orders at once nobody
+    /// could say which was the last.
+    pub(super) orders: Arc<Vec<Mutex<()>>>,
+    /// Whether users change the schedule as well.
+    pub(super) narrows: bool,
     pub(super) numbers: Arc<Numbers>,
     pub(super) record: Arc<Mutex<Vec<Told>>>,
 }
@@ -72,9 +90,18 @@ impl Desk {
 
     /// The same; a failure comes with what was answered, if anything was.
     fn answer(&self, campaign: usize, deed: Deed) -> Result<(), Option<(u16, String)>> {
+        let is_order = matches!(
+            deed,
+            Deed::Pause | Deed::Resume | Deed::Narrow | Deed::Widen
+        );
+        let _alone = is_order.then(|| self.alone_with(campaign));
+        self.answer_alone(campaign, deed)
+    }
+
+    fn answer_alone(&self, campaign: usize, deed: Deed) -> Result<(), Option<(u16, String)>> {
         let (method, path, body) = self.request_of(campaign, &deed);
         let asked_at = self.truth.at_earliest();
-        let answer = request(&self.address, &self.token, method, &path, Some(&body));
+        let answer = self.request(method, &path, Some(&body));
         let answered_at = self.truth.at_latest();
         let succeeded = |(status, text): &(u16, String)| *status < 300 && each_succeeded(text);
         let done = answer.as_ref().is_some_and(succeeded);
@@ -87,11 +114,60 @@ impl Desk {
         if done { Ok(()) } else { Err(answer) }
     }
 
+    /// One request, at any server that is open.
+    pub(super) fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Option<(u16, String)> {
+        let door = self.doors.enter();
+        let (address, token) = (door.address(), &self.token);
+        request_within(self.patience, address, token, method, path, body)
+    }
+
+    /// A request that must succeed; the servers live.
+    pub(super) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let answer = self.request(method, path, body);
+        let (status, text) = answer.expect("the server answers");
+        assert!(status < 300, "{method} {path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// Until it is dropped, nobody else orders anything of the campaign.
+    pub(super) fn alone_with(&self, campaign: usize) -> MutexGuard<'_, ()> {
+        let order = self.orders[campaign].lock();
+        order.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same as [`Self::ask`] by whoever is alone with the campaign.
+    pub(super) fn ask_alone(
+        &self,
+        _alone: &MutexGuard<'_, ()>,
+        campaign: usize,
+        deed: Deed,
+    ) -> bool {
+        self.answer_alone(campaign, deed).is_ok()
+    }
+
+    /// A desk at one server alone.
+    pub(super) fn at(&self, address: &str) -> Self {
+        Self {
+            doors: Doors::of([address.to_owned()]),
+            ..self.clone()
+        }
+    }
+
     fn request_of(&self, campaign: usize, deed: &Deed) -> (&'static str, String, Value) {
         let base = format!("/api/v2/voice-campaigns/{}", self.campaigns[campaign]);
         match deed {
             Deed::Pause => ("POST", format!("{base}/pause"), json!({})),
             Deed::Resume => ("POST", format!("{base}/resume"), json!({})),
+            Deed::Narrow => ("PATCH", base, windows(&self.far_away())),
+            Deed::Widen => {
+                let (start, end) = ALWAYS;
+                ("PATCH", base, windows(&(start.to_owned(), end.to_owned())))
+            }
             Deed::Remove(phone) => (
                 "DELETE",
                 format!("{base}/leads/remove/bulk"),
@@ -117,10 +193,18 @@ impl Desk {
         }
     }
 
+    /// An hour of the day that is half a day away.
+    fn far_away(&self) -> (String, String) {
+        let hour = self.truth.now().div_euclid(3_600_000_000).rem_euclid(24);
+        let far = (hour + 12) % 24;
+        (format!("{far:02}:00"), format!("{far:02}:59"))
+    }
+
     /// Until it is done: the server is somewhere between two lives.
     pub(super) fn insist(&self, campaign: usize, deed: &Deed) {
         let mut last = None;
-        for _ in 0..200 {
+        let began = instant();
+        while began.elapsed() < INSISTENCE {
             match self.answer(campaign, deed.clone()) {
                 Ok(()) => return,
                 Err(answer) => last = answer,
@@ -172,7 +256,7 @@ impl Desk {
     }
 
     /// A number that a campaign has, or had.
-    fn somebody(&self, campaign: usize, dice: &mut Dice) -> Option<String> {
+    pub(super) fn somebody(&self, campaign: usize, dice: &mut Dice) -> Option<String> {
         let record = self.record.lock().unwrap();
         let added: Vec<&Vec<String>> = record
             .iter()
@@ -197,6 +281,10 @@ fn one_of<'a>(lists: &[&'a Vec<String>], roll: u64) -> &'a [String] {
     let back = usize::try_from(roll).unwrap_or(0) % (lists.len() * 2);
     let index = lists.len() - 1 - back.min(lists.len() - 1);
     lists[index]
+}
+
+fn windows((start, end): &(String, String)) -> Value {
+    json!({ "windows": [{ "start_time": start, "end_time": end }] })
 }
 
 fn lead(phone: &str) -> Value {
@@ -248,6 +336,11 @@ fn act(desk: &Desk, dice: &mut Dice) {
     let campaign = usize::try_from(dice.between(0, last)).unwrap();
     let somebody = desk.somebody(campaign, dice);
     match (dice.between(0, 9), somebody) {
+        (0, _) if desk.narrows => {
+            desk.ask(campaign, Deed::Narrow);
+            pause(dice.between(10, 300));
+            desk.ask(campaign, Deed::Widen);
+        }
         (0..=2, _) => {
             desk.ask(campaign, Deed::Pause);
             pause(dice.between(10, 300));

@@ -77,7 +77,7 @@ pub(crate) fn at_every_failpoint(plan: &Plan, folder: &Path, seed: u64) -> Done 
 }
 
 /// How often a moment may come before it is the fatal one: those that come by themselves often.
-const fn most_times(moment: Failpoint) -> u64 {
+pub(crate) const fn most_times(moment: Failpoint) -> u64 {
     match moment {
         Failpoint::BeforeCommit(Transaction::Recovery)
         | Failpoint::AfterCommit(Transaction::Recovery) => 1,
@@ -123,7 +123,7 @@ fn dies(scene: &mut Scene, moment: Failpoint, order: &str, dice: &mut Dice) -> b
 }
 
 /// The transaction that brings the process to this moment.
-const fn provoked_by(moment: Failpoint) -> Option<Transaction> {
+pub(crate) const fn provoked_by(moment: Failpoint) -> Option<Transaction> {
     match moment {
         Failpoint::BeforeCommit(transaction) | Failpoint::AfterCommit(transaction) => {
             Some(transaction)
@@ -134,6 +134,6 @@ const fn provoked_by(moment: Failpoint) -> Option<Transaction> {
     }
 }
 
-fn was_killed(status: ExitStatus) -> bool {
+pub(crate) fn was_killed(status: ExitStatus) -> bool {
     status.signal() == Some(SIGKILL)
 }

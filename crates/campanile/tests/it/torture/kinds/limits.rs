@@ -48,7 +48,7 @@ fn bear(scene: &mut Scene) {
         scene.keep_busy(60);
         // A crowd that asks and does not wait for answers.
         let crowd: Vec<_> = (0..40)
-            .filter_map(|_| std::net::TcpStream::connect(&scene.desk.address).ok())
+            .filter_map(|_| std::net::TcpStream::connect(&scene.installation.address).ok())
             .collect();
         pause(200);
         drop(crowd);
@@ -58,6 +58,6 @@ fn bear(scene: &mut Scene) {
         }
     }
     // The crowd is gone, so the service is back under the same limit.
-    let is_back = || request(&scene.desk.address, "", "GET", "/livez", None).is_some();
+    let is_back = || request(&scene.installation.address, "", "GET", "/livez", None).is_some();
     crate::torture::wait::wait_until(std::time::Duration::from_secs(20), is_back);
 }

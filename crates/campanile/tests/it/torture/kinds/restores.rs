@@ -24,7 +24,7 @@ const ASKED_WITHIN: Duration = Duration::from_secs(120);
 
 pub(crate) fn of_the_database(plan: &Plan, folder: &Path, seed: u64) -> Done {
     let mut setting = Setting::new(seed);
-    setting.users = false;
+    setting.users = 0;
     let mut scene = Scene::start(folder, setting);
     let mut dice = Dice::new(seed);
     let mut broken = Vec::new();

@@ -13,7 +13,7 @@ use crate::torture::scene::{Scene, Setting};
 use crate::torture::wait::{met_within, pause};
 
 /// Between the commit of a reservation and the question whether it may be sent.
-const MOMENTS: [&str; 3] = ["after_commit.tick", "call.reserved", "call.due"];
+pub(crate) const MOMENTS: [&str; 3] = ["after_commit.tick", "call.reserved", "call.due"];
 
 /// SIGSTOP between commit and send: what was reserved before is late after, and must not leave.
 pub(crate) fn before_sends(plan: &Plan, folder: &Path, seed: u64) -> Done {
@@ -66,7 +66,7 @@ pub(crate) fn at_random(plan: &Plan, folder: &Path, seed: u64) -> Done {
 }
 
 /// From half a second to the longest, short ones more often: each doubling is as likely.
-fn length(dice: &mut Dice, longest_ms: u64) -> u64 {
+pub(crate) fn length(dice: &mut Dice, longest_ms: u64) -> u64 {
     let mut milliseconds = 500;
     while milliseconds * 2 <= longest_ms && dice.between(0, 7) < 6 {
         milliseconds *= 2;

@@ -1,0 +1,103 @@
+//! The phones: a sandbox in a process of its own, and what it saw.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::http::request;
+use super::judge::{Post, Ring};
+use super::process::{Launch, Process};
+use super::truth::micros;
+
+/// How much faster than real time the phones ring and talk.
+const PHONES_SCALE: &str = "60";
+
+/// One for each campaign, by which a call tells whose it is.
+pub(super) const ASSISTANTS: [&str; 2] = ["asst_abc123", "asst_xyz456"];
+
+pub(super) struct World {
+    sandbox: Process,
+}
+
+impl World {
+    pub(super) fn start(folder: &Path, faults: &Value) -> Self {
+        let scenario = json!({
+            "concurrency": 5_000, "calls_per_second": 10_000, "ring_seconds": [4, 25],
+            "talk_seconds": [15, 180], "faults": faults
+        });
+        let path = folder.join("scenario.json");
+        std::fs::write(&path, scenario.to_string()).unwrap();
+        let arguments = [
+            "sandbox",
+            "--listen",
+            "127.0.0.1:0",
+            "--time-scale",
+            PHONES_SCALE,
+            "--scenario",
+            path.to_str().unwrap(),
+        ];
+        let log = folder.join("sandbox.log");
+        let sandbox = Process::start(&arguments, &Launch::default(), &log);
+        Self { sandbox }
+    }
+
+    pub(super) fn address(&self) -> &str {
+        self.sandbox.address.as_deref().unwrap()
+    }
+
+    /// Calls so far, in order.
+    pub(super) fn rings(&self) -> Vec<Ring> {
+        self.log("rings").iter().map(ring).collect()
+    }
+
+    /// Requests to place a call so far.
+    pub(super) fn posts(&self) -> Vec<Post> {
+        self.log("requests").iter().filter_map(post).collect()
+    }
+
+    fn log(&self, name: &str) -> Vec<Value> {
+        let path = format!("/control/{name}");
+        let (_, text) = request(self.address(), "", "GET", &path, None).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// From now on the provider behaves.
+    pub(super) fn end_faults(&self, faults: &Value) {
+        let names = faults.as_object().into_iter().flatten();
+        let none: serde_json::Map<String, Value> =
+            names.map(|(name, _)| (name.clone(), json!(0))).collect();
+        let scenario = json!({ "faults": none });
+        let address = self.address();
+        let answer = request(address, "", "PUT", "/control/scenario", Some(&scenario));
+        let (status, text) = answer.expect("the sandbox answers");
+        assert_eq!(status, 200, "{text}");
+    }
+}
+
+fn ring(line: &Value) -> Ring {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let assistant = line["assistant_id"].as_str();
+    Ring {
+        key: text(&line["attempt_key"]),
+        to: text(&line["to"]),
+        from: text(&line["phone_number_id"]),
+        meant_for: line["variables"]["meant_for"].as_str().map(str::to_owned),
+        campaign: ASSISTANTS
+            .iter()
+            .position(|known| Some(*known) == assistant),
+        received_at: micros(&line["received_at"]).unwrap(),
+        ended_at: micros(&line["ended_at"]),
+    }
+}
+
+/// A request to place a call. One that the sandbox did not read to its end has no key and rang
+/// nowhere.
+fn post(line: &Value) -> Option<Post> {
+    let is_create = line["method"] == "POST" && line["path"] == "/vapi/call";
+    is_create.then(|| Post {
+        key: line["attempt_key"].as_str().unwrap_or_default().to_owned(),
+        received_at: micros(&line["time"]).unwrap(),
+    })
+}

@@ -1,0 +1,210 @@
+//! A cluster of one test, which may stop it, start it, and have another follow it.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::{
+    Cluster, GUARDED, ROLE, answer_of, become_user, init, next_number, programs, run, server_user,
+    start_detached,
+};
+
+/// A cluster of one test, which may stop and start it.
+#[derive(Debug)]
+pub struct OwnCluster {
+    cluster: Cluster,
+}
+
+/// How a server is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Sessions are cut off, everything is written.
+    Fast,
+    /// As a crash: it recovers when it starts.
+    Immediate,
+}
+
+/// Runs the server until its test is gone. `$1` folder, `$2` programs, `$3` the test's process, `$4…`
+/// how to become the server's user.
+const WATCH: &str = r#"
+folder=$1; programs=$2; test=$3; shift 3
+"$@" "$programs/postgres" -D "$folder/data" >>"$folder/log" 2>&1 </dev/null &
+server=$!
+while kill -0 "$server" 2>/dev/null; do
+    if ! kill -0 "$test" 2>/dev/null; then kill -INT "$server"; wait "$server"; rm -rf "$folder"; fi
+    sleep 1 & wait $!
+done
+"#;
+
+impl OwnCluster {
+    /// A cluster that runs. Who logs in as [`GUARDED`] needs the password of that name.
+    pub fn start_new() -> Self {
+        let own = Self::stopped();
+        let line = format!("local all {GUARDED} scram-sha-256");
+        let Cluster {
+            folder, programs, ..
+        } = &own.cluster;
+        init(programs, folder, server_user().as_ref(), &[&line]);
+        own.start();
+        let make =
+            format!("CREATE ROLE {ROLE} LOGIN; CREATE ROLE {GUARDED} LOGIN PASSWORD '{GUARDED}'");
+        own.cluster.admin("postgres", &make);
+        own
+    }
+
+    /// A folder for one.
+    fn stopped() -> Self {
+        let programs = programs().expect(
+            "PostgreSQL is not installed: `make deps` installs the Debian package postgresql",
+        );
+        let name = format!("campanile-own-{}-{}", std::process::id(), next_number());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).expect("the folder of the test cluster");
+        Self {
+            cluster: Cluster {
+                folder,
+                programs,
+                _use: None,
+            },
+        }
+    }
+
+    /// Starts it again.
+    pub fn start(&self) {
+        let user = server_user();
+        let mut watch = Command::new("setsid");
+        watch
+            .args(["sh", "-c", WATCH, "watch"])
+            .arg(&self.cluster.folder)
+            .arg(&self.cluster.programs)
+            .arg(std::process::id().to_string())
+            .args(user.iter().flat_map(|(_, command)| command))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if user.is_none() {
+            watch.arg("env");
+        }
+        start_detached(&mut watch);
+        self.cluster.wait_until_up();
+    }
+
+    /// Stops it at once, as a crash would.
+    pub fn crash(&self) {
+        self.stop(Stop::Immediate);
+    }
+
+    /// Stops it.
+    pub fn stop(&self, how: Stop) {
+        let mode = match how {
+            Stop::Fast => "fast",
+            Stop::Immediate => "immediate",
+        };
+        run(self
+            .control()
+            .args(["stop", "-m", mode, "-w", "-D"])
+            .arg(self.data()));
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.cluster.folder.join(".s.PGSQL.5432")
+    }
+
+    /// Another server that follows this one, a copy of it made now, and has caught up.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        let standby = Self::stopped();
+        let user = server_user();
+        let folder = &standby.cluster.folder;
+        if let Some((name, _)) = &user {
+            run(Command::new("chown").arg(name).arg(folder));
+        }
+        let program = self.cluster.programs.join("pg_basebackup");
+        let mut copy = become_user(user.as_ref(), &program);
+        copy.args([
+            "-U",
+            "postgres",
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "--no-sync",
+            "-h",
+        ]);
+        run(copy.arg(&self.cluster.folder).arg("-D").arg(standby.data()));
+        let settings = standby.data().join("postgresql.auto.conf");
+        let mut settings = OpenOptions::new()
+            .append(true)
+            .open(settings)
+            .expect("the settings");
+        // The last line of a name counts.
+        writeln!(settings, "unix_socket_directories = '{}'", folder.display())
+            .expect("the settings");
+        standby.start();
+        standby.wait_for(&format!(
+            "SELECT pg_last_wal_replay_lsn() >= '{}'",
+            self.admin("postgres", "SELECT pg_current_wal_lsn()")
+        ));
+        standby
+    }
+
+    /// It hears nothing more of the server that it follows.
+    pub fn fall_behind(&self) {
+        self.admin("postgres", "ALTER SYSTEM SET primary_conninfo = ''");
+        self.admin("postgres", "SELECT pg_reload_conf()");
+        self.wait_for("SELECT NOT EXISTS (SELECT 1 FROM pg_stat_wal_receiver)");
+    }
+
+    /// It becomes a server of its own, with a history of its own.
+    pub fn promote(&self) {
+        run(self
+            .control()
+            .args(["promote", "-w", "-D"])
+            .arg(self.data()));
+    }
+
+    fn wait_for(&self, sql: &str) {
+        let so = (0..150).any(|_| {
+            let so = self.admin("postgres", sql) == "t";
+            if !so {
+                let _ = Command::new("sleep").arg("0.2").status();
+            }
+            so
+        });
+        assert!(so, "never true: {sql}");
+    }
+
+    fn control(&self) -> Command {
+        become_user(
+            server_user().as_ref(),
+            &self.cluster.programs.join("pg_ctl"),
+        )
+    }
+
+    fn data(&self) -> PathBuf {
+        self.cluster.folder.join("data")
+    }
+}
+
+impl std::ops::Deref for OwnCluster {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
+impl Drop for OwnCluster {
+    fn drop(&mut self) {
+        let mut stop = self.control();
+        // It may have been stopped already.
+        let _ = answer_of(
+            stop.args(["stop", "-m", "immediate", "-w", "-D"])
+                .arg(self.data()),
+        );
+        let _ = fs::remove_dir_all(&self.cluster.folder);
+    }
+}
