@@ -3,6 +3,10 @@
 CARGO ?= cargo
 # `make demo ARGS="--for-seconds 30"`
 ARGS ?=
+# `make torture OF=nodes`
+OF ?= process nodes
+TORTURE_OF_process := torture::the_whole_torture_harms_nobody
+TORTURE_OF_nodes := torture::nodes::the_whole_torture_of_three_servers_harms_nobody
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test torture check layers fmt bench bench-record mutants fuzz planted deps
@@ -23,8 +27,9 @@ test: deps ## Run every test, installing what it needs
 	fi
 	$(CARGO) test --package simulation --features planted --test it --quiet -- planted
 
-torture: deps ## Kill, stop, starve and lie to the real process for half an hour; prints a report
-	$(CARGO) test --package campanile --test it -- --ignored --exact --nocapture torture::the_whole_torture_harms_nobody
+torture: deps ## Kill, stop, starve and lie to real processes, one and three (OF=process, OF=nodes); prints reports
+	$(CARGO) test --package campanile --test it -- --ignored --exact --nocapture --test-threads 1 \
+		$(foreach of,$(OF),$(TORTURE_OF_$(of)))
 
 check: ## Format, lints, layers, licences
 	$(CARGO) fmt --all --check
