@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// ever; a transaction whose client fell silent gives its locks back.
 const SESSION: &str = "-c synchronous_commit=on -c default_transaction_isolation=read\\ committed \
      -c timezone=UTC -c lock_timeout=10s -c statement_timeout=30s \
-     -c idle_in_transaction_session_timeout=5s -c jit=off";
+     -c idle_in_transaction_session_timeout=3s -c jit=off";
 
 /// Where the database is, and how the server is to be trusted.
 #[derive(Clone)]

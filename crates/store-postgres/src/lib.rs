@@ -39,6 +39,7 @@ mod settle;
 mod shared;
 mod store_impl;
 mod tls;
+mod turns;
 mod work;
 
 pub use address::{Address, AddressError};

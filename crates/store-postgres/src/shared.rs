@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use crate::ids::NodeIds;
 use crate::settings_cache::SettingsCache;
+use crate::turns::Turns;
 
 /// What all transactions of the process share.
 pub(crate) struct Shared {
@@ -16,6 +17,7 @@ pub(crate) struct Shared {
     pub(crate) hint: Notify,
     pub(crate) settings: SettingsCache,
     pub(crate) ids: NodeIds,
+    pub(crate) turns: Turns,
     /// Reserved test calls that no tick has handed out yet. In memory only: those that a crash or
     /// a failed tick loses are never sent, and are looked up.
     test_calls: Mutex<Vec<Dispatch>>,
@@ -32,6 +34,7 @@ impl Shared {
             hint: Notify::new(),
             settings: SettingsCache::default(),
             ids: NodeIds::default(),
+            turns: Turns::default(),
             test_calls: Mutex::default(),
             dials,
         }

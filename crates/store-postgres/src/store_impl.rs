@@ -104,6 +104,8 @@ pub(crate) use read;
 macro_rules! write {
     ($store:expr, $tenant:expr, |$work:ident| $body:expr) => {{
         $store.check_prepared()?;
+        // Until the transaction has ended.
+        let _turn = $store.shared.turns.of($tenant).await?;
         let node = $store.node.number(&$store.pool, &$store.shared).await?;
         let mut client = $store.client().await?;
         let tx = client.transaction().await.map_err(translate)?;

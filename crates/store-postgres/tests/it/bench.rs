@@ -175,6 +175,23 @@ impl PostgresBench {
         self.cluster.as_role(&self.database, sql)
     }
 
+    /// The superuser keeps the row of the tenant with this name locked for so long, as a process that
+    /// stands still would. When this answers, it is locked.
+    pub(crate) fn lock_tenant(&self, name: &str, seconds: u32) -> std::thread::JoinHandle<String> {
+        let (cluster, database) = (self.cluster, self.database.clone());
+        let sql = format!(
+            "SELECT 1 FROM tenants WHERE name = '{name}' FOR UPDATE; SELECT pg_sleep({seconds})"
+        );
+        let thread = std::thread::Builder::new().name("locks".to_owned());
+        let locked = thread
+            .spawn(move || cluster.admin(&database, &sql))
+            .unwrap();
+        let sleeping = "SELECT count(*) FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event = 'PgSleep'";
+        while self.admin(sleeping).trim() == "0" {}
+        locked
+    }
+
     /// Rows of a statement that the superuser runs.
     pub(crate) fn admin(&self, sql: &str) -> String {
         self.cluster.admin(&self.database, sql)

@@ -12,6 +12,8 @@ use store::conformance::fixture::{
 };
 use store::{Caller, PageRequest, Precondition, Store, TestCall, Tick, Written};
 
+use store_postgres::{Options, PostgresStore};
+
 use crate::bench::PostgresBench;
 
 #[tokio::test]
@@ -171,6 +173,37 @@ async fn nodes_that_write_at_once_leave_no_gap_in_the_feed() {
     let sequences: Vec<_> = events.iter().map(|event| event.sequence).collect();
     assert_eq!(sequences, (1..=41).collect::<Vec<_>>());
     drop(two);
+    bench.check();
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_held_up_takes_no_connection_from_others() {
+    // More than the process has connections.
+    const WAITING: u32 = 12;
+    let bench = PostgresBench::open();
+    let options = Options {
+        connections: 8,
+        ..bench.options()
+    };
+    let node = PostgresStore::connect(&options).unwrap();
+    let store = &node;
+    let (held, its_campaign) = tenant_with_running(store, "Held").await;
+    let (other, campaign) = tenant_with_running(store, "Other").await;
+    let lock = bench.lock_tenant("Held", 4);
+    let waiting = (0..WAITING).map(|n| add(store, held, its_campaign, n));
+    let waiting = async {
+        futures_util::future::join_all(waiting).await;
+        assert!(lock.is_finished(), "they wait for the tenant's row");
+    };
+    let others = async {
+        for n in 0..5 {
+            add(store, other, campaign, n).await;
+        }
+        assert!(!lock.is_finished(), "others do not wait for it");
+    };
+    tokio::join!(waiting, others);
+    lock.join().unwrap();
+    drop(node);
     bench.check();
 }
 
