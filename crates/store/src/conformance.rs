@@ -192,6 +192,7 @@ macro_rules! conformance_suite {
                 a_call_keeps_who_called_whom_and_why,
                 a_clock_that_was_set_back_since_the_plan_loses_no_end,
                 a_call_keeps_everything_it_left_behind,
+                an_analysis_is_told_once_whatever_its_parts,
                 calls_are_filtered_by_campaign_and_number,
                 calls_are_filtered_by_state_outcome_and_time,
                 calls_are_listed_newest_first,

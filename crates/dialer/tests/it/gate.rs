@@ -9,6 +9,8 @@ use providers::{ProviderAnswer, ProviderRequest, Transport, TransportError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+/// Beyond any time for which an idle connection is trusted.
+const LONG_IDLE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Sends one request if `allowed`, to a provider that answers everything that begins like one;
@@ -46,6 +48,34 @@ async fn place(
         String::from_utf8(read).unwrap()
     };
     tokio::join!(sending, answering)
+}
+
+/// A server's own patience is not known: on a connection that it is just closing, the fate of a
+/// request would be.
+#[tokio::test]
+async fn a_connection_that_was_idle_for_long_carries_no_request() {
+    let options = TransportOptions {
+        allow_private_networks: true,
+    };
+    let transport = HttpTransport::new(options).unwrap();
+    let provider = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut first = None;
+    for _ in 0..2 {
+        let (sent, _) = place(&transport, &provider, &mut first, true).await;
+        assert_eq!(sent.unwrap().status, 201);
+    }
+    tokio::time::pause();
+    tokio::time::advance(LONG_IDLE).await;
+    tokio::time::resume();
+    // The first one stays open all the while, and still a second one is made.
+    let mut second = None;
+    let placing = place(&transport, &provider, &mut second, true);
+    let (sent, read) = tokio::time::timeout(PATIENCE, placing).await.unwrap();
+    assert_eq!(sent.unwrap().status, 201);
+    assert!(read.starts_with("POST /call"));
+    let mut nothing = [0; 1];
+    let first = first.unwrap().try_read(&mut nothing);
+    assert!(!matches!(first, Ok(length) if length > 0));
 }
 
 #[tokio::test]

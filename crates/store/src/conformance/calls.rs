@@ -141,6 +141,56 @@ pub async fn a_call_keeps_everything_it_left_behind(store: &dyn Store) {
 
 /// An answered call, then, in another campaign, an unanswered one to the same number and one that
 /// is being placed, a minute apart.
+/// Each part alone is an analysis; what comes later adds to it and is no second one.
+pub async fn an_analysis_is_told_once_whatever_its_parts(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    let parts = [
+        (CallDetails::default(), false),
+        (left_behind(), true),
+        (
+            CallDetails {
+                transcript: Some("Hello.".to_owned()),
+                ..CallDetails::default()
+            },
+            true,
+        ),
+        (
+            CallDetails {
+                summary: Some("Greeted.".to_owned()),
+                ..CallDetails::default()
+            },
+            true,
+        ),
+        (
+            CallDetails {
+                structured_data: Some(json!({ "ok": true })),
+                ..CallDetails::default()
+            },
+            true,
+        ),
+    ];
+    for (number, (details, is_analysis)) in (1..).zip(parts) {
+        add(store, caller, id, number).await;
+        let dispatch = tick(store, later(number.into())).await.remove(0);
+        store.send_board().forget(dispatch.attempt_id);
+        let mut told = Vec::new();
+        for details in [details, CallDetails::default(), left_behind()] {
+            let end = AttemptFact {
+                details: Some(details),
+                ..AttemptFact::new(AttemptRef::Id(dispatch.attempt_id), ended(Outcome::Busy))
+            };
+            store.apply_facts(later(66), vec![end]).await.unwrap();
+            let events = store.list_events(caller.tenant_id, 0, 1_000).await.unwrap();
+            let analyses = events.iter().filter(|event| {
+                event.kind == "call.analyzed" && event.attempt_id == Some(dispatch.attempt_id)
+            });
+            told.push(analyses.count());
+        }
+        let at_first = usize::from(is_analysis);
+        assert_eq!(told, [at_first, at_first, 1], "call {number}");
+    }
+}
+
 async fn three_calls(store: &dyn Store) -> (Caller, CampaignId, [AttemptId; 3]) {
     let (caller, id) = tenant_with_running(store, "Acme").await;
     add(store, caller, id, 1).await;
