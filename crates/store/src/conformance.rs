@@ -90,6 +90,7 @@ macro_rules! conformance_suite {
                 lines_are_listed_newest_first,
                 lines_of_another_tenant_are_not_found,
                 a_mended_account_is_tried_at_once,
+                a_line_that_fails_in_a_row_rests_longer_each_time,
                 new_limits_of_a_line_hold_at_once,
             }
             pools {

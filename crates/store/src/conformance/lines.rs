@@ -3,12 +3,15 @@
 use domain::LineId;
 use domain::attempt::{Fact, Refusal};
 use domain::campaign::CampaignCommand;
+use jiff::SignedDuration;
 
 use super::fixture::{
     add, apply, assert_not_found, at, campaign, conflict, draft, first, fresh, later, line,
     morning, new_line, order, pool, stale, tenant, tenant_with_running, tick,
 };
-use crate::{Conflict, LineChange, NewLine, PageRequest, Precondition, Store};
+use crate::{
+    AttemptFact, AttemptRef, Conflict, LineChange, NewLine, PageRequest, Precondition, Store,
+};
 
 pub async fn a_line_keeps_what_it_was_given(store: &dyn Store) {
     let caller = tenant(store, "Acme").await;
@@ -250,6 +253,40 @@ pub async fn a_mended_account_is_tried_at_once(store: &dyn Store) {
         .unwrap();
     assert_eq!((mended.rests_until, mended.rest_reason), (None, None));
     assert!(!tick(store, just_after.now).await.is_empty());
+}
+
+/// How long the line of a running campaign rests after each failure, when its calls fail by `fact` in a row.
+async fn rests(store: &dyn Store, fact: Fact, times: u32) -> Vec<Option<i64>> {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    let mut now = caller.now;
+    let mut rests = Vec::new();
+    for n in 1..=times {
+        add(store, caller, id, n).await;
+        let dispatch = tick(store, now).await.remove(0);
+        store.send_board().forget(dispatch.attempt_id);
+        let failed = AttemptFact {
+            line_fault: Some("no answer"),
+            ..AttemptFact::new(AttemptRef::Id(dispatch.attempt_id), fact.clone())
+        };
+        store.apply_facts(now, vec![failed]).await.unwrap();
+        let line = store
+            .get_line(caller.tenant_id, dispatch.line_id)
+            .await
+            .unwrap();
+        rests.push(line.rests_until.map(|until| (until - now).as_secs()));
+        now = line
+            .rests_until
+            .unwrap_or(now + SignedDuration::from_secs(2));
+    }
+    rests
+}
+
+pub async fn a_line_that_fails_in_a_row_rests_longer_each_time(store: &dyn Store) {
+    let at_once = rests(store, Fact::NeverSent, 7).await;
+    assert_eq!(at_once, [2, 4, 8, 16, 32, 60, 60].map(Some));
+    // A single answer that is lost happens to every network.
+    let lost = rests(store, Fact::AnswerLost, 6).await;
+    assert_eq!(lost, [None, None, Some(2), Some(4), Some(8), Some(16)]);
 }
 
 pub async fn new_limits_of_a_line_hold_at_once(store: &dyn Store) {
