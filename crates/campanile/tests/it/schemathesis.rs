@@ -260,6 +260,8 @@ fn generated_requests_find_no_gap_between_document_and_server() {
     let report = run(Command::new(schemathesis())
         .current_dir(home.path())
         .env("CAMPANILE_TEST_WORLD", &description)
+        .env("CAMPANILE_TEST_ADDRESS", &server.address)
+        .env("CAMPANILE_TEST_TOKEN", token)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("HYPOTHESIS_STORAGE_DIRECTORY", home.file("hypothesis"))
         .args(["--config-file", "schemathesis.toml"])

@@ -8,6 +8,7 @@ requests that are invalid by the document are sent as they were generated.
 import json
 import os
 import random
+import urllib.request
 import uuid
 
 import schemathesis
@@ -89,6 +90,17 @@ def is_valid(case):
     return case.meta is not None and case.meta.generation.mode.is_positive
 
 
+def live_calls():
+    """Calls that are up at this moment: those of the beginning end long before the run does."""
+    request = urllib.request.Request(
+        f"http://{os.environ['CAMPANILE_TEST_ADDRESS']}/api/v2/calls?limit=50",
+        headers={"Authorization": f"Bearer {os.environ['CAMPANILE_TEST_TOKEN']}"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        calls = json.load(answer)["data"]
+    return [call["call_id"] for call in calls if call["state"] in ("RINGING", "IN_PROGRESS")]
+
+
 def replace(container, chance):
     """Puts an object that is there in the place of a made-up one."""
     for name, there in REFERENCES.items():
@@ -148,6 +160,8 @@ def before_call(context, case, kwargs):
             case.path_parameters["provider"] = "sandbox"
         if operation.endswith("/test-call") and CHANCE.random() < 0.7:
             case.path_parameters["campaign_id"] = CHANCE.choice(WORLD["trials"])
+        if operation.endswith("/hang-up") and CHANCE.random() < 0.5 and (live := live_calls()):
+            case.path_parameters["call_id"] = CHANCE.choice(live)
         campaign = case.path_parameters.get("campaign_id")
         if campaign in WORLD["leads_of"] and "campaign_lead_id" in case.path_parameters:
             case.path_parameters["campaign_lead_id"] = CHANCE.choice(WORLD["leads_of"][campaign])
