@@ -7,6 +7,9 @@ use std::time::Instant;
 use super::process::{Launch, Process, patiently};
 use super::wait::instant;
 
+/// What a server says, in its folder.
+pub(super) const LOG: &str = "server.log";
+
 pub(super) struct Installation {
     /// The server that is meant to live; tests kill, stop and restart it.
     pub(super) server: Process,
@@ -24,7 +27,14 @@ impl Installation {
     pub(super) fn start(folder: &Path, database_folder: &Path, launch: &Launch) -> Self {
         let token = api::token::generate(&dialer::SystemEntropy);
         let database = database_folder.join("tortured.db");
-        let server = serve(&database, "127.0.0.1:0", &token, launch, folder);
+        let server = serve(
+            &database_url(&database),
+            "127.0.0.1:0",
+            &token,
+            launch,
+            folder,
+            &[],
+        );
         let address = server.address.clone().expect("the first start works");
         Self {
             server,
@@ -53,7 +63,8 @@ impl Installation {
 
     /// A further server on the same database.
     pub(super) fn another(&self, listen: &str, launch: &Launch) -> Process {
-        serve(&self.database, listen, &self.token, launch, &self.folder)
+        let url = database_url(&self.database);
+        serve(&url, listen, &self.token, launch, &self.folder, &[])
     }
 
     pub(super) fn database(&self) -> &Path {
@@ -101,18 +112,25 @@ impl Installation {
 
     /// Everything that the servers complained of.
     pub(super) fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("server.log")).unwrap_or_default()
+        std::fs::read_to_string(self.folder.join(LOG)).unwrap_or_default()
     }
 }
 
-fn serve(database: &Path, listen: &str, token: &str, launch: &Launch, folder: &Path) -> Process {
-    let database_url = database_url(database);
+/// A server on a database, which it logs beside.
+pub(super) fn serve(
+    url: &str,
+    listen: &str,
+    token: &str,
+    launch: &Launch,
+    folder: &Path,
+    more: &[&str],
+) -> Process {
     let arguments = [
         "serve",
         "--listen",
         listen,
         "--database-url",
-        &database_url,
+        url,
         "--allow-private-networks",
         "--api-rate-limit",
         "100000",
@@ -122,7 +140,8 @@ fn serve(database: &Path, listen: &str, token: &str, launch: &Launch, folder: &P
     let mut launch = launch.clone();
     let variable = ("CAMPANILE_BOOTSTRAP_TOKEN".to_owned(), token.to_owned());
     launch.environment.push(variable);
-    Process::start(&arguments, &launch, &folder.join("server.log"))
+    let arguments = [&arguments, more].concat();
+    Process::start(&arguments, &launch, &folder.join(LOG))
 }
 
 fn database_url(database: &Path) -> String {

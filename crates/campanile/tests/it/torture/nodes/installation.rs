@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::wire::Wire;
 use crate::torture::doors::Doors;
 use crate::torture::http::request_within;
+use crate::torture::installation::{self, LOG};
 use crate::torture::process::{Launch, Process, patiently};
 use crate::torture::records::Records;
 use crate::torture::wait::{instant, met_within, wait_until};
@@ -54,7 +55,7 @@ impl Nodes {
                 std::fs::copy(first.folder.join(KEY), own.join(KEY)).unwrap();
             }
             let url = url(&wire, &database);
-            let server = serve(&own, &url, "127.0.0.1:0", &token, &Launch::default());
+            let server = serve(&url, "127.0.0.1:0", &token, &Launch::default(), &own);
             let address = server.address.clone().expect("the first start works");
             wait_until(READY_WITHIN, || is_ready(&address));
             members.push(Node {
@@ -92,7 +93,7 @@ impl Nodes {
         let (url, token) = (url(&self.wire, &self.database), self.token.clone());
         let node = &mut self.members[index];
         node.server = patiently(|| {
-            let server = serve(&node.folder, &url, &node.address, &token, launch);
+            let server = serve(&url, &node.address, &token, launch, &node.folder);
             server.address.is_some().then_some(server)
         });
     }
@@ -143,7 +144,6 @@ impl Nodes {
 }
 
 const KEY: &str = "campanile.key";
-const LOG: &str = "server.log";
 
 fn url(wire: &Wire, database: &str) -> String {
     let port = wire.port();
@@ -155,24 +155,8 @@ fn is_ready(address: &str) -> bool {
     answer.is_some_and(|(status, _)| status == 200)
 }
 
-fn serve(folder: &Path, url: &str, listen: &str, token: &str, launch: &Launch) -> Process {
+fn serve(url: &str, listen: &str, token: &str, launch: &Launch, folder: &Path) -> Process {
     let key = folder.join(KEY);
-    let arguments = [
-        "serve",
-        "--listen",
-        listen,
-        "--database-url",
-        url,
-        "--secret-key-file",
-        key.to_str().unwrap(),
-        "--allow-private-networks",
-        "--api-rate-limit",
-        "100000",
-        "--api-rate-burst",
-        "100000",
-    ];
-    let mut launch = launch.clone();
-    let variable = ("CAMPANILE_BOOTSTRAP_TOKEN".to_owned(), token.to_owned());
-    launch.environment.push(variable);
-    Process::start(&arguments, &launch, &folder.join(LOG))
+    let more = ["--secret-key-file", key.to_str().unwrap()];
+    installation::serve(url, listen, token, launch, folder, &more)
 }
