@@ -115,6 +115,22 @@ scope_extractors! {
     Admin needs "admin": |scopes| scopes.admin;
 }
 
+/// A [`Writer`], for an operation of which some requests need the scope `admin`.
+pub(crate) struct WriterOrAdmin {
+    pub(crate) caller: Caller,
+    pub(crate) is_admin: bool,
+}
+
+impl FromRequestParts<App> for WriterOrAdmin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
+        let Writer(caller) = Writer::from_request_parts(parts, app).await?;
+        let is_admin = principal(parts)?.scopes.admin;
+        Ok(Self { caller, is_admin })
+    }
+}
+
 /// The token of this request; a route outside [`authenticate`] has none.
 pub(crate) fn principal(parts: &Parts) -> ApiResult<Principal> {
     parts

@@ -34,6 +34,7 @@ codes! {
     TAKES_NO_TEST_CALL = "takes_no_test_call";
     AT_CAPACITY = "at_capacity";
     ON_HOLD = "on_hold";
+    OPTED_OUT = "opted_out";
     TOO_LARGE = "too_large";
     TOO_MUCH_CONTENTION = "too_much_contention";
     STALE_REVISION = "stale_revision";

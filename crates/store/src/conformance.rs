@@ -145,6 +145,7 @@ macro_rules! conformance_suite {
                 a_new_lead_is_ready_and_counted,
                 a_new_lead_wakes_its_campaign,
                 adding_a_number_again_updates_or_skips,
+                adding_a_number_again_clears_what_is_given_as_null,
                 custom_fields_merge_by_key,
                 custom_fields_have_a_limit,
                 a_number_on_the_do_not_call_list_is_added_as_opted_out,
@@ -174,6 +175,7 @@ macro_rules! conformance_suite {
             }
             do_not_call {
                 do_not_call_holds_in_every_campaign_of_the_tenant,
+                a_denied_opt_out_stays_and_nothing_else_changes,
                 taking_do_not_call_back_puts_leads_where_they_were,
                 do_not_call_waits_for_a_call_that_is_up,
                 a_lead_that_was_requeued_comes_back_ready,

@@ -78,6 +78,11 @@ pub enum Conflict {
         "the installation is on hold and places no calls; its operator sees why with `campanile hold status`"
     )]
     OnHold,
+    /// The number is on the tenant's do-not-call list, and the change says that it is not.
+    #[error(
+        "the number is on the do-not-call list of all campaigns: leave `do_not_call` out to change the rest; an opt-out is lifted only by a PATCH of the lead itself with `?lift_opt_out=true` and the scope `admin`"
+    )]
+    OptedOut,
     /// The call is over.
     #[error("the call is over")]
     CallOver,

@@ -6,8 +6,8 @@ use domain::settings::{DEFAULT_PRIORITY, Outbound};
 use serde_json::{Map, Value};
 
 use crate::error::{Conflict, StoreResult};
-use crate::records::LeadFields;
-use crate::writes::LeadChange;
+use crate::records::{LeadField, LeadFields};
+use crate::writes::{LeadChange, NewLead};
 
 /// Longest `custom_fields` as JSON, bytes.
 const MAX_CUSTOM_FIELDS: usize = 64 * 1024;
@@ -40,8 +40,9 @@ pub fn priority_of(rank: u8) -> u8 {
     10_u8.saturating_sub(rank)
 }
 
-/// Fields that are given replace, fields that are absent stay.
-pub fn as_change(fields: &LeadFields) -> LeadChange {
+/// What adding a lead changes of one that is there: fields that are given replace, `null` clears,
+/// absent ones stay, as in every change of a lead. Nothing is said of an opt-out.
+pub fn as_change(lead: &NewLead) -> LeadChange {
     let LeadFields {
         first_name,
         last_name,
@@ -50,18 +51,36 @@ pub fn as_change(fields: &LeadFields) -> LeadChange {
         timezone,
         priority,
         not_before,
-    } = fields.clone();
+    } = lead.fields.clone();
     LeadChange {
-        first_name: first_name.map(Some),
-        last_name: last_name.map(Some),
-        email: email.map(Some),
+        first_name: first_name
+            .map(Some)
+            .or_else(|| cleared(lead, LeadField::FirstName)),
+        last_name: last_name
+            .map(Some)
+            .or_else(|| cleared(lead, LeadField::LastName)),
+        email: email.map(Some).or_else(|| cleared(lead, LeadField::Email)),
         custom_fields: Some(custom_fields),
-        timezone: timezone.map(Some),
-        priority: priority.map(Some),
-        not_before: not_before.map(Some),
+        timezone: timezone
+            .map(Some)
+            .or_else(|| cleared(lead, LeadField::Timezone)),
+        priority: priority
+            .map(Some)
+            .or_else(|| cleared(lead, LeadField::Priority)),
+        not_before: not_before
+            .map(Some)
+            .or_else(|| cleared(lead, LeadField::NotBefore)),
         do_not_call: None,
         mark_as_unanswered: None,
     }
+}
+
+#[expect(
+    clippy::option_option,
+    reason = "absent, cleared and a value are three things in a change"
+)]
+fn cleared<T>(lead: &NewLead, field: LeadField) -> Option<Option<T>> {
+    lead.cleared.contains(&field).then_some(None)
 }
 
 /// The fields after a change.

@@ -301,6 +301,24 @@ pub struct LeadFields {
     pub not_before: Option<Timestamp>,
 }
 
+/// A field of a lead that may be empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeadField {
+    /// First name.
+    FirstName,
+    /// Last name.
+    LastName,
+    /// E-mail address.
+    Email,
+    /// IANA zone of the person.
+    Timezone,
+    /// Urgency inside the campaign.
+    Priority,
+    /// No attempt before.
+    NotBefore,
+}
+
 /// A call: an attempt and what came of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallRecord {

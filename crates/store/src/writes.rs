@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::precondition::Precondition;
 use crate::records::{
-    CampaignRecord, LeadFields, LeadRecord, LineRecord, PoolNumber, PoolStrategy, Scopes,
+    CampaignRecord, LeadField, LeadFields, LeadRecord, LineRecord, PoolNumber, PoolStrategy, Scopes,
 };
 
 /// Who asks, and when.
@@ -226,8 +226,21 @@ pub struct CampaignFilter {
 pub struct NewLead {
     /// Whom to call.
     pub phone: PhoneNumber,
-    /// What is known of the person.
+    /// What is known of the person. A lead that is there already keeps what is not known here.
     pub fields: LeadFields,
+    /// What a lead that is there already loses: fields that were given as `null`.
+    pub cleared: Vec<LeadField>,
+}
+
+impl NewLead {
+    /// A lead of whom nothing is cleared.
+    pub const fn new(phone: PhoneNumber, fields: LeadFields) -> Self {
+        Self {
+            phone,
+            fields,
+            cleared: Vec::new(),
+        }
+    }
 }
 
 /// What to do with a lead that is there already.
@@ -274,10 +287,22 @@ pub struct LeadChange {
     pub priority: Option<Option<u8>>,
     /// No attempt before.
     pub not_before: Option<Option<Timestamp>>,
-    /// `true`: opted out, for every campaign of the tenant. `false`: takes that back.
-    pub do_not_call: Option<bool>,
+    /// Whether the person opted out of every campaign of the tenant.
+    pub do_not_call: Option<OptOut>,
     /// `true`: an ANSWERED or EXHAUSTED lead goes back to READY with fresh caps.
     pub mark_as_unanswered: Option<bool>,
+}
+
+/// What a change of a lead says of the person's opt-out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptOut {
+    /// There is one, from now on and for every campaign of the tenant.
+    Enter,
+    /// There is none. Said by whoever repeats all fields of a lead, and therefore never enough to
+    /// lift one: where there is one, the change is refused.
+    Deny,
+    /// Whatever there is is lifted, in every campaign of the tenant. Said on purpose.
+    Lift,
 }
 
 /// Which leads to list.

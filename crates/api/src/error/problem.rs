@@ -94,6 +94,11 @@ impl Problem {
         self
     }
 
+    /// The sentence that says how to mend it.
+    pub(crate) fn into_message(self) -> String {
+        self.message
+    }
+
     /// The body of the answer.
     pub(crate) fn body(&self, request_id: &str) -> Vec<u8> {
         let errors = self.errors.iter();
@@ -194,6 +199,7 @@ const fn conflict_code(conflict: &Conflict) -> &'static str {
         Conflict::TakesNoTestCall(_) => code::TAKES_NO_TEST_CALL,
         Conflict::AtCapacity => code::AT_CAPACITY,
         Conflict::OnHold => code::ON_HOLD,
+        Conflict::OptedOut => code::OPTED_OUT,
     }
 }
 

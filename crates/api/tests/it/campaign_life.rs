@@ -270,10 +270,7 @@ async fn calls_under_way(server: &Server, campaign: &str, control_urls: &[Option
     let caller = server.caller(server.tenant_id);
     for index in 0..control_urls.len() {
         let phone = PhoneNumber::parse(&format!("+1415555267{index}")).unwrap();
-        let lead = NewLead {
-            phone,
-            fields: LeadFields::default(),
-        };
+        let lead = NewLead::new(phone, LeadFields::default());
         server
             .store
             .add_lead(caller, campaign_id, lead, OnDuplicate::Skip, None)

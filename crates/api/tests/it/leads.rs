@@ -553,3 +553,74 @@ async fn instants_and_zones_of_leads_that_are_refused_say_truly_why() {
     let calls = server.get(&format!("/api/v2/calls?{ever}")).await;
     assert_eq!(calls.status, 200, "{}", calls.body);
 }
+
+#[tokio::test]
+async fn adding_a_lead_again_changes_it_as_a_patch_does() {
+    let server = Server::start().await;
+    let campaign = draft(&server).await;
+    let path = lead(&server, &campaign, PHONE).await;
+    let known = json!({ "first_name": "Ada", "last_name": "L", "priority": 9, "custom_fields": { "a": 1, "b": 2 } });
+    assert_eq!(server.patch(&path, &known).await.status, 200);
+    let again = json!({ "phone_number": PHONE, "first_name": null, "priority": null, "email": null,
+        "custom_fields": { "a": null } });
+    let updated = server.post(&format!("{campaign}/leads"), &again).await;
+    assert_eq!(updated.status, 200, "{}", updated.body);
+    let data = &updated.body["data"];
+    assert_eq!(
+        [&data["first_name"], &data["last_name"], &data["priority"]],
+        [&Value::Null, &json!("L"), &json!(5)]
+    );
+    assert_eq!(data["custom_fields"], json!({ "b": 2 }));
+}
+
+#[tokio::test]
+async fn an_opt_out_is_lifted_on_purpose_only() {
+    let server = Server::start().await;
+    let campaign = draft(&server).await;
+    let path = lead(&server, &campaign, PHONE).await;
+    // Said of somebody who has not opted out, it is true.
+    let all_fields = json!({ "first_name": "Ada", "do_not_call": false });
+    assert_eq!(server.patch(&path, &all_fields).await.status, 200);
+    let out = json!({ "do_not_call": true });
+    assert_eq!(server.patch(&path, &out).await.status, 200);
+
+    let all_fields = json!({ "first_name": "Bea", "do_not_call": false });
+    let refused = server.patch(&path, &all_fields).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (409, "opted_out")
+    );
+    let told = refused.body["message"].as_str().unwrap();
+    assert!(told.contains("?lift_opt_out=true"), "{told}");
+    let item = json!({ "phone_number": PHONE, "do_not_call": false });
+    let bulk = format!("{campaign}/leads/update/bulk");
+    let bulk = server.patch(&bulk, &json!([item])).await;
+    assert_eq!(bulk.body["results"][0]["success"], false);
+    assert!(messages(&bulk)[0].contains("do-not-call list"));
+    let v1 = campaign.replace("/api/v2", "/v1/api");
+    let v1 = server.patch(&format!("{v1}/lead/update"), &item).await;
+    assert_eq!((v1.status.as_u16(), v1.code()), (409, "opted_out"));
+    let kept = server.get(&path).await;
+    assert_eq!(kept.body["data"]["status"], "OPTED_OUT");
+    assert_eq!(kept.body["data"]["first_name"], "Ada");
+
+    let on_purpose = format!("{path}?lift_opt_out=true");
+    let writer = server.token_with("writer", &["write"]).await;
+    let lift = json!({ "do_not_call": false });
+    let call = server.request(Method::PATCH, &on_purpose).token(&writer);
+    let refused = call.json(&lift).send().await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (403, "insufficient_scope")
+    );
+    let nobody = format!("{campaign}/leads/VoiceCampaignLead:1?lift_opt_out=true");
+    let call = server.request(Method::PATCH, &nobody).token(&writer);
+    assert_eq!(call.json(&lift).send().await.status, 404);
+    for other in [json!({}), out] {
+        let odd = server.patch(&on_purpose, &other).await;
+        assert_eq!(odd.faults(), ["lift_opt_out: contradiction"]);
+    }
+    let lifted = server.patch(&on_purpose, &lift).await;
+    assert_eq!(lifted.status, 200, "{}", lifted.body);
+    assert_eq!(lifted.body["data"]["status"], "READY");
+}

@@ -221,13 +221,12 @@ async fn start(store: &SqliteStore, caller: Caller, campaign_id: CampaignId) {
 }
 
 fn new_lead(number: usize) -> NewLead {
-    NewLead {
-        phone: PhoneNumber::parse(&format!("+1{:010}", 2_000_000_000 + number)).unwrap(),
-        fields: LeadFields {
-            first_name: Some("Ann".to_owned()),
-            ..LeadFields::default()
-        },
-    }
+    let phone = PhoneNumber::parse(&format!("+1{:010}", 2_000_000_000 + number)).unwrap();
+    let fields = LeadFields {
+        first_name: Some("Ann".to_owned()),
+        ..LeadFields::default()
+    };
+    NewLead::new(phone, fields)
 }
 
 fn new_line(number: usize) -> NewLine {

@@ -382,10 +382,8 @@ impl Scene {
         let made = self.store.create_campaign(caller, campaign, None).await;
         let id = fresh(made.unwrap()).campaign_id;
         for n in 0..leads {
-            let lead = NewLead {
-                phone: PhoneNumber::parse(&format!("+1415555{n:04}")).unwrap(),
-                fields: LeadFields::default(),
-            };
+            let phone = PhoneNumber::parse(&format!("+1415555{n:04}")).unwrap();
+            let lead = NewLead::new(phone, LeadFields::default());
             self.store
                 .add_lead(caller, id, lead, OnDuplicate::Skip, None)
                 .await

@@ -60,7 +60,7 @@ impl Simulator {
             Action::Edit(campaign, dice) => self.edit(campaign, dice, lost).await,
             Action::OptOut(campaign, lead) => {
                 let change = LeadChange {
-                    do_not_call: Some(true),
+                    do_not_call: Some(store::OptOut::Enter),
                     ..LeadChange::default()
                 };
                 self.change_lead(campaign, lead, change, Told::OptedOut, lost)

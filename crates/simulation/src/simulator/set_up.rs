@@ -34,15 +34,13 @@ pub(super) fn sealed_key(line_key: &str, api_key: &str) -> Vec<u8> {
 pub(super) fn new_lead(lead: &PlannedLead) -> NewLead {
     let mut custom_fields = serde_json::Map::new();
     custom_fields.insert("who".to_owned(), lead.phone.as_str().into());
-    NewLead {
-        phone: lead.phone.clone(),
-        fields: store::LeadFields {
-            custom_fields,
-            timezone: lead.zone.map(str::to_owned),
-            not_before: lead.not_before,
-            ..store::LeadFields::default()
-        },
-    }
+    let fields = store::LeadFields {
+        custom_fields,
+        timezone: lead.zone.map(str::to_owned),
+        not_before: lead.not_before,
+        ..store::LeadFields::default()
+    };
+    NewLead::new(lead.phone.clone(), fields)
 }
 
 impl Simulator {

@@ -323,10 +323,7 @@ async fn copy_rows(
     let sql = "UPDATE imports SET copied_to = $3 WHERE tenant_id = $1 AND import_id = $2";
     let bound = bound![work.tenant_id.raw(), import_id.raw(), copied_to];
     query::execute(&work.tx, sql, bound).await?;
-    let lead = |row: lead_write::Row| NewLead {
-        phone: row.phone,
-        fields: row.fields,
-    };
+    let lead = |row: lead_write::Row| NewLead::new(row.phone, row.fields);
     Ok(rows.into_iter().map(lead).collect())
 }
 

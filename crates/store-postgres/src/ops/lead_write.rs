@@ -229,7 +229,7 @@ impl Batch {
         if self.on_duplicate == OnDuplicate::Skip {
             return Ok(Put::Skipped(found.lead_id));
         }
-        let fields = merged(&found.fields, &as_change(&lead.fields))?;
+        let fields = merged(&found.fields, &as_change(&lead))?;
         let changed = changed_fields(&found.fields, &fields);
         let mut after = found.clone();
         if !changed.is_empty() {
@@ -251,7 +251,7 @@ impl Batch {
         campaign: &mut Head,
         lead: NewLead,
     ) -> StoreResult<Put> {
-        let fields = merged(&LeadFields::default(), &as_change(&lead.fields))?;
+        let fields = merged(&LeadFields::default(), &as_change(&lead))?;
         let status = if self.suppressed.contains(lead.phone.as_str()) {
             LeadStatus::OptedOut
         } else if let Some(outcomes) = self.called.get(lead.phone.as_str()) {

@@ -3,7 +3,7 @@
 use domain::PhoneNumber;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use store::{LeadFields, NewLead, StoreResult};
+use store::{LeadField, LeadFields, NewLead, StoreResult};
 
 use crate::code::{corrupt, instant, micros};
 
@@ -27,6 +27,8 @@ pub(crate) struct QueuedLead {
     /// Microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     not_before: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cleared: Vec<LeadField>,
 }
 
 impl QueuedLead {
@@ -49,6 +51,7 @@ impl QueuedLead {
             timezone,
             priority,
             not_before: not_before.map(micros),
+            cleared: lead.cleared.clone(),
         }
     }
 
@@ -64,6 +67,10 @@ impl QueuedLead {
             priority: self.priority,
             not_before: self.not_before.map(instant).transpose()?,
         };
-        Ok(NewLead { phone, fields })
+        Ok(NewLead {
+            phone,
+            fields,
+            cleared: self.cleared,
+        })
     }
 }

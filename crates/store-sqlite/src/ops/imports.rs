@@ -13,7 +13,8 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use store::{
-    Caller, Conflict, ImportRecord, LeadFields, NewLead, OnDuplicate, StoreError, StoreResult,
+    Caller, Conflict, ImportRecord, LeadField, LeadFields, NewLead, OnDuplicate, StoreError,
+    StoreResult,
 };
 
 use crate::code::{Cells, corrupt, instant, micros, to_json};
@@ -42,6 +43,8 @@ struct QueuedLead {
     /// Microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     not_before: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cleared: Vec<LeadField>,
 }
 
 impl QueuedLead {
@@ -64,6 +67,7 @@ impl QueuedLead {
             timezone,
             priority,
             not_before: not_before.map(micros),
+            cleared: lead.cleared.clone(),
         }
     }
 
@@ -79,7 +83,11 @@ impl QueuedLead {
             priority: self.priority,
             not_before: self.not_before.map(instant).transpose()?,
         };
-        Ok(NewLead { phone, fields })
+        Ok(NewLead {
+            phone,
+            fields,
+            cleared: self.cleared,
+        })
     }
 }
 
@@ -356,10 +364,7 @@ fn copy_rows(
     let copied_to = last.map_or(copying.up_to, |row| row.lead_id.raw());
     let sql = "UPDATE imports SET copied_to = ?2 WHERE import_id = ?1";
     query::execute(work.tx, sql, [import_id.raw(), copied_to])?;
-    let lead = |row: lead_write::Row| NewLead {
-        phone: row.phone,
-        fields: row.fields,
-    };
+    let lead = |row: lead_write::Row| NewLead::new(row.phone, row.fields);
     Ok(rows.into_iter().map(lead).collect())
 }
 

@@ -7,7 +7,8 @@ use rusqlite::params;
 use serde_json::json;
 use store::lead_rules;
 use store::{
-    Caller, LeadChange, LeadKey, LeadRecord, Precondition, Scope, StoreError, StoreResult,
+    Caller, Conflict, LeadChange, LeadKey, LeadRecord, OptOut, Precondition, Scope, StoreError,
+    StoreResult,
 };
 
 use crate::code::micros;
@@ -169,15 +170,23 @@ fn set_do_not_call(
     work: &mut Work<'_>,
     caller: Caller,
     lead: &Row,
-    wanted: Option<bool>,
+    said: Option<OptOut>,
     scopes: &mut Vec<Scope>,
 ) -> StoreResult<bool> {
-    match wanted {
-        Some(true) => {
+    match said {
+        Some(OptOut::Enter) => {
             scopes.push(Scope::Phone(caller.tenant_id, lead.phone.clone()));
             do_not_call::add(work, caller, &lead.phone, "lead_update")
         }
-        Some(false) => do_not_call::remove(work, caller, &lead.phone, lead.lead_id),
+        Some(OptOut::Deny) => {
+            let is_on_the_list =
+                do_not_call::has(work.tx, caller.tenant_id, &lead.phone, caller.now)?;
+            if is_on_the_list || lead.status == LeadStatus::OptedOut {
+                return Err(Conflict::OptedOut.into());
+            }
+            Ok(false)
+        }
+        Some(OptOut::Lift) => do_not_call::remove(work, caller, &lead.phone, lead.lead_id),
         None => Ok(false),
     }
 }

@@ -126,7 +126,7 @@ pub(crate) fn put(
     }
     let key = LeadKey::Phone(lead.phone.clone());
     let Some(found) = find(work.tx, campaign.campaign_id, &key)? else {
-        let (lead_id, status) = insert(work, caller, campaign, &lead.phone, &lead.fields)?;
+        let (lead_id, status) = insert(work, caller, campaign, lead)?;
         if status == LeadStatus::Ready {
             campaign_edit::reopen(work, caller, campaign)?;
         }
@@ -135,7 +135,7 @@ pub(crate) fn put(
     if on_duplicate == OnDuplicate::Skip {
         return Ok(Put::Skipped(found.lead_id));
     }
-    let fields = merged(&found.fields, &as_change(&lead.fields))?;
+    let fields = merged(&found.fields, &as_change(lead))?;
     let changed = changed_fields(&found.fields, &fields);
     if !changed.is_empty() {
         write_fields(work, caller, &found, &fields, &changed)?;
@@ -169,10 +169,10 @@ fn insert(
     work: &mut Work<'_>,
     caller: Caller,
     campaign: &Head,
-    phone: &PhoneNumber,
-    fields: &LeadFields,
+    lead: &NewLead,
 ) -> StoreResult<(LeadId, LeadStatus)> {
-    let fields = merged(&LeadFields::default(), &as_change(fields))?;
+    let phone = &lead.phone;
+    let fields = merged(&LeadFields::default(), &as_change(lead))?;
     let suppressed = do_not_call::has(work.tx, caller.tenant_id, phone, caller.now)?;
     let status = if suppressed {
         LeadStatus::OptedOut

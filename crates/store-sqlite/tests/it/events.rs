@@ -9,7 +9,7 @@ use store::conformance::fixture::{
     add, at, call_and_end, campaign, change, complete, do_not_call, edit, later,
     mark_as_unanswered, new_lead, order, phone, tenant, tenant_with_campaign, tenant_with_running,
 };
-use store::{LeadKey, OnDuplicate};
+use store::{LeadKey, OnDuplicate, OptOut};
 
 use crate::bench::SqliteBench;
 
@@ -138,10 +138,10 @@ async fn changes_of_leads_are_told() {
         .await
         .unwrap();
     assert_eq!(types(&bench, caller, 0), ["lead.added", "lead.added"]);
-    change(store, caller, id, 1, do_not_call(true))
+    change(store, caller, id, 1, do_not_call(OptOut::Enter))
         .await
         .unwrap();
-    change(store, caller, id, 1, do_not_call(true))
+    change(store, caller, id, 1, do_not_call(OptOut::Enter))
         .await
         .unwrap();
     let opted_out = (
@@ -158,7 +158,7 @@ async fn changes_of_leads_are_told() {
             ("lead.updated".to_owned(), updated(2, "OPTED_OUT"))
         ]
     );
-    change(store, caller, id, 1, do_not_call(false))
+    change(store, caller, id, 1, do_not_call(OptOut::Lift))
         .await
         .unwrap();
     let back = json!({ "changed": ["do_not_call"], "status": "READY" });

@@ -11,7 +11,8 @@ use super::fixture::{
     tenant_with_campaign, tenant_with_running,
 };
 use crate::{
-    Caller, CampaignFilter, Conflict, NewCampaign, OnDuplicate, PageRequest, Precondition, Store,
+    Caller, CampaignFilter, Conflict, NewCampaign, OnDuplicate, OptOut, PageRequest, Precondition,
+    Store,
 };
 
 pub async fn a_new_campaign_is_a_draft_at_revision_one(store: &dyn Store) {
@@ -92,7 +93,7 @@ pub async fn a_copy_takes_the_leads_with_fresh_caps(store: &dyn Store) {
         .unwrap();
     call_and_end(store, caller.now, Outcome::Answered).await;
     add(store, caller, source, 2).await;
-    change(store, caller, source, 2, do_not_call(true))
+    change(store, caller, source, 2, do_not_call(OptOut::Enter))
         .await
         .unwrap();
 

@@ -5,10 +5,10 @@ use domain::attempt::Fact;
 use domain::campaign::{CampaignStatus, LeadStatus};
 
 use super::fixture::{
-    add, apply, at, call_and_end, campaign, change, do_not_call, ended, later, lead,
+    add, apply, at, call_and_end, campaign, change, conflict, do_not_call, ended, later, lead,
     mark_as_unanswered, new_lead, phone, tenant_with_campaign, tenant_with_running, tick,
 };
-use crate::{LeadFields, NewLead, OnDuplicate, Store};
+use crate::{Conflict, LeadChange, LeadFields, NewLead, OnDuplicate, OptOut, Store};
 
 pub async fn do_not_call_holds_in_every_campaign_of_the_tenant(store: &dyn Store) {
     let (caller, id) = tenant_with_running(store, "Acme").await;
@@ -24,7 +24,7 @@ pub async fn do_not_call_holds_in_every_campaign_of_the_tenant(store: &dyn Store
         add(store, caller, campaign_id, 1).await;
         add(store, caller, campaign_id, 2).await;
     }
-    let changed = change(store, caller, id, 1, do_not_call(true))
+    let changed = change(store, caller, id, 1, do_not_call(OptOut::Enter))
         .await
         .unwrap();
     assert_eq!(
@@ -51,7 +51,7 @@ pub async fn do_not_call_holds_in_every_campaign_of_the_tenant(store: &dyn Store
         .map(|dispatch| dispatch.phone)
         .collect();
     assert_eq!(dialed, [phone(2)]);
-    let again = change(store, caller, id, 1, do_not_call(true))
+    let again = change(store, caller, id, 1, do_not_call(OptOut::Enter))
         .await
         .unwrap();
     assert_eq!(again.revision, 2);
@@ -71,7 +71,7 @@ pub async fn taking_do_not_call_back_puts_leads_where_they_were(store: &dyn Stor
     store.send_board().forget(due[0].attempt_id);
     apply(store, caller.now, due[0].attempt_id, Fact::Placed).await;
     add(store, caller, second, 1).await;
-    change(store, caller, second, 1, do_not_call(true))
+    change(store, caller, second, 1, do_not_call(OptOut::Enter))
         .await
         .unwrap();
     apply(
@@ -86,7 +86,7 @@ pub async fn taking_do_not_call_back_puts_leads_where_they_were(store: &dyn Stor
         LeadStatus::OptedOut
     );
 
-    let back = change(store, caller, second, 1, do_not_call(false))
+    let back = change(store, caller, second, 1, do_not_call(OptOut::Lift))
         .await
         .unwrap();
     assert_eq!(
@@ -120,7 +120,7 @@ pub async fn do_not_call_waits_for_a_call_that_is_up(store: &dyn Store) {
     board.forget(attempt(1));
     apply(store, caller.now, attempt(1), Fact::Placed).await;
     for n in [1, 2] {
-        let changed = change(store, caller, id, n, do_not_call(true))
+        let changed = change(store, caller, id, n, do_not_call(OptOut::Enter))
             .await
             .unwrap();
         assert_eq!(changed.status, LeadStatus::InCall);
@@ -148,10 +148,10 @@ pub async fn a_lead_that_was_requeued_comes_back_ready(store: &dyn Store) {
     change(store, caller, id, 1, mark_as_unanswered())
         .await
         .unwrap();
-    change(store, caller, id, 1, do_not_call(true))
+    change(store, caller, id, 1, do_not_call(OptOut::Enter))
         .await
         .unwrap();
-    let back = change(store, caller, id, 1, do_not_call(false))
+    let back = change(store, caller, id, 1, do_not_call(OptOut::Lift))
         .await
         .unwrap();
     assert_eq!(back.status, LeadStatus::Ready);
@@ -179,10 +179,49 @@ pub async fn a_campaign_whose_last_lead_opts_out_completes(store: &dyn Store) {
         .await
         .unwrap();
     assert!(tick(store, caller.now).await.is_empty());
-    change(store, at(caller, later(1)), elsewhere, 1, do_not_call(true))
-        .await
-        .unwrap();
+    change(
+        store,
+        at(caller, later(1)),
+        elsewhere,
+        1,
+        do_not_call(OptOut::Enter),
+    )
+    .await
+    .unwrap();
     tick(store, later(1)).await;
     let campaign = store.get_campaign(caller.tenant_id, id).await.unwrap();
     assert_eq!(campaign.status, CampaignStatus::Completed);
+}
+
+pub async fn a_denied_opt_out_stays_and_nothing_else_changes(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    add(store, caller, id, 1).await;
+    let deny = || LeadChange {
+        first_name: Some(Some("Ada".to_owned())),
+        ..do_not_call(OptOut::Deny)
+    };
+    // Where there is none, denying it is true.
+    let named = change(store, caller, id, 1, deny()).await.unwrap();
+    assert_eq!(named.status, LeadStatus::Ready);
+    change(store, caller, id, 1, do_not_call(OptOut::Enter))
+        .await
+        .unwrap();
+    let denied = LeadChange {
+        last_name: Some(Some("Lovelace".to_owned())),
+        ..deny()
+    };
+    let denied = change(store, caller, id, 1, denied).await;
+    assert_eq!(conflict(denied), Conflict::OptedOut);
+    let kept = lead(store, caller, id, 1).await;
+    assert_eq!(
+        (kept.status, kept.fields.last_name),
+        (LeadStatus::OptedOut, None)
+    );
+    // Nor does adding it again lift anything.
+    add(store, caller, id, 1).await;
+    assert_eq!(
+        lead(store, caller, id, 1).await.status,
+        LeadStatus::OptedOut
+    );
+    assert!(tick(store, later(86_400)).await.is_empty());
 }

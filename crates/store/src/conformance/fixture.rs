@@ -14,8 +14,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     Applied, AttemptFact, AttemptRef, Caller, CampaignOrder, CampaignRecord, CampaignUpdate,
     Conflict, Dispatch, LeadChange, LeadFields, LeadKey, LeadRecord, LineRecord, NewCampaign,
-    NewLead, NewLine, OnDuplicate, OrderDone, PageRequest, PoolContent, PoolNumber, PoolRecord,
-    PoolStrategy, Precondition, Store, StoreError, StoreResult, Tick, Written,
+    NewLead, NewLine, OnDuplicate, OptOut, OrderDone, PageRequest, PoolContent, PoolNumber,
+    PoolRecord, PoolStrategy, Precondition, Store, StoreError, StoreResult, Tick, Written,
 };
 
 /// When the cases begin: a Monday, 10:00 in New York.
@@ -262,10 +262,7 @@ pub fn phone(n: u32) -> PhoneNumber {
 
 /// A lead with the `n`-th number.
 pub fn new_lead(n: u32) -> NewLead {
-    NewLead {
-        phone: phone(n),
-        fields: LeadFields::default(),
-    }
+    NewLead::new(phone(n), LeadFields::default())
 }
 
 /// Adds a lead with the `n`-th number.
@@ -308,9 +305,9 @@ pub async fn change(
 }
 
 /// `do_not_call`.
-pub fn do_not_call(wanted: bool) -> LeadChange {
+pub fn do_not_call(said: OptOut) -> LeadChange {
     LeadChange {
-        do_not_call: Some(wanted),
+        do_not_call: Some(said),
         ..LeadChange::default()
     }
 }

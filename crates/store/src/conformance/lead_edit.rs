@@ -10,7 +10,7 @@ use super::fixture::{
     later, lead, mark_as_unanswered, order, phone, tenant, tenant_with_campaign,
     tenant_with_running, tick,
 };
-use crate::{Conflict, LeadChange, LeadKey, Store, StoreError};
+use crate::{Conflict, LeadChange, LeadKey, OptOut, Store, StoreError};
 
 fn renamed(name: &str) -> LeadChange {
     LeadChange {
@@ -31,7 +31,7 @@ pub async fn each_change_has_its_own_answer(store: &dyn Store) {
         .cloned();
     let too_large = LeadChange {
         custom_fields: large,
-        do_not_call: Some(true),
+        do_not_call: Some(OptOut::Enter),
         ..LeadChange::default()
     };
     let changes = vec![
@@ -119,7 +119,7 @@ pub async fn a_change_that_changes_nothing_is_no_revision(store: &dyn Store) {
     let added = add(store, caller, made.campaign_id, 1).await;
     for nothing in [
         LeadChange::default(),
-        do_not_call(false),
+        do_not_call(OptOut::Lift),
         mark_as_unanswered(),
     ] {
         let same = change(store, at(caller, later(60)), made.campaign_id, 1, nothing)
@@ -192,7 +192,7 @@ pub async fn only_reached_or_exhausted_leads_are_requeued(store: &dyn Store) {
     // A number on the do-not-call list does not come back.
     call_and_end(store, later(660), Outcome::Answered).await;
     let both = LeadChange {
-        do_not_call: Some(true),
+        do_not_call: Some(OptOut::Enter),
         ..mark_as_unanswered()
     };
     let changed = change(store, at(caller, later(720)), id, 2, both)
@@ -203,7 +203,7 @@ pub async fn only_reached_or_exhausted_leads_are_requeued(store: &dyn Store) {
         (LeadStatus::OptedOut, None)
     );
     let both = LeadChange {
-        do_not_call: Some(false),
+        do_not_call: Some(OptOut::Lift),
         ..mark_as_unanswered()
     };
     let changed = change(store, at(caller, later(780)), id, 2, both)
@@ -317,7 +317,7 @@ pub async fn leads_of_another_tenant_are_not_found(store: &dyn Store) {
         store.update_leads(
             stranger,
             campaign_id,
-            vec![(key.clone(), do_not_call(true))],
+            vec![(key.clone(), do_not_call(OptOut::Enter))],
         )
     };
     assert_not_found(update(made.campaign_id).await, "campaign");

@@ -8,7 +8,10 @@ use super::fixture::{
     add, at, call_and_end, campaign, change, complete, conflict, do_not_call, fresh, later, lead,
     morning, new_lead, order, phone, tenant_with_campaign, tenant_with_running, tick,
 };
-use crate::{Caller, Conflict, LeadAdded, LeadFields, NewLead, OnDuplicate, Store, StoreResult};
+use crate::{
+    Caller, Conflict, LeadAdded, LeadField, LeadFields, NewLead, OnDuplicate, OptOut, Store,
+    StoreResult,
+};
 
 pub async fn a_new_lead_wakes_its_campaign(store: &dyn Store) {
     let (caller, id) = tenant_with_running(store, "Acme").await;
@@ -24,10 +27,7 @@ async fn put(
     fields: LeadFields,
     on_duplicate: OnDuplicate,
 ) -> StoreResult<LeadAdded> {
-    let lead = NewLead {
-        phone: phone(1),
-        fields,
-    };
+    let lead = NewLead::new(phone(1), fields);
     store
         .add_lead(caller, campaign_id, lead, on_duplicate, None)
         .await
@@ -211,9 +211,15 @@ pub async fn a_number_on_the_do_not_call_list_is_added_as_opted_out(store: &dyn 
     let (caller, made) = tenant_with_campaign(store, "Acme").await;
     let second = campaign(store, caller, made.draft).await.campaign_id;
     add(store, caller, made.campaign_id, 1).await;
-    change(store, caller, made.campaign_id, 1, do_not_call(true))
-        .await
-        .unwrap();
+    change(
+        store,
+        caller,
+        made.campaign_id,
+        1,
+        do_not_call(OptOut::Enter),
+    )
+    .await
+    .unwrap();
     let added = add(store, caller, second, 1).await;
     assert_eq!((added.status, added.due_at), (LeadStatus::OptedOut, None));
     let (stranger, foreign) = tenant_with_campaign(store, "Other").await;
@@ -288,4 +294,49 @@ pub async fn payloads_come_in_order_and_without_removed_leads(store: &dyn Store)
         payloads[2].as_ref().unwrap().custom_fields,
         fields.custom_fields
     );
+}
+
+pub async fn adding_a_number_again_clears_what_is_given_as_null(store: &dyn Store) {
+    let (caller, made) = tenant_with_campaign(store, "Acme").await;
+    let id = made.campaign_id;
+    let fields = LeadFields {
+        first_name: Some("Ada".to_owned()),
+        last_name: Some("Lovelace".to_owned()),
+        timezone: Some("Europe/London".to_owned()),
+        priority: Some(9),
+        not_before: Some(later(600)),
+        ..LeadFields::default()
+    };
+    let update = OnDuplicate::Update;
+    put(store, caller, id, fields, update).await.unwrap();
+    let again = || NewLead {
+        cleared: vec![
+            LeadField::FirstName,
+            LeadField::Timezone,
+            LeadField::Priority,
+            LeadField::NotBefore,
+        ],
+        ..new_lead(1)
+    };
+    let added = store.add_lead(caller, id, again(), OnDuplicate::Skip, None);
+    let skipped = fresh(added.await.unwrap()).lead.fields;
+    assert_eq!(skipped.first_name.as_deref(), Some("Ada"));
+    let added = store.add_lead(caller, id, again(), update, None);
+    let cleared = fresh(added.await.unwrap()).lead.fields;
+    let left = LeadFields {
+        last_name: Some("Lovelace".to_owned()),
+        priority: Some(5),
+        ..LeadFields::default()
+    };
+    assert_eq!(cleared, left);
+    // In bulk just so: the queue keeps what was cleared.
+    let ada = LeadFields {
+        first_name: Some("Ada".to_owned()),
+        ..LeadFields::default()
+    };
+    put(store, caller, id, ada, update).await.unwrap();
+    let queued = store.queue_leads(caller, id, vec![again()], update, None);
+    fresh(queued.await.unwrap());
+    while store.run_imports(later(1), 10).await.unwrap() {}
+    assert_eq!(lead(store, caller, id, 1).await.fields, left);
 }

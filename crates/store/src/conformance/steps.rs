@@ -10,7 +10,7 @@ use super::fixture::{
 };
 use crate::{
     Caller, CampaignRecord, ImportRecord, LeadFilter, LeadKey, NewCampaign, NewLead, OnDuplicate,
-    Precondition, Store,
+    OptOut, Precondition, Store,
 };
 
 /// Queues leads with the numbers of the range.
@@ -241,9 +241,10 @@ pub async fn nothing_finds_leads_that_are_being_erased(store: &dyn Store) {
     apply(store, later(60), up[1].attempt_id, ended(Outcome::Answered)).await;
     let other = campaign(store, caller, draft(line_id)).await.campaign_id;
     add(store, caller, other, 3).await;
-    let opted_out = super::fixture::change(store, caller, other, 3, do_not_call(true)).await;
+    let opted_out =
+        super::fixture::change(store, caller, other, 3, do_not_call(OptOut::Enter)).await;
     assert_eq!(opted_out.unwrap().status, LeadStatus::OptedOut);
-    let back = super::fixture::change(store, caller, other, 3, do_not_call(false)).await;
+    let back = super::fixture::change(store, caller, other, 3, do_not_call(OptOut::Lift)).await;
     assert_eq!(back.unwrap().status, LeadStatus::Ready);
     // The invariants of the back end are checked in this state as well.
     assert_eq!(store.gauges().await.unwrap().due_leads, 1);

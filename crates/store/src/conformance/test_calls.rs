@@ -10,8 +10,8 @@ use super::fixture::{
     tenant_with_running, tick, unique,
 };
 use crate::{
-    AttemptFact, AttemptRef, CallRecord, Caller, Conflict, LineChange, NO_LEAD, Precondition,
-    Store, StoreResult, TestCall, Written,
+    AttemptFact, AttemptRef, CallRecord, Caller, Conflict, LineChange, NO_LEAD, OptOut,
+    Precondition, Store, StoreResult, TestCall, Written,
 };
 
 async fn test_call(
@@ -124,7 +124,7 @@ pub async fn a_test_call_needs_a_campaign_that_may_dial_and_a_number_that_may_ri
         );
     };
     add(store, caller, id, 1).await;
-    change(store, caller, id, 1, do_not_call(true))
+    change(store, caller, id, 1, do_not_call(OptOut::Enter))
         .await
         .unwrap();
     refused(id, 1).await;

@@ -44,6 +44,9 @@ fn parse(text: &str) -> Option<&'static str> {
 }
 
 /// Adds a lead. A number that is in the campaign already is updated, or skipped on request.
+///
+/// An update changes the lead as `updateLead` would: what is left out stays, `null` clears,
+/// `custom_fields` are merged by key. An opt-out stays.
 #[utoipa::path(post, path = "/api/v2/voice-campaigns/{campaign_id}/leads", operation_id = "addLead", tag = "Leads",
     params(("campaign_id" = String, Path, description = "Global id of the campaign.", example = "Vm9pY2VDYW1wYWlnbjoxMjM="), OnDuplicateParam),
     request_body(content = LeadCreate, example = json!({ "phone_number": "+14155552671", "first_name": "Jane", "custom_fields": { "company": "Acme Corp" } })),

@@ -84,7 +84,8 @@ lead_body! {
         /// Merged by key; a `null` value removes the key.
         #[schema(value_type = Option<Object>, nullable = false, example = json!({ "plan": "pro" }))]
         custom_fields: Option<Map<String, Value>>,
-        /// `true`: opted out, for every campaign of the tenant. `false`: takes that back.
+        /// `true`: opted out, for every campaign of the tenant. `false`: is not, and a lead that is
+        /// refuses the change (see `lift_opt_out` of `updateLead`).
         #[schema(nullable = false)]
         do_not_call: Option<bool>,
         /// `true`: an ANSWERED or EXHAUSTED lead is called again, with fresh caps.
@@ -102,7 +103,8 @@ lead_body! {
         /// Merged by key; a `null` value removes the key.
         #[schema(value_type = Option<Object>, nullable = false, example = json!({ "plan": "pro" }))]
         custom_fields: Option<Map<String, Value>>,
-        /// `true`: opted out, for every campaign of the tenant. `false`: takes that back.
+        /// `true`: opted out, for every campaign of the tenant. `false`: is not, and a lead that is
+        /// refuses the change (see `lift_opt_out` of `updateLead`).
         #[schema(nullable = false)]
         do_not_call: Option<bool>,
         /// `true`: an ANSWERED or EXHAUSTED lead is called again, with fresh caps.
@@ -128,3 +130,47 @@ pub(crate) struct LeadRemoval {
 }
 
 impl RequestBody for LeadRemoval {}
+
+lead_body! {
+    /// A change of the lead with a phone number, as the first version of the API has it.
+    LegacyLeadUpdate {
+        /// Global id of the token's tenant, if it is named.
+        #[schema(nullable = false, example = "VGVuYW50OjEyMw==")]
+        tenant_id: Option<String>,
+        /// Number of the lead to change.
+        #[schema(example = "+14155552671")]
+        phone_number: String,
+        /// Merged by key; a `null` value removes the key.
+        #[schema(value_type = Option<Object>, nullable = false, example = json!({ "plan": "pro" }))]
+        custom_fields: Option<Map<String, Value>>,
+        /// `true`: opted out, for every campaign of the tenant. `false`: is not, and a lead that is
+        /// refuses the change (see `lift_opt_out` of `updateLead`).
+        #[schema(nullable = false)]
+        do_not_call: Option<bool>,
+        /// `true`: an ANSWERED or EXHAUSTED lead is called again, with fresh caps.
+        #[schema(nullable = false)]
+        mark_as_unanswered: Option<bool>,
+    }
+}
+
+/// Which lead to remove, as the first version of the API has it. One of the two is required; with
+/// both, `campaign_lead_id` counts.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "held against its schema, then read field by field"
+)]
+pub(crate) struct LegacyLeadRemoval {
+    /// Global id of the token's tenant, if it is named.
+    #[schema(nullable = false, example = "VGVuYW50OjEyMw==")]
+    tenant_id: Option<String>,
+    /// Its number.
+    #[schema(example = "+14155552671")]
+    phone_number: Option<String>,
+    /// Its global id.
+    #[schema(example = "Vm9pY2VDYW1wYWlnbkxlYWQ6MTIzNA==")]
+    campaign_lead_id: Option<String>,
+}
+
+impl RequestBody for LegacyLeadRemoval {}

@@ -5,7 +5,7 @@ use domain::settings::parse_zone;
 use domain::{LeadId, PhoneNumber};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use store::{LeadChange, LeadFields, LeadKey, NewLead};
+use store::{LeadChange, LeadField, LeadFields, LeadKey, NewLead, OptOut};
 
 use crate::code;
 use crate::faults::Faults;
@@ -38,6 +38,15 @@ pub(crate) fn read_new(
 ) -> Option<NewLead> {
     let phone = read_phone(fields, place, faults);
     let change = read_change(fields, place, faults);
+    let cleared = [
+        (LeadField::FirstName, change.first_name == Some(None)),
+        (LeadField::LastName, change.last_name == Some(None)),
+        (LeadField::Email, change.email == Some(None)),
+        (LeadField::Timezone, change.timezone == Some(None)),
+        (LeadField::Priority, change.priority == Some(None)),
+        (LeadField::NotBefore, change.not_before == Some(None)),
+    ];
+    let cleared = cleared.into_iter().filter(|(_, is_cleared)| *is_cleared);
     let fields = LeadFields {
         first_name: change.first_name.flatten(),
         last_name: change.last_name.flatten(),
@@ -50,6 +59,7 @@ pub(crate) fn read_new(
     Some(NewLead {
         phone: phone?,
         fields,
+        cleared: cleared.map(|(field, _)| field).collect(),
     })
 }
 
@@ -73,7 +83,13 @@ pub(crate) fn read_change(
         timezone: reader.timezone(),
         priority: reader.priority(),
         not_before: reader.not_before(),
-        do_not_call: reader.flag("do_not_call"),
+        do_not_call: reader.flag("do_not_call").map(|is_opted_out| {
+            if is_opted_out {
+                OptOut::Enter
+            } else {
+                OptOut::Deny
+            }
+        }),
         mark_as_unanswered: reader.flag("mark_as_unanswered"),
     }
 }

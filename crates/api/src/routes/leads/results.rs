@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::answer::Answer;
 use crate::bulk::Item;
-use crate::error::ApiError;
+use crate::error::{ApiError, Problem};
 use crate::faults::Faults;
 
 /// The envelope of a bulk operation that was done item by item.
@@ -144,7 +144,7 @@ impl Words {
         match answer {
             Some(Ok(_)) => Ok(self.done),
             Some(Err(StoreError::NotFound(_))) | None => Err(self.not_found.to_owned()),
-            Some(Err(error)) => Err(error.to_string()),
+            Some(Err(error)) => Err(Problem::from(ApiError::from(error)).into_message()),
         }
     }
 }

@@ -1,20 +1,21 @@
 use axum::extract::State;
-use domain::{CampaignId, TenantId};
+use domain::CampaignId;
 use http::StatusCode;
-use serde_json::Value;
 use store::{LeadAdded, OnDuplicate};
 
+use super::check_tenant;
 use crate::answer::{Answer, Done};
 use crate::auth::Writer;
 use crate::body::Post;
-use crate::error::{ApiError, ApiResult};
-use crate::ids::{PathId, decode_field};
+use crate::error::ApiResult;
+use crate::ids::PathId;
 use crate::query::NoQuery;
 use crate::routes::leads::body::LegacyLeadCreate;
 use crate::routes::leads::fields::read_new;
 use crate::state::App;
 
-/// Adds a lead. A number that is in the campaign already is updated.
+/// Adds a lead. A number that is in the campaign already is updated: what is left out stays, `null`
+/// clears.
 #[utoipa::path(post, path = "/v1/api/voice-campaigns/{campaign_id}/leads", operation_id = "addLeadV1", tag = "Leads, version 1",
     params(("campaign_id" = String, Path, description = "Global id of the campaign.", example = "Vm9pY2VDYW1wYWlnbjoxMjM=")),
     request_body(content = LegacyLeadCreate, example = json!({ "tenant_id": "VGVuYW50OjEyMw==", "phone_number": "+14155552671", "first_name": "Jane" })),
@@ -29,12 +30,7 @@ pub(crate) async fn add_lead_v1(
     post: Post<LegacyLeadCreate>,
 ) -> ApiResult<Answer> {
     let (mut fields, mut faults) = post.body.into_parts();
-    if let Some(tenant_id) = fields.get("tenant_id").and_then(Value::as_str) {
-        let tenant_id = faults.take(decode_field::<TenantId>("tenant_id", tenant_id));
-        if tenant_id.is_some_and(|tenant_id| tenant_id != caller.tenant_id) {
-            return Err(ApiError::WrongTenant);
-        }
-    }
+    check_tenant(&fields, caller, &mut faults)?;
     let lead = read_new(&mut fields, "", &mut faults);
     let lead = faults.settle(lead)?;
     let render = |done: &LeadAdded| {

@@ -68,7 +68,11 @@ const OF_THE_SERVER: &[&str] = &[
     "updated_at",
 ];
 /// The tenant of a lead of version 1 must be the token's.
-const EXCEPTIONS: &[(&str, &str)] = &[("addLeadV1", "tenant_id")];
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("addLeadV1", "tenant_id"),
+    ("updateLeadV1", "tenant_id"),
+    ("removeLeadV1", "tenant_id"),
+];
 
 /// Every field that some answer shows, and the tempting ones.
 fn candidates(document: &Document) -> BTreeSet<String> {

@@ -31,6 +31,7 @@ const WORDS: &[&str] = &[
     "on_duplicate",
     "skip_provider_check",
     "hang_up",
+    "lift_opt_out",
 ];
 
 /// One request with another tenant's id, and the same with one that nobody has.
