@@ -630,6 +630,7 @@ async fn reserved(server: &Server, campaign: &str) -> store::Dispatch {
     let lead = NewLead {
         phone: PhoneNumber::parse("+14155552671").unwrap(),
         fields: LeadFields::default(),
+        cleared: Vec::new(),
     };
     let caller = server.caller(server.tenant_id);
     let (store, id) = (&server.store, campaign_number(campaign));

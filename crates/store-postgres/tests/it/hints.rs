@@ -12,7 +12,7 @@ use store::conformance::Bench;
 use store::conformance::fixture::{
     add, at, change, do_not_call, edit, later, order, phone, tenant_with_campaign, tick, unique,
 };
-use store::{Caller, HoldReason, LineChange, Precondition, Store, TestCall};
+use store::{Caller, HoldReason, LineChange, OptOut, Precondition, Store, TestCall};
 use store_postgres::PostgresStore;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -116,7 +116,7 @@ async fn what_a_user_does_at_one_process_wakes_the_dialer_of_another() {
         .await
         .unwrap();
     pair.rings("a line").await;
-    change(api, caller, campaign, 1, do_not_call(true))
+    change(api, caller, campaign, 1, do_not_call(OptOut::Enter))
         .await
         .unwrap();
     pair.rings("an opt-out").await;
