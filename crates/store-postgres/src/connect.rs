@@ -111,7 +111,7 @@ impl PostgresStore {
     /// # Errors
     /// The file of root certificates cannot be read.
     pub fn waiting(options: &Options) -> Result<Self, OpenError> {
-        let pool = pool(options)?;
+        let pool = pool(&options.address, options.connections.saturating_sub(APART))?;
         Ok(Self {
             prepared: AtomicBool::new(false),
             address: options.address.clone(),
@@ -228,8 +228,7 @@ pub(crate) fn make_tls(
     })
 }
 
-fn pool(options: &Options) -> Result<Pool, OpenError> {
-    let address = &options.address;
+pub(crate) fn pool(address: &Address, connections: u32) -> Result<Pool, OpenError> {
     let manager_config = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
@@ -245,9 +244,8 @@ fn pool(options: &Options) -> Result<Pool, OpenError> {
         create: Some(POOL_WAIT),
         recycle: None,
     };
-    let pooled = options.connections.saturating_sub(APART).clamp(1, 512);
     Pool::builder(manager)
-        .max_size(usize::try_from(pooled).unwrap_or(1))
+        .max_size(usize::try_from(connections.clamp(1, 512)).unwrap_or(1))
         .timeouts(timeouts)
         .runtime(Runtime::Tokio1)
         .build()

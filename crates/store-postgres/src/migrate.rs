@@ -3,11 +3,16 @@
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
+use crate::relocation::refuse_unfinished;
+
 /// Version of the schema that this program reads and writes.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 
 /// In order; entry `n` leads to version `n + 1`.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_core.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_core.sql"),
+    include_str!("../migrations/0002_relocation.sql"),
+];
 
 /// The oldest server that has what the schema uses.
 const OLDEST_SERVER: i64 = 140_000;
@@ -55,6 +60,14 @@ pub enum MigrateError {
         "the database holds no tables of campanile: check its name, or make them with `campanile migrate` or `campanile token create`"
     )]
     Empty,
+    /// It holds a part of what is moved to it.
+    #[error(
+        "the database holds a part of what is moved to it from {origin}: go on with that move, with the same `campanile migrate --from … --to …`; or drop this database and go on with the source"
+    )]
+    Unfinished {
+        /// Where from.
+        origin: String,
+    },
     /// A statement failed; the database is as it was.
     #[error("the database could not be migrated to version {to}: {cause}")]
     Failed {
@@ -129,7 +142,13 @@ pub(crate) async fn check_schema(client: &Client) -> Result<i64, MigrateError> {
         0 => Err(MigrateError::Empty),
         found if found > SCHEMA_VERSION => Err(MigrateError::Newer { found }),
         found if found < SCHEMA_VERSION => Err(MigrateError::Older { found }),
-        found => Ok(found),
+        found => {
+            let refused = refuse_unfinished(client).await;
+            refused
+                .map_err(failed(SCHEMA_VERSION))
+                .flatten()
+                .map(|()| found)
+        }
     }
 }
 
@@ -161,6 +180,7 @@ pub(crate) async fn migrate(client: &mut Client) -> Result<i64, MigrateError> {
             .await
             .map_err(&failed)?;
     }
+    refuse_unfinished(&tx).await.map_err(&failed)??;
     tx.commit().await.map_err(&failed)?;
     Ok(found)
 }

@@ -6,6 +6,7 @@
 //! - A few threads read, each with its own connection, in WAL mode: readers never wait.
 //! - One process owns a file: `<file>.lock` names the holder. The command line's token commands
 //!   open it beside a running server ([`Access::Beside`]) and never dial.
+//! - A file whose content was moved to another back end is not opened any more: [`relocation`].
 //! - A marker beside the file tells a database that was copied back: [`marker`] and [`ops::hold`].
 //!
 //! Invariants: an acknowledged write survives power loss; a failed fsync ends the process, because
@@ -22,6 +23,7 @@ mod migrate;
 mod open;
 mod ops;
 mod readers;
+mod relocation;
 mod room;
 mod settings_cache;
 mod store_impl;
@@ -29,3 +31,4 @@ mod writer;
 
 pub use migrate::{MigrateError, SCHEMA_VERSION};
 pub use open::{Access, OpenError, Options, SqliteStore};
+pub use relocation::{Departure, SealedLine, Source};

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Version of the schema that this program reads and writes.
-pub const SCHEMA_VERSION: u32 = 5;
+pub const SCHEMA_VERSION: u32 = 6;
 
 /// In order; entry `n` leads to version `n + 1`.
 const MIGRATIONS: &[&str] = &[
@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_steps.sql"),
     include_str!("../migrations/0004_hold.sql"),
     include_str!("../migrations/0005_turns.sql"),
+    include_str!("../migrations/0006_relocation.sql"),
 ];
 
 /// Why a database cannot be brought to this version.

@@ -17,7 +17,7 @@ use crate::readers::Readers;
 use crate::room::Room;
 use crate::settings_cache::SettingsCache;
 use crate::writer::{Core, Writer};
-use crate::{lock, migrate, ops};
+use crate::{lock, migrate, ops, relocation};
 
 /// How long a narrowing operation waits for requests that are being sent. Longer than the send
 /// deadline, so that what was reserved before is either decided or has long left.
@@ -70,6 +70,18 @@ pub enum OpenError {
     /// The schema does not fit.
     #[error(transparent)]
     Migrate(#[from] MigrateError),
+    /// Its content was moved.
+    #[error(
+        "the database {path} was moved to {target} at {at}: serve that one; to go back to this file on purpose, stop everything there and run `campanile migrate --undo --from sqlite://{path}`"
+    )]
+    Moved {
+        /// The file.
+        path: String,
+        /// Where to.
+        target: String,
+        /// When.
+        at: String,
+    },
     /// The file cannot be opened or is not a database.
     #[error(
         "cannot open the database {path}: {cause}; check the path, its permissions and that it is a SQLite file"
@@ -109,17 +121,24 @@ impl SqliteStore {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
-        let unusable = |cause: String| OpenError::Unusable {
-            path: path.display().to_string(),
-            cause,
-        };
         let lock = match options.access {
             Access::Beside => None,
             Access::Owner | Access::Simulated => Some(take_lock(path)?),
         };
+        Self::open_locked(path, options, lock)
+    }
+
+    /// The same, with the lock in hand, or with nobody who could take it.
+    pub(crate) fn open_locked(
+        path: &Path,
+        options: Options,
+        lock: Option<FileLock>,
+    ) -> Result<Self, OpenError> {
+        let unusable = |cause: String| unusable(path, cause);
         make_private(path).map_err(|error| unusable(error.to_string()))?;
         let mut connection = connect(path, true).map_err(|error| unusable(error.to_string()))?;
         migrate::migrate(&mut connection)?;
+        relocation::refuse_moved(&connection, path)?;
         let greatest =
             ops::meta::greatest_id(&connection).map_err(|error| unusable(error.to_string()))?;
         let synced = (options.access != Access::Simulated).then_some(options.on_failed_sync);
@@ -186,6 +205,14 @@ impl SqliteStore {
     }
 }
 
+/// That the file cannot be used, and why.
+pub(crate) fn unusable(path: &Path, cause: String) -> OpenError {
+    OpenError::Unusable {
+        path: path.display().to_string(),
+        cause,
+    }
+}
+
 /// Makes a new file readable by its owner only, since it holds people's numbers; SQLite gives its
 /// journals the same mode. An existing file keeps the mode its administrator chose.
 fn make_private(path: &Path) -> std::io::Result<()> {
@@ -199,7 +226,7 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn take_lock(path: &Path) -> Result<FileLock, OpenError> {
+pub(crate) fn take_lock(path: &Path) -> Result<FileLock, OpenError> {
     let shown = path.display().to_string();
     lock::acquire(path).map_err(|error| match error {
         LockError::Held(holder) if holder.is_empty() => OpenError::Held {
@@ -217,7 +244,7 @@ fn take_lock(path: &Path) -> Result<FileLock, OpenError> {
     })
 }
 
-fn connect(path: &Path, writes: bool) -> rusqlite::Result<Connection> {
+pub(crate) fn connect(path: &Path, writes: bool) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;

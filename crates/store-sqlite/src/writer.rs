@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::error::{is_failed_sync, translate};
 use crate::marker::Marker;
+use crate::relocation;
 use crate::room::Room;
 use crate::settings_cache::{SettingsCache, WriterSettings};
 
@@ -346,6 +347,7 @@ impl Core {
         let tx = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        relocation::before_writing(&tx)?;
         let mut work = Work {
             tx: &tx,
             settings: &mut self.settings,

@@ -25,6 +25,7 @@ pub mod lead_rules;
 mod mark;
 mod precondition;
 mod records;
+pub mod relocation;
 mod send_board;
 mod trait_;
 mod vault;

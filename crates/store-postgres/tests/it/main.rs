@@ -12,5 +12,6 @@ mod hints;
 mod hold;
 mod migrations;
 mod nodes;
+mod relocation;
 mod statements;
 mod walls;

@@ -57,6 +57,7 @@ const OF_THE_SERVER: &[(&str, &str)] = &[
     ),
     ("FROM pg_locks", "which nodes live"),
     ("pg_advisory_xact_lock", "the lock of the hold"),
+    ("SELECT pg_advisory_lock", "the lock of a move"),
     (
         "FROM installation",
         "whether the server is still the one of the last calls",
@@ -86,6 +87,19 @@ const OF_THE_SERVER: &[(&str, &str)] = &[
         "WHERE live AND state = 'DISPATCHING' AND (node <> $1",
         "calls of all tenants that other nodes are sending",
     ),
+    ("FROM relocation", "whether the database is moved to"),
+    ("INSERT INTO relocation", "that the database is moved to"),
+    ("UPDATE relocation SET", "that the database is moved to"),
+    ("FROM pg_stat_activity", "who else uses the database"),
+    ("SELECT count(*) FROM \\", "a move, of all tenants"),
+    ("SELECT EXISTS (SELECT 1 FROM \\", "a move, of all tenants"),
+    ("INSERT INTO \\", "a move, of all tenants"),
+    ("AS total FROM lead_counts", "counting after a move"),
+    (
+        "DELETE FROM lead_counts WHERE NOT EXISTS",
+        "counting after a move",
+    ),
+    ("DELETE FROM meta", "what an idle process left"),
     ("set_config(", "saying the tenant"),
     ("pg_try_advisory_lock", "claiming a node's number"),
 ];
@@ -100,6 +114,10 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
         }
     }
 }
+
+/// Files that put statements together, and from what.
+const PUT_TOGETHER: &[(&str, &str)] =
+    &[("relocation/sql.rs", "constants of a catalogue of tables")];
 
 /// The string literals of a source file, without its comments and tests.
 fn literals(source: &str) -> Vec<String> {
@@ -190,6 +208,9 @@ fn no_statement_asks_the_databases_clock_or_is_put_together() {
         for clock in ["now()", "current_timestamp", "clock_timestamp", "localtime"] {
             let asks = source.contains(clock) && !source.contains(&format!("{clock} is never"));
             assert!(!asks, "{} asks the clock: {clock}", file.display());
+        }
+        if PUT_TOGETHER.iter().any(|(name, _)| file.ends_with(name)) {
+            continue;
         }
         for verb in [
             "format!(\"select",

@@ -93,7 +93,8 @@ fn name_installation(
     })
 }
 
-fn own_mark(db: &Connection) -> StoreResult<Option<Mark>> {
+/// What the database itself says of how far it has dialed.
+pub(crate) fn own_mark(db: &Connection) -> StoreResult<Option<Mark>> {
     let sql = "SELECT name, marker, marked_at FROM installation";
     query::one(db, sql, [], read_mark)
 }
