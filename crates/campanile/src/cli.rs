@@ -27,7 +27,10 @@ pub(crate) enum Action {
         force: bool,
     },
     Doctor,
-    Migrate,
+    Migrate {
+        /// Lets a file be served again that was moved.
+        undo: bool,
+    },
     Simulate,
     OpenApi,
     Config,
@@ -81,8 +84,8 @@ const LEAVES: &[Leaf] = &[
     Leaf {
         name: "migrate",
         takes: Some(Command::Migrate),
-        about: "Bring the database to this program's version (serve does it as well)",
-        example: "campanile migrate --database-url sqlite://campanile.db",
+        about: "Bring the database to this program's version (serve does it as well), or move an installation to PostgreSQL",
+        example: "campanile migrate --database-url sqlite://campanile.db\n  CAMPANILE_MIGRATE_TO=postgres://USER:PASSWORD@HOST/NAME campanile migrate --from sqlite://campanile.db",
     },
     Leaf {
         name: "simulate",
@@ -205,6 +208,14 @@ fn leaf(leaf: &Leaf) -> Clap {
                 .help("Release although voice providers have not all been asked: people can be called again"),
         );
     }
+    if leaf.name == "migrate" {
+        command = command.arg(
+            Arg::new("undo")
+                .long("undo")
+                .action(ArgAction::SetTrue)
+                .help("Let the file of --from be served again although it was moved; it starts on hold"),
+        );
+    }
     if leaf.name == "openapi" {
         // The document is JSON as it is; the flag is taken so that scripts need no exception.
         command = command.arg(
@@ -257,7 +268,9 @@ pub(crate) fn read(matches: &ArgMatches) -> Option<Invocation> {
         "demo" => Action::Demo,
         "sandbox" => Action::Sandbox,
         "doctor" => Action::Doctor,
-        "migrate" => Action::Migrate,
+        "migrate" => Action::Migrate {
+            undo: inner.get_flag("undo"),
+        },
         "simulate" => Action::Simulate,
         "openapi" => Action::OpenApi,
         "config" => Action::Config,

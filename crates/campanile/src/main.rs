@@ -99,7 +99,7 @@ fn run(invocation: &Invocation) -> Outcome {
         Action::Doctor => {
             process::block_on(commands::doctor::run(&settings, &resolved, &environment))
         }
-        Action::Migrate => process::block_on(commands::migrate::run(&settings)),
+        Action::Migrate { undo } => process::block_on(commands::migrate::run(&settings, *undo)),
         Action::Simulate => process::block_on(commands::simulate::run(&settings)),
         Action::Config => {
             commands::config::run(&settings, &resolved);

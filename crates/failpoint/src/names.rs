@@ -86,6 +86,18 @@ pub enum Failpoint {
     OrderSettled,
     /// Removals of leads are durable and settled, and not answered.
     RemovalSettled,
+    /// A move to another database is begun on both sides, and nothing is moved.
+    MoveBegun,
+    /// A page was read at the source of a move, and not written.
+    MovePageRead,
+    /// It is written at the target.
+    MovePageWritten,
+    /// Everything is at the target and counted; the source is not marked as moved.
+    MoveCounted,
+    /// The source is, and the target's end of the move is not told.
+    MoveMarked,
+    /// Both are, and nobody was told.
+    MoveEnded,
 }
 
 impl Failpoint {
@@ -102,7 +114,17 @@ impl Failpoint {
         Self::RemovalSettled,
     ];
 
-    /// Every moment there is.
+    /// Moments of a move to another database.
+    pub const OF_A_MOVE: [Self; 6] = [
+        Self::MoveBegun,
+        Self::MovePageRead,
+        Self::MovePageWritten,
+        Self::MoveCounted,
+        Self::MoveMarked,
+        Self::MoveEnded,
+    ];
+
+    /// Every moment in the life of a server.
     pub fn all() -> Vec<Self> {
         let around = |transaction| {
             [
@@ -129,6 +151,12 @@ impl Failpoint {
             Self::CallbackApplied => "callback.applied".to_owned(),
             Self::OrderSettled => "order.settled".to_owned(),
             Self::RemovalSettled => "removal.settled".to_owned(),
+            Self::MoveBegun => "move.begun".to_owned(),
+            Self::MovePageRead => "move.page_read".to_owned(),
+            Self::MovePageWritten => "move.page_written".to_owned(),
+            Self::MoveCounted => "move.counted".to_owned(),
+            Self::MoveMarked => "move.marked".to_owned(),
+            Self::MoveEnded => "move.ended".to_owned(),
         }
     }
 
@@ -136,6 +164,7 @@ impl Failpoint {
     pub fn find(name: &str) -> Option<Self> {
         Self::all()
             .into_iter()
+            .chain(Self::OF_A_MOVE)
             .find(|failpoint| failpoint.name() == name)
     }
 }
@@ -148,7 +177,8 @@ mod tests {
 
     #[test]
     fn every_moment_has_a_name_of_its_own_by_which_it_is_found() {
-        let all = Failpoint::all();
+        let mut all = Failpoint::all();
+        all.extend(Failpoint::OF_A_MOVE);
         let names: BTreeSet<String> = all.iter().map(|failpoint| failpoint.name()).collect();
         assert_eq!(names.len(), all.len());
         for failpoint in all {

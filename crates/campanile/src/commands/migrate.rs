@@ -1,5 +1,10 @@
-//! `campanile migrate`: brings the schema to this program's version. A SQLite file only while no
-//! server has it, so that none meets a schema that changed beneath it.
+//! `campanile migrate`: brings the schema to this program's version, or moves an installation from a
+//! SQLite file to PostgreSQL. A SQLite file only while no server has it, so that none meets a schema
+//! that changed beneath it.
+
+mod progress;
+mod relocate;
+mod undo;
 
 use std::path::Path;
 
@@ -11,7 +16,24 @@ use crate::config::{Database, Settings};
 use crate::failure::{Failure, Outcome};
 use crate::{output, storage};
 
-pub(crate) async fn run(settings: &Settings) -> Outcome {
+pub(crate) async fn run(settings: &Settings, undo: bool) -> Outcome {
+    match (&settings.migrate.from, &settings.migrate.to, undo) {
+        (None, None, false) => schema(settings).await,
+        (Some(from), Some(to), false) => relocate::run(settings, from, to).await,
+        (Some(from), _, true) => undo::run(settings, from),
+        (Some(_), None, false) => Err(Failure::usage(
+            "--from says what is moved, and nothing says where to: name an empty PostgreSQL database with --to, or with CAMPANILE_MIGRATE_TO, which other users of the machine cannot read",
+        )),
+        (None, Some(_), false) => Err(Failure::usage(
+            "--to says where to move, and nothing says what: name the file with --from sqlite://FILE",
+        )),
+        (None, _, true) => Err(Failure::usage(
+            "--undo lets a file be served again that was moved: name it with --from sqlite://FILE",
+        )),
+    }
+}
+
+async fn schema(settings: &Settings) -> Outcome {
     let (before, now) = match &settings.database {
         Database::File(path) => file(settings, path)?,
         Database::Server(address) => server(address).await?,

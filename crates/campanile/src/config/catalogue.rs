@@ -98,6 +98,14 @@ const WITH_DATABASE: &[Command] = &[
 /// What `serve` takes and those that look at the same settings.
 const SERVING: &[Command] = &[Command::Serve, Command::Doctor, Command::Config];
 
+/// What works with the key.
+const WITH_KEY: &[Command] = &[
+    Command::Serve,
+    Command::Doctor,
+    Command::Migrate,
+    Command::Config,
+];
+
 const TOKENS: &[Command] = &[
     Command::TokenCreate,
     Command::TokenList,
@@ -199,7 +207,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting {
         key: "secret_key_file",
         flag: Some("secret-key-file"),
-        commands: SERVING,
+        commands: WITH_KEY,
         value_name: "FILE",
         help: "Key that encrypts stored credentials, made on the first start; unset: beside the database, FILE.key, and campanile.key for PostgreSQL",
         ..PLAIN
@@ -389,6 +397,22 @@ pub(crate) const SETTINGS: &[Setting] = &[
         value_name: "BOOL",
         default: Some("false"),
         help: "End by itself when every lead is done",
+        ..PLAIN
+    },
+    Setting {
+        key: "migrate.from",
+        flag: Some("from"),
+        commands: &[Command::Migrate],
+        value_name: "URL",
+        help: "Move everything from this database: sqlite://FILE, whose server is stopped; unset: nothing is moved",
+        ..PLAIN
+    },
+    Setting {
+        key: "migrate.to",
+        flag: Some("to"),
+        commands: &[Command::Migrate],
+        value_name: "URL",
+        help: "Where to: postgres://USER@HOST/NAME, an empty database, or one that the same move has begun to fill",
         ..PLAIN
     },
     Setting {

@@ -93,6 +93,16 @@ pub(crate) struct Settings {
     pub(crate) sandbox: SandboxSettings,
     pub(crate) demo: DemoSettings,
     pub(crate) simulate: SimulateSettings,
+    pub(crate) migrate: MigrateSettings,
+}
+
+/// Settings of `migrate`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MigrateSettings {
+    /// The file that is left.
+    pub(crate) from: Option<PathBuf>,
+    /// The server that is moved to.
+    pub(crate) to: Option<Box<Address>>,
 }
 
 /// Settings of the token commands.
@@ -150,6 +160,10 @@ impl Settings {
     fn read(reader: &mut Reader<'_>) -> Self {
         let database = reader.parsed("database_url", database).unwrap_or_default();
         let key_file = reader.optional("secret_key_file").map(PathBuf::from);
+        let migrate = MigrateSettings {
+            from: reader.parsed("migrate.from", database_path),
+            to: reader.parsed("migrate.to", server).map(Box::new),
+        };
         Self {
             listen: reader.parsed("listen", address).unwrap_or_default(),
             public_url: reader.parsed("public_url", public_url),
@@ -162,7 +176,12 @@ impl Settings {
                 (false, false) => Outside::Public,
                 (false, true) => Outside::Anything,
             },
-            secret_key_file: key_file.unwrap_or_else(|| beside(&database)),
+            secret_key_file: key_file.unwrap_or_else(|| match &migrate.from {
+                // The key of what is moved.
+                Some(path) => beside(&Database::File(path.clone())),
+                None => beside(&database),
+            }),
+            migrate,
             database,
             database_connections: reader.whole("database_connections").unwrap_or(3),
             bootstrap_token: reader.optional("bootstrap_token"),
@@ -326,6 +345,17 @@ fn database(text: &str) -> Result<Database, String> {
         return Ok(Database::Server(Box::new(address)));
     }
     database_path(text).map(Database::File)
+}
+
+fn server(text: &str) -> Result<Address, String> {
+    if !Address::is_meant(text) {
+        return Err(format!(
+            "\"{}\" is no PostgreSQL database; use postgres://USER@HOST/NAME",
+            without_password(text)
+        ));
+    }
+    text.parse()
+        .map_err(|error: store_postgres::AddressError| error.to_string())
 }
 
 fn database_path(text: &str) -> Result<PathBuf, String> {

@@ -20,6 +20,8 @@ pub(crate) struct Installation {
     pub(crate) token: String,
     /// Of its database; `None`: the default, a file in its folder.
     database_url: Option<String>,
+    /// Of its key, if it is not where its database expects it.
+    key_file: Option<String>,
     /// Where the first server listened: later ones must be found by callbacks of its calls.
     listen: OnceLock<String>,
 }
@@ -47,6 +49,7 @@ impl Installation {
             sandbox,
             token: String::new(),
             database_url,
+            key_file: None,
             listen: OnceLock::new(),
         };
         let token = installation.run(&["token", "create"]).answer();
@@ -62,7 +65,18 @@ impl Installation {
                 .iter()
                 .map(|url| ("CAMPANILE_DATABASE_URL", url)),
         );
+        command.envs(
+            self.key_file
+                .iter()
+                .map(|file| ("CAMPANILE_SECRET_KEY_FILE", file)),
+        );
         command
+    }
+
+    /// From now on its database is this one, with the key it has.
+    pub(crate) fn goes_on_at(&mut self, database_url: &str) {
+        self.database_url = Some(database_url.to_owned());
+        self.key_file = Some("campanile.db.key".to_owned());
     }
 
     /// Runs it to its end.
@@ -72,9 +86,17 @@ impl Installation {
 
     /// The server, where its first one listened.
     pub(crate) fn serve(&self) -> Server {
+        self.serve_with(&[], &[])
+    }
+
+    /// The same, with further arguments and variables.
+    pub(crate) fn serve_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Server {
         let listen = self.listen.get().map_or("127.0.0.1:0", String::as_str);
-        let arguments = ["serve", "--listen", listen, "--allow-private-networks"];
-        let server = Server::start(&mut self.command(&arguments));
+        let mut all = vec!["serve", "--listen", listen, "--allow-private-networks"];
+        all.extend(arguments);
+        let mut command = self.command(&all);
+        command.envs(variables.iter().copied());
+        let server = Server::start(&mut command);
         self.listen.get_or_init(|| server.address.clone());
         server
     }

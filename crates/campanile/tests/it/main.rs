@@ -20,6 +20,7 @@ mod postgres;
 mod pressure;
 mod program;
 mod readme;
+mod relocation;
 mod schemathesis;
 mod secrets;
 mod serve;
