@@ -175,6 +175,36 @@ fn people(evidence: &Evidence, broken: &mut Vec<String>) {
     }
 }
 
+/// Which limits of calls at once were reached: a run that never came near one says nothing of it.
+pub(super) fn reached(evidence: &Evidence) -> BTreeSet<&'static str> {
+    let limits = &evidence.limits;
+    let mut reached = BTreeSet::new();
+    if most_at_once(&evidence.rings, |_| true) >= limits.concurrency {
+        reached.insert("line");
+    }
+    for (campaign, most) in limits.of_campaign.iter().enumerate() {
+        let its = |ring: &Ring| ring.campaign == Some(campaign);
+        if most.is_some_and(|most| most_at_once(&evidence.rings, its) >= most) {
+            reached.insert("campaign");
+        }
+    }
+    for number in evidence
+        .rings
+        .iter()
+        .map(|ring| &ring.from)
+        .collect::<BTreeSet<_>>()
+    {
+        let its = |ring: &Ring| ring.from == *number;
+        if limits
+            .of_number
+            .is_some_and(|most| most_at_once(&evidence.rings, its) >= most)
+        {
+            reached.insert("number");
+        }
+    }
+    reached
+}
+
 /// A1: calls up at once, of the line, of each campaign and from each number; A2: calls in a second of
 /// the line, and in a minute of each campaign.
 fn capacity(evidence: &Evidence, broken: &mut Vec<String>) {
@@ -221,6 +251,13 @@ fn at_once(
     whose: &str,
     broken: &mut Vec<String>,
 ) {
+    let most = most_at_once(rings, counts);
+    if most > limit {
+        broken.push(format!("A1: {most} calls{whose} at once"));
+    }
+}
+
+fn most_at_once(rings: &[Ring], counts: impl Fn(&Ring) -> bool) -> usize {
     let mut changes: Vec<(Micros, i64)> = Vec::new();
     for ring in rings.iter().filter(|ring| counts(ring)) {
         changes.push((ring.received_at, 1));
@@ -234,9 +271,7 @@ fn at_once(
         up += change;
         most = most.max(up);
     }
-    if most > i64::try_from(limit).unwrap_or(i64::MAX) {
-        broken.push(format!("A1: {most} calls{whose} at once"));
-    }
+    usize::try_from(most).unwrap_or_default()
 }
 
 fn not_too_many(
@@ -439,6 +474,7 @@ mod tests {
         let mut tight = evidence(others.iter().take(2).enumerate().map(crowd).collect());
         tight.limits.of_number = Some(1);
         assert_eq!(verdict(&tight), "A1");
+        assert_eq!(Vec::from_iter(reached(&tight)), ["line", "number"]);
         tight.rings[1].from = "pn_002".to_owned();
         assert_eq!(verdict(&tight), "", "two numbers, one call each");
         tight.limits.of_campaign = vec![Some(1)];

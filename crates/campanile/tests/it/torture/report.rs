@@ -1,5 +1,6 @@
 //! What a run came to, in words that can be put into the documentation as they are.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Write as _;
 use std::time::Duration;
@@ -16,6 +17,8 @@ pub(super) struct Verdict {
     pub(super) absent: i64,
     pub(super) presumed: i64,
     pub(super) violations: Vec<String>,
+    /// Which limits of calls at once were reached.
+    pub(super) reached: BTreeSet<&'static str>,
 }
 
 /// What one kind of torture did.
@@ -72,6 +75,7 @@ impl Verdict {
         self.absent += other.absent;
         self.presumed += other.presumed;
         self.violations.extend(other.violations);
+        self.reached.extend(other.reached);
     }
 }
 

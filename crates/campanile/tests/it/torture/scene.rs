@@ -40,7 +40,7 @@ impl Scene {
 
     /// With the database on a file system of its own.
     pub(super) fn start_on(folder: &Path, database_folder: &Path, setting: Setting) -> Self {
-        let world = World::start(folder, &setting.faults);
+        let world = World::start(folder, &setting);
         let installation = Installation::start(folder, database_folder, &setting.launch);
         let doors = Doors::of([installation.address.clone()]);
         let stage = Stage::set(world, doors, &installation.token, setting);

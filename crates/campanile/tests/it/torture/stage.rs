@@ -35,6 +35,8 @@ pub(super) struct Setting {
     /// `max_concurrent_calls` of each number of a pool; `None`: one number, without a pool.
     pub(super) of_number: Option<u32>,
     pub(super) faults: Value,
+    /// How much faster than real time the phones ring and talk.
+    pub(super) phones_scale: u32,
     pub(super) launch: Launch,
     /// How many users work while it is tortured.
     pub(super) users: u64,
@@ -63,6 +65,7 @@ impl Setting {
                 "create_429": 0.02, "webhook_loss": 0.1, "webhook_duplicate": 0.1,
                 "webhook_before_response": 0.1, "webhook_reorder": 0.1
             }),
+            phones_scale: 60,
             launch: Launch::default(),
             users: 1,
             narrows: false,
@@ -250,6 +253,7 @@ impl Stage {
             unknown_placed: records.unknown_placed,
             absent: records.absent,
             presumed: records.presumed_attempts,
+            reached: judge::reached(&evidence),
             violations,
         }
     }

@@ -7,10 +7,8 @@ use serde_json::{Value, json};
 use super::http::request;
 use super::judge::{Post, Ring};
 use super::process::{Launch, Process};
+use super::stage::Setting;
 use super::truth::micros;
-
-/// How much faster than real time the phones ring and talk.
-const PHONES_SCALE: &str = "60";
 
 /// One for each campaign, by which a call tells whose it is.
 pub(super) const ASSISTANTS: [&str; 2] = ["asst_abc123", "asst_xyz456"];
@@ -20,10 +18,10 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn start(folder: &Path, faults: &Value) -> Self {
+    pub(super) fn start(folder: &Path, setting: &Setting) -> Self {
         let scenario = json!({
             "concurrency": 5_000, "calls_per_second": 10_000, "ring_seconds": [4, 25],
-            "talk_seconds": [15, 180], "faults": faults
+            "talk_seconds": [15, 180], "faults": setting.faults
         });
         let path = folder.join("scenario.json");
         std::fs::write(&path, scenario.to_string()).unwrap();
@@ -32,7 +30,7 @@ impl World {
             "--listen",
             "127.0.0.1:0",
             "--time-scale",
-            PHONES_SCALE,
+            &setting.phones_scale.to_string(),
             "--scenario",
             path.to_str().unwrap(),
         ];

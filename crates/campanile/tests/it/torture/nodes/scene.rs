@@ -40,7 +40,7 @@ impl DerefMut for Scene {
 
 impl Scene {
     pub(super) fn start(folder: &Path, setting: Setting) -> Self {
-        let world = World::start(folder, &setting.faults);
+        let world = World::start(folder, &setting);
         let nodes = Nodes::start(folder);
         let dice = Dice::new(setting.seed);
         let stage = Stage::set(world, nodes.doors.clone(), &nodes.token, setting);
@@ -69,11 +69,12 @@ impl Scene {
 /// What all scenes with several servers have: every limit that there is, in reach.
 pub(super) fn setting(seed: u64) -> Setting {
     let mut setting = Setting::new(seed);
-    setting.concurrency = 40;
-    setting.per_second = 20;
-    setting.of_campaign = [Some(24), None];
+    setting.concurrency = 16;
+    setting.per_second = 10;
+    setting.of_campaign = [Some(8), None];
     setting.per_minute = [None, Some(240)];
-    setting.of_number = Some(12);
+    setting.of_number = Some(4);
+    setting.phones_scale = 20;
     // A call in doubt holds its place for half a minute: more of them would fill the line with doubt.
     setting.faults = serde_json::json!({
         "create_timeout_after_accept": 0.01, "create_500_after_accept": 0.01, "create_500": 0.01,
@@ -98,7 +99,7 @@ pub(super) fn deal(
         let last = blows.len() as u64 - 1;
         let drawn = usize::try_from(scene.dice.between(0, last)).unwrap();
         let blow = blows.swap_remove(drawn);
-        scene.keep_busy(40);
+        scene.keep_busy(60);
         let dealt = blow.deal(scene);
         broken.extend(dealt.err().map(|why| format!("{blow:?}: {why}")));
         progress(done, count);
