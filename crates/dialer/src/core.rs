@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use lines::{OpenLine, attempt_key, callback_url, echo_facts, facts_about};
 use providers::public_address::is_loopback;
 use providers::{
-    CallSearch, CallbackTarget, LookupError, PLACE_TIMEOUT, PlaceAnswer, PlaceCall,
+    CallSearch, CallbackTarget, Departure, LookupError, PLACE_TIMEOUT, PlaceAnswer, PlaceCall,
     ProviderRequest, Transport, TransportError,
 };
 use serde_json::{Map, Value};
@@ -306,7 +306,7 @@ impl Core {
         let permit = permit.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut facts = match result {
             Ok(answer) => Self::read_placed(dispatch, line.adapter().read_place_call(&answer)),
-            Err(error) => vec![Self::not_answered(dispatch, error, permit.is_some())],
+            Err(error) => vec![Self::not_answered(dispatch, error)],
         };
         for fact in &mut facts {
             fact.reason = fact.reason.take().map(|reason| line.conceal(&reason));
@@ -431,18 +431,15 @@ impl Core {
         }
     }
 
-    fn not_answered(dispatch: &Dispatch, error: TransportError, begun: bool) -> AttemptFact {
-        let withdrawn = error.never_sent && !begun && error.message.starts_with("withdrawn");
-        let mut fact = about(
-            dispatch,
-            if error.never_sent {
-                Fact::NeverSent
-            } else {
-                Fact::AnswerLost
-            },
-        );
+    fn not_answered(dispatch: &Dispatch, error: TransportError) -> AttemptFact {
+        let (fact, line_fault) = match error.departure {
+            Departure::Withdrawn => (Fact::NeverSent, None),
+            Departure::NeverSent => (Fact::NeverSent, Some("provider_unreachable")),
+            Departure::MayHaveArrived => (Fact::AnswerLost, Some("provider_unreachable")),
+        };
+        let mut fact = about(dispatch, fact);
         fact.reason = Some(error.message);
-        fact.line_fault = (!withdrawn).then_some("provider_unreachable");
+        fact.line_fault = line_fault;
         fact
     }
 

@@ -84,7 +84,7 @@ impl HttpTransport {
         let uri: Uri = request
             .url
             .parse()
-            .map_err(|_| never_sent("the provider's address is not a URL"))?;
+            .map_err(|_| TransportError::never_sent("the provider's address is not a URL"))?;
         let address = self.checked_address(&uri)?;
         let Connection { mut sender, gate } = match self.pool.take(&address) {
             Some(connection) => connection,
@@ -97,20 +97,25 @@ impl HttpTransport {
         let answered = tokio::time::timeout(timeout, async {
             let sent = sender.try_send_request(message).await;
             if gate.is_shut() {
-                return Err(never_sent("withdrawn before it was sent"));
+                return Err(TransportError::withdrawn());
             }
-            let response = sent.map_err(|mut error| TransportError {
+            let response = sent.map_err(|mut error| {
+                let message = format!("no answer: {}", error.error());
                 // The library hands the message back exactly when it never began to write it.
-                never_sent: error.take_message().is_some(),
-                message: format!("no answer: {}", error.error()),
+                match error.take_message() {
+                    Some(_) => TransportError::never_sent(message),
+                    None => TransportError::lost(message),
+                }
             })?;
             read(response).await
         });
         let answer = answered.await.unwrap_or_else(|_| {
             if gate.shut() {
-                return Err(never_sent("it could not be written in time"));
+                return Err(TransportError::never_sent(
+                    "it could not be written in time",
+                ));
             }
-            Err(lost("no answer in time"))
+            Err(TransportError::lost("no answer in time"))
         })?;
         // A server that has answered without reading the request to its end may never be ready.
         let ready = tokio::time::timeout(READY_TIMEOUT, sender.ready()).await;
@@ -123,7 +128,9 @@ impl HttpTransport {
     /// `scheme://host:port`, if the host may be connected to as far as its text says.
     fn checked_address(&self, uri: &Uri) -> Result<String, TransportError> {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(never_sent("the provider's address is not a URL"));
+            return Err(TransportError::never_sent(
+                "the provider's address is not a URL",
+            ));
         };
         let host = authority
             .host()
@@ -133,7 +140,7 @@ impl HttpTransport {
             && !self.options.allow_private_networks
             && !is_public(address)
         {
-            return Err(never_sent(
+            return Err(TransportError::never_sent(
                 "the provider's address is private; start the server with --allow-private-networks to allow it",
             ));
         }
@@ -148,16 +155,16 @@ impl HttpTransport {
             let stream = connector
                 .call(uri.clone())
                 .await
-                .map_err(|error| never_sent(&format!("cannot connect: {error}")))?;
+                .map_err(|error| TransportError::never_sent(format!("cannot connect: {error}")))?;
             let stream = Gated::new(stream, gate_of_stream);
             let handshake = http1::Builder::new().handshake(stream);
             handshake
                 .await
-                .map_err(|error| never_sent(&format!("cannot connect: {error}")))
+                .map_err(|error| TransportError::never_sent(format!("cannot connect: {error}")))
         };
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
-        let (sender, connection) =
-            connected.unwrap_or_else(|_| Err(never_sent("cannot connect in time")))?;
+        let (sender, connection) = connected
+            .unwrap_or_else(|_| Err(TransportError::never_sent("cannot connect in time")))?;
         #[expect(
             clippy::disallowed_methods,
             reason = "the connection's own task ends with the connection"
@@ -176,11 +183,11 @@ fn to_message(request: ProviderRequest, uri: &Uri) -> Result<Request<OneBody>, T
     *message.method_mut() = request.method;
     *message.uri_mut() = path
         .parse()
-        .map_err(|_| never_sent("the provider's address is not a URL"))?;
+        .map_err(|_| TransportError::never_sent("the provider's address is not a URL"))?;
     *message.headers_mut() = request.headers;
     let host = uri.authority().map_or("", |authority| authority.as_str());
     let host = HeaderValue::from_str(host)
-        .map_err(|_| never_sent("the provider's address is not a URL"))?;
+        .map_err(|_| TransportError::never_sent("the provider's address is not a URL"))?;
     message.headers_mut().insert(header::HOST, host);
     message.headers_mut().insert(
         header::USER_AGENT,
@@ -195,27 +202,13 @@ async fn read(
     let (parts, body) = response.into_parts();
     let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
     let body = body
-        .map_err(|error| lost(&format!("the answer broke off: {error}")))?
+        .map_err(|error| TransportError::lost(format!("the answer broke off: {error}")))?
         .to_bytes();
     Ok(ProviderAnswer {
         status: parts.status.as_u16(),
         headers: parts.headers,
         body,
     })
-}
-
-fn never_sent(message: &str) -> TransportError {
-    TransportError {
-        never_sent: true,
-        message: message.to_owned(),
-    }
-}
-
-fn lost(message: &str) -> TransportError {
-    TransportError {
-        never_sent: false,
-        message: message.to_owned(),
-    }
 }
 
 #[async_trait]
@@ -236,7 +229,7 @@ impl Transport for HttpTransport {
     ) -> Result<ProviderAnswer, TransportError> {
         match tokio::time::timeout(timeout, self.carry(request, timeout, None)).await {
             Ok(result) => result,
-            Err(_) => Err(lost("no answer in time")),
+            Err(_) => Err(TransportError::lost("no answer in time")),
         }
     }
 }

@@ -19,4 +19,6 @@ mod transport;
 pub mod vapi;
 
 pub use model::*;
-pub use transport::{CHECK_TIMEOUT, PLACE_TIMEOUT, SendGuard, Transport, TransportError};
+pub use transport::{
+    CHECK_TIMEOUT, Departure, PLACE_TIMEOUT, SendGuard, Transport, TransportError,
+};

@@ -109,10 +109,9 @@ impl SimulatedTransport {
                     body: answer.body,
                 })
             }
-            Outcome::Answer(_) | Outcome::Withheld => Err(TransportError {
-                never_sent: false,
-                message: "no answer in time".to_owned(),
-            }),
+            Outcome::Answer(_) | Outcome::Withheld => {
+                Err(TransportError::lost("no answer in time"))
+            }
         }
     }
 
@@ -145,16 +144,10 @@ impl Transport for SimulatedTransport {
         guard: SendGuard,
     ) -> Result<ProviderAnswer, TransportError> {
         if self.state().unreachable {
-            return Err(TransportError {
-                never_sent: true,
-                message: "connection refused".to_owned(),
-            });
+            return Err(TransportError::never_sent("connection refused"));
         }
         if !domain::planted!("send_unguarded", guard(), true) {
-            return Err(TransportError {
-                never_sent: true,
-                message: "withdrawn before it was sent".to_owned(),
-            });
+            return Err(TransportError::withdrawn());
         }
         let again: Option<ProviderRequest> =
             domain::planted!("lost_answer_sent_again", None, Some(request.clone()));
@@ -172,10 +165,7 @@ impl Transport for SimulatedTransport {
     ) -> Result<ProviderAnswer, TransportError> {
         let read = (request.method == Method::GET).then(|| request.url.clone());
         if self.state().unreachable {
-            return Err(TransportError {
-                never_sent: true,
-                message: "connection refused".to_owned(),
-            });
+            return Err(TransportError::never_sent("connection refused"));
         }
         let answer = self.carry(request, timeout)?;
         Ok(match read {

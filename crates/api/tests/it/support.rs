@@ -212,13 +212,7 @@ impl Transport for Vendor {
                 let words = format!("{} {} {:?}", headers.join(" "), request.url, request.body);
                 return answer(status, json!({ "message": words }));
             }
-            Mood::Down => {
-                let message = "connection refused".to_owned();
-                return Err(TransportError {
-                    never_sent: true,
-                    message,
-                });
-            }
+            Mood::Down => return Err(TransportError::never_sent("connection refused")),
         }
         let url = url::Url::parse(&request.url).unwrap();
         if request.method == Method::POST {

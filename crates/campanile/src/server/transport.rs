@@ -43,10 +43,7 @@ impl ProviderNetwork {
     fn route(&self, url: &str) -> Result<&HttpTransport, TransportError> {
         match &self.sandbox {
             Some((base_url, transport)) if is_below(url, base_url) => Ok(transport),
-            _ => self.outside.as_ref().ok_or_else(|| TransportError {
-                never_sent: true,
-                message: "this server reaches no provider but its sandbox; start it without --sandbox-only to allow others".to_owned(),
-            }),
+            _ => self.outside.as_ref().ok_or_else(|| TransportError::never_sent("this server reaches no provider but its sandbox; start it without --sandbox-only to allow others")),
         }
     }
 }
@@ -81,6 +78,8 @@ impl Transport for ProviderNetwork {
 
 #[cfg(test)]
 mod tests {
+    use providers::Departure;
+
     use super::*;
 
     #[test]
@@ -112,7 +111,7 @@ mod tests {
             network.exchange(request, Duration::from_secs(5))
         };
         let refused = ask("https://192.0.2.1/call").await.unwrap_err();
-        assert!(refused.never_sent, "{refused}");
+        assert_eq!(refused.departure, Departure::NeverSent, "{refused}");
         assert!(refused.message.contains("--sandbox-only"), "{refused}");
         // Nobody listens on port 1, but it was tried.
         let tried = ask(&format!("{base}/call")).await.unwrap_err();

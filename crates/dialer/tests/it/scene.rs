@@ -116,10 +116,7 @@ impl Network {
         self.count(host, true);
         tokio::time::sleep(timeout).await;
         self.count(host, false);
-        TransportError {
-            never_sent: false,
-            message: "no answer in time".to_owned(),
-        }
+        TransportError::lost("no answer in time")
     }
 
     fn count(&self, host: &str, up: bool) {
@@ -146,10 +143,7 @@ fn answer(status: u16, body: &str) -> ProviderAnswer {
 }
 
 fn refused() -> TransportError {
-    TransportError {
-        never_sent: true,
-        message: "connection refused".to_owned(),
-    }
+    TransportError::never_sent("connection refused")
 }
 
 fn host_of(url: &str) -> String {
@@ -171,10 +165,7 @@ impl Transport for Network {
             return Err(refused());
         }
         if !guard() {
-            return Err(TransportError {
-                never_sent: true,
-                message: "withdrawn before it was sent".to_owned(),
-            });
+            return Err(TransportError::withdrawn());
         }
         match habit {
             Habit::Hangs => return Err(self.hang(&host, timeout).await),
