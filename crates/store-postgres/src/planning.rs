@@ -1,11 +1,12 @@
 //! A tick over all tenants: each is planned in a transaction of its own, a few side by side.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use domain::{LineId, TenantId};
+use domain::{AttemptId, LineId, TenantId};
 use futures_util::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
-use store::{Dispatch, Scope, StoreResult, Tick, Ticked};
+use store::{Dispatch, Scope, StoreError, StoreResult, Tick, Ticked};
 
 use crate::dial;
 use crate::dial::tick::Keys;
@@ -18,34 +19,64 @@ const TICK_LANES: usize = 4;
 /// How soon a node on hold looks again: another node, or a command, may end the hold.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(2);
 
+/// What a tick has reserved so far. Whatever fails beside it: what is reserved is on the board, and
+/// must be handed out.
+#[derive(Default)]
+struct Harvest {
+    dispatches: Vec<Dispatch>,
+    failure: Option<StoreError>,
+}
+
+impl Harvest {
+    fn gather(&mut self, reserved: StoreResult<Vec<Dispatch>>) {
+        match reserved {
+            Ok(reserved) => self.dispatches.extend(reserved),
+            Err(error) => self.failure = Some(error),
+        }
+    }
+
+    /// What failed is due at the next tick still.
+    fn bring_in(self) -> StoreResult<Vec<Dispatch>> {
+        match self.failure {
+            Some(error) if self.dispatches.is_empty() => return Err(error),
+            Some(error) => {
+                tracing::error!(error = %error, "a part of a tick failed; it is tried again");
+            }
+            None => {}
+        }
+        Ok(self.dispatches)
+    }
+}
+
+/// How many calls a tick should reserve yet, shared by its lanes.
+struct Budget(AtomicUsize);
+
+impl Budget {
+    /// An equal part for each of `lanes`, none beyond what is left.
+    fn take(&self, lanes: usize) -> usize {
+        let left = self.0.load(Ordering::Relaxed);
+        let share = left.div_ceil(lanes.max(1));
+        self.0.store(left - share, Ordering::Relaxed);
+        share
+    }
+
+    fn give_back(&self, unused: usize) {
+        self.0.fetch_add(unused, Ordering::Relaxed);
+    }
+}
+
 impl PostgresStore {
     /// Plans and reserves; hands over the test calls that wait.
     pub(crate) async fn plan(&self, tick: Tick) -> StoreResult<Ticked> {
         let now = tick.now;
-        let test_calls = self.take_test_calls(tick.max_calls > 0).await?;
         let sight = self.look(now).await?;
+        let mut harvest = Harvest::default();
+        self.take_test_calls(tick.max_calls > 0, &mut harvest).await;
         if sight.forbids() {
-            return Ok(self.held(now, test_calls));
+            return Ok(self.held(now, harvest.bring_in()?));
         }
-        let due = read!(self, As::Server, |db| dial::tick::due_lines(
-            db,
-            now,
-            tick.max_lines
-        ))?;
-        let keys = Keys::new(tick.keys);
-        let max_calls = usize::try_from(tick.max_calls).unwrap_or(usize::MAX);
-        let (planned, failure) = self.plan_tenants(now, &due, &keys, max_calls).await;
-        // They are on the board since they were reserved.
-        let mut dispatches = test_calls;
-        dispatches.extend(planned);
-        match failure {
-            // What is reserved must be handed out; the tenant that failed is still due.
-            Some(error) if dispatches.is_empty() => return Err(error),
-            Some(error) => {
-                tracing::error!(error = %error, "a tenant was not planned; it is tried again");
-            }
-            None => {}
-        }
+        self.plan_tenants(tick, &mut harvest).await;
+        let dispatches = harvest.bring_in()?;
         self.remember(sight.name.as_deref(), &dispatches, now);
         // When this cannot be read, the dialer looks again at once, and what is reserved is sent.
         let next_wake_at = read!(self, As::Server, |db| dial::tick::next_wake(db));
@@ -57,26 +88,50 @@ impl PostgresStore {
 
     /// Test calls that wait: those of this process, and if it `claims` them those of processes that
     /// do not dial.
-    async fn take_test_calls(&self, claims: bool) -> StoreResult<Vec<Dispatch>> {
-        let waiting = self.shared.take_test_calls();
-        let (mut test_calls, tenants) = read!(self, As::Server, |db| async {
-            let waiting = if waiting.is_empty() {
-                waiting
-            } else {
-                dial::test_call::still_wanted(db, waiting).await?
-            };
-            let tenants = if claims {
-                dial::test_call::unclaimed(db).await?
-            } else {
-                Vec::new()
-            };
-            Ok((waiting, tenants))
-        })?;
-        for tenant_id in tenants {
-            let claimed = write!(self, tenant_id, |work| dial::test_call::claim(work))?;
-            test_calls.extend(claimed);
+    async fn take_test_calls(&self, claims: bool, harvest: &mut Harvest) {
+        harvest.gather(self.take_own_test_calls().await);
+        if !claims {
+            return;
         }
-        Ok(test_calls)
+        match self.tenants_with_unclaimed().await {
+            Ok(tenants) => {
+                for tenant_id in tenants {
+                    harvest.gather(self.claim_test_calls(tenant_id).await);
+                }
+            }
+            Err(error) => harvest.gather(Err(error)),
+        }
+    }
+
+    async fn take_own_test_calls(&self) -> StoreResult<Vec<Dispatch>> {
+        let mut waiting = self.shared.take_test_calls();
+        if waiting.is_empty() {
+            return Ok(waiting);
+        }
+        match self.still_wanted(&waiting).await {
+            Ok(wanted) => waiting.retain(|call| wanted.contains(&call.attempt_id)),
+            Err(error) => {
+                for call in waiting {
+                    self.shared.hand_over(call);
+                }
+                return Err(error);
+            }
+        }
+        Ok(waiting)
+    }
+
+    async fn still_wanted(&self, waiting: &[Dispatch]) -> StoreResult<HashSet<AttemptId>> {
+        read!(self, As::Server, |db| dial::test_call::still_wanted(
+            db, waiting
+        ))
+    }
+
+    async fn tenants_with_unclaimed(&self) -> StoreResult<Vec<TenantId>> {
+        read!(self, As::Server, |db| dial::test_call::unclaimed(db))
+    }
+
+    async fn claim_test_calls(&self, tenant_id: TenantId) -> StoreResult<Vec<Dispatch>> {
+        write!(self, tenant_id, |work| dial::test_call::claim(work))
     }
 
     /// On hold nothing is reserved. Test calls that waited are handed out only to be given back:
@@ -99,39 +154,42 @@ impl PostgresStore {
         }
     }
 
-    async fn plan_tenants(
-        &self,
-        now: Timestamp,
-        due: &[(TenantId, Vec<LineId>)],
-        keys: &Keys,
-        max_calls: usize,
-    ) -> (Vec<Dispatch>, Option<store::StoreError>) {
-        let reserved = AtomicUsize::new(0);
-        let lanes = due.iter().map(|(tenant_id, lines)| {
-            let reserved = &reserved;
+    async fn plan_tenants(&self, tick: Tick, harvest: &mut Harvest) {
+        let due = match self.due_lines(tick.now, tick.max_lines).await {
+            Ok(due) => due,
+            Err(error) => return harvest.gather(Err(error)),
+        };
+        let (now, keys) = (tick.now, Keys::new(tick.keys));
+        let budget = Budget(AtomicUsize::new(
+            usize::try_from(tick.max_calls).unwrap_or(usize::MAX),
+        ));
+        let lanes = due.iter().enumerate().map(|(place, (tenant_id, lines))| {
+            let (budget, keys) = (&budget, &keys);
+            let side_by_side = TICK_LANES.min(due.len() - place);
             async move {
-                let left = max_calls.saturating_sub(reserved.load(Ordering::Relaxed));
-                if left == 0 {
+                let share = budget.take(side_by_side);
+                if share == 0 {
                     return Ok(Vec::new());
                 }
-                let planned = self.plan_tenant(now, *tenant_id, lines, keys, left).await?;
-                reserved.fetch_add(planned.len(), Ordering::Relaxed);
-                Ok(planned)
+                let planned = self.plan_tenant(now, *tenant_id, lines, keys, share).await;
+                let used = planned.as_ref().map_or(0, Vec::len);
+                budget.give_back(share.saturating_sub(used));
+                planned
             }
         });
         let lanes: Vec<_> = lanes.collect();
-        let planned: Vec<StoreResult<Vec<Dispatch>>> = futures_util::stream::iter(lanes)
-            .buffered(TICK_LANES)
-            .collect()
-            .await;
-        let (mut dispatches, mut failure) = (Vec::new(), None);
-        for planned in planned {
-            match planned {
-                Ok(reserved) => dispatches.extend(reserved),
-                Err(error) => failure = Some(error),
-            }
+        let mut planned = futures_util::stream::iter(lanes).buffered(TICK_LANES);
+        while let Some(reserved) = planned.next().await {
+            harvest.gather(reserved);
         }
-        (dispatches, failure)
+    }
+
+    async fn due_lines(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> StoreResult<Vec<(TenantId, Vec<LineId>)>> {
+        read!(self, As::Server, |db| dial::tick::due_lines(db, now, limit))
     }
 
     /// Plans one tenant; a failure is that tenant's, the others are planned all the same.

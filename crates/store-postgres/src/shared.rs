@@ -18,8 +18,8 @@ pub(crate) struct Shared {
     pub(crate) settings: SettingsCache,
     pub(crate) ids: NodeIds,
     pub(crate) turns: Turns,
-    /// Reserved test calls that no tick has handed out yet. In memory only: those that a crash or
-    /// a failed tick loses are never sent, and are looked up.
+    /// Reserved test calls that no tick has handed out yet. In memory only: those that a crash
+    /// loses are never sent, and are looked up.
     test_calls: Mutex<Vec<Dispatch>>,
     /// Whether this process ticks.
     pub(crate) dials: bool,

@@ -21,7 +21,8 @@ pub struct Tick {
     pub keys: KeySource,
     /// Most lines to look at in one transaction.
     pub max_lines: u32,
-    /// Most calls to reserve in one transaction. None: nothing is reserved, and of the test calls only
+    /// With as many calls reserved no further line is planned in this tick; the last plans may go beyond,
+    /// each by what one plan holds. None: nothing is reserved, and of the test calls only
     /// those are handed out that this process has reserved itself.
     pub max_calls: u32,
 }

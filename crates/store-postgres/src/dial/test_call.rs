@@ -115,15 +115,16 @@ async fn keep_pace(work: &Work<'_>, plan: &LinePlan) -> StoreResult<()> {
 /// look-up: given up ones may not be sent any more.
 pub(crate) async fn still_wanted(
     db: &Db<'_>,
-    mut waiting: Vec<Dispatch>,
-) -> StoreResult<Vec<Dispatch>> {
+    waiting: &[Dispatch],
+) -> StoreResult<HashSet<AttemptId>> {
     let sql = "SELECT attempt_id FROM attempts WHERE attempt_id = ANY($1) AND state = $2";
     let ids: Vec<_> = waiting.iter().map(|call| call.attempt_id.raw()).collect();
     let bound = bound![ids, StateName::Dispatching.as_str()];
-    let found = query::many(db, sql, bound, |cells| cells.get::<i64>("attempt_id")).await?;
-    let found: HashSet<i64> = found.into_iter().collect();
-    waiting.retain(|call| found.contains(&call.attempt_id.raw()));
-    Ok(waiting)
+    let wanted = query::many(db, sql, bound, |cells| {
+        Ok(AttemptId::from_raw(cells.get("attempt_id")?))
+    })
+    .await?;
+    Ok(wanted.into_iter().collect())
 }
 
 /// Tenants with test calls that no node has claimed.

@@ -14,4 +14,5 @@ mod migrations;
 mod nodes;
 mod relocation;
 mod statements;
+mod ticks;
 mod walls;
