@@ -189,7 +189,7 @@ pub async fn migrate_database(address: &Address) -> Result<i64, OpenError> {
 }
 
 /// Does some work on a connection of its own.
-async fn with_client<T>(
+pub(crate) async fn with_client<T>(
     address: &Address,
     work: impl AsyncFnOnce(&mut Client) -> Result<T, MigrateError>,
 ) -> Result<T, OpenError> {

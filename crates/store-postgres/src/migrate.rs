@@ -1,24 +1,60 @@
 //! Numbered migrations, forward only, applied under an advisory lock.
+//!
+//! Processes of two versions share a database while one replaces the other, one process at a time. So
+//! a migration says which programs may work beside it. One that only *adds* (a table, an index, a column that
+//! may be absent) lets those before it go on, and they open the database although it is newer than what
+//! they know. One that *takes away* is made when nobody is left who needs it: it is refused while any
+//! process has a number, and a process that knows less gets no number any more (`node.rs`).
 
-use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, GenericClient};
 
+use crate::node;
 use crate::relocation::refuse_unfinished;
 
 /// Version of the schema that this program reads and writes.
 pub const SCHEMA_VERSION: i64 = 2;
 
+/// One step of the schema.
+#[derive(Debug, Clone, Copy)]
+struct Migration {
+    sql: &'static str,
+    /// The oldest program, by the schema that it knows, that may work with this one.
+    oldest_program: i64,
+}
+
 /// In order; entry `n` leads to version `n + 1`.
-const MIGRATIONS: &[&str] = &[
-    include_str!("../migrations/0001_core.sql"),
-    include_str!("../migrations/0002_relocation.sql"),
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        sql: include_str!("../migrations/0001_core.sql"),
+        oldest_program: 1,
+    },
+    // One before it would serve a database whose move has not ended.
+    Migration {
+        sql: include_str!("../migrations/0002_relocation.sql"),
+        oldest_program: 2,
+    },
 ];
+
+/// What a database says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Schema {
+    /// 0: there is none.
+    version: i64,
+    oldest_program: i64,
+}
+
+/// A version that does not say so asks for a program that knows it. Through JSON, because the table
+/// may lack the column.
+const SCHEMA: &str = "SELECT coalesce(max(version), 0),
+            coalesce(max(coalesce((to_jsonb(schema_versions) ->> 'oldest_program')::bigint, version)), 0)
+     FROM schema_versions";
 
 /// The oldest server that has what the schema uses.
 const OLDEST_SERVER: i64 = 140_000;
 
 /// Serialises migrations of one database over all processes.
-const LOCK: i64 = 0x0063_616d_7061_6e69;
+pub(crate) const LOCK: i64 = 0x0063_616d_7061_6e69;
 
 /// Why a database cannot be brought to this version.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +104,18 @@ pub enum MigrateError {
         /// Where from.
         origin: String,
     },
+    /// What the next version takes away may be needed still.
+    #[error(
+        "the database cannot be brought from schema version {found} to {to} while processes of an older campanile use it ({processes} of them): stop them all, then start this one"
+    )]
+    InUse {
+        /// Version of the schema.
+        found: i64,
+        /// Version it was to reach.
+        to: i64,
+        /// How many processes have a number.
+        processes: i64,
+    },
     /// A statement failed; the database is as it was.
     #[error("the database could not be migrated to version {to}: {cause}")]
     Failed {
@@ -110,6 +158,8 @@ pub struct Inspection {
     pub server_version: String,
     /// Version of the schema; 0: there is none.
     pub schema_version: i64,
+    /// The oldest program, by the schema that it knows, that may work with it.
+    pub oldest_program: i64,
     /// Whether row-level security does not hold for the user: it is a superuser, or may bypass it.
     pub is_above_the_wall: bool,
 }
@@ -123,24 +173,36 @@ pub(crate) async fn inspect(client: &Client) -> Result<Inspection, MigrateError>
                       to_regclass('schema_versions') IS NOT NULL";
     let row = client.query_one(sql, &[]).await.map_err(&failed)?;
     let has_schema: bool = row.get(2);
-    let schema_version = if has_schema {
-        let sql = "SELECT coalesce(max(version), 0) FROM schema_versions";
-        client.query_one(sql, &[]).await.map_err(&failed)?.get(0)
+    let schema = if has_schema {
+        read_schema(client).await.map_err(&failed)?
     } else {
-        0
+        Schema {
+            version: 0,
+            oldest_program: 0,
+        }
     };
     Ok(Inspection {
         server_version: row.get(0),
-        schema_version,
+        schema_version: schema.version,
+        oldest_program: schema.oldest_program,
         is_above_the_wall: row.get(1),
     })
 }
 
-/// Refuses a schema that is not this program's.
+async fn read_schema(client: &impl GenericClient) -> Result<Schema, tokio_postgres::Error> {
+    let row = client.query_one(SCHEMA, &[]).await?;
+    Ok(Schema {
+        version: row.get(0),
+        oldest_program: row.get(1),
+    })
+}
+
+/// Refuses a schema that this program may not work with.
 pub(crate) async fn check_schema(client: &Client) -> Result<i64, MigrateError> {
-    match inspect(client).await?.schema_version {
+    let seen = inspect(client).await?;
+    match seen.schema_version {
         0 => Err(MigrateError::Empty),
-        found if found > SCHEMA_VERSION => Err(MigrateError::Newer { found }),
+        found if seen.oldest_program > SCHEMA_VERSION => Err(MigrateError::Newer { found }),
         found if found < SCHEMA_VERSION => Err(MigrateError::Older { found }),
         found => {
             let refused = refuse_unfinished(client).await;
@@ -153,30 +215,36 @@ pub(crate) async fn check_schema(client: &Client) -> Result<i64, MigrateError> {
 }
 
 /// Brings the database to [`SCHEMA_VERSION`], all missing steps in one transaction. Answers from
-/// which version it came.
+/// which version it came; one that is newer, and that this program may work with, stays as it is.
 pub(crate) async fn migrate(client: &mut Client) -> Result<i64, MigrateError> {
     check_server(client).await?;
-    let failed = failed(SCHEMA_VERSION);
+    migrate_by(client, MIGRATIONS).await
+}
+
+async fn migrate_by(client: &mut Client, known: &[Migration]) -> Result<i64, MigrateError> {
+    let version = i64::try_from(known.len()).unwrap_or(i64::MAX);
+    let failed = failed(version);
     let tx = client.transaction().await.map_err(&failed)?;
     // Held until the end of the transaction; whoever waited finds the work done.
     tx.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
         .await
         .map_err(&failed)?;
-    tx.batch_execute("CREATE TABLE IF NOT EXISTS schema_versions (version bigint PRIMARY KEY)")
-        .await
-        .map_err(&failed)?;
-    let row = tx
-        .query_one("SELECT coalesce(max(version), 0) FROM schema_versions", &[])
-        .await
-        .map_err(&failed)?;
-    let found: i64 = row.get(0);
-    if found > SCHEMA_VERSION {
+    make_room_for_versions(&tx).await.map_err(&failed)?;
+    let schema = read_schema(&tx).await.map_err(&failed)?;
+    let found = schema.version;
+    if schema.oldest_program > version {
         return Err(MigrateError::Newer { found });
     }
-    for (to, sql) in (1_i64..).zip(MIGRATIONS).filter(|(to, _)| *to > found) {
+    let missing = (1_i64..).zip(known).filter(|(to, _)| *to > found);
+    for (to, migration) in missing {
         let failed = self::failed(to);
-        tx.batch_execute(sql).await.map_err(&failed)?;
-        tx.execute("INSERT INTO schema_versions (version) VALUES ($1)", &[&to])
+        // Whoever works with it now may know as little as it asks for.
+        if found > 0 && migration.oldest_program > schema.oldest_program {
+            refuse_while_in_use(&tx, found, to).await?;
+        }
+        tx.batch_execute(migration.sql).await.map_err(&failed)?;
+        let sql = "INSERT INTO schema_versions (version, oldest_program) VALUES ($1, $2)";
+        tx.execute(sql, &[&to, &migration.oldest_program])
             .await
             .map_err(&failed)?;
     }
@@ -185,12 +253,105 @@ pub(crate) async fn migrate(client: &mut Client) -> Result<i64, MigrateError> {
     Ok(found)
 }
 
+async fn make_room_for_versions(tx: &impl GenericClient) -> Result<(), tokio_postgres::Error> {
+    let sql = "CREATE TABLE IF NOT EXISTS schema_versions
+                   (version bigint PRIMARY KEY, oldest_program bigint)";
+    tx.batch_execute(sql).await?;
+    let sql = "SELECT EXISTS (SELECT 1 FROM pg_attribute
+                              WHERE attrelid = 'schema_versions'::regclass
+                                AND attname = 'oldest_program' AND NOT attisdropped)";
+    if !tx.query_one(sql, &[]).await?.get::<_, bool>(0) {
+        let sql = "ALTER TABLE schema_versions ADD COLUMN oldest_program bigint";
+        tx.batch_execute(sql).await?;
+    }
+    Ok(())
+}
+
+/// Whoever takes a number later waits for [`LOCK`], and finds the schema changed.
+async fn refuse_while_in_use(
+    tx: &impl GenericClient,
+    found: i64,
+    to: i64,
+) -> Result<(), MigrateError> {
+    let processes = node::count(tx).await.map_err(failed(to))?;
+    if processes > 0 {
+        return Err(MigrateError::InUse {
+            found,
+            to,
+            processes,
+        });
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::Address;
+    use crate::connect::{OpenError, with_client};
 
     #[test]
     fn every_version_has_its_migration() {
         assert_eq!(usize::try_from(SCHEMA_VERSION).unwrap(), MIGRATIONS.len());
+    }
+
+    const CORE: Migration = Migration {
+        sql: "CREATE TABLE kept (id bigint); CREATE TABLE relocation (source text, ended_at bigint)",
+        oldest_program: 1,
+    };
+    const ADDS: Migration = Migration {
+        sql: "ALTER TABLE kept ADD COLUMN note text",
+        oldest_program: 1,
+    };
+    const TAKES_AWAY: Migration = Migration {
+        sql: "ALTER TABLE kept DROP COLUMN id",
+        oldest_program: 2,
+    };
+    async fn bring(address: &Address, known: &[Migration]) -> Result<i64, MigrateError> {
+        let done = with_client(address, async |client| migrate_by(client, known).await).await;
+        done.map_err(|error| match error {
+            OpenError::Migrate(error) => error,
+            other => panic!("{other}"),
+        })
+    }
+
+    #[tokio::test]
+    async fn what_adds_is_made_beside_older_processes_and_what_takes_away_after_them() {
+        let cluster = postgres_cluster::shared();
+        let database = cluster.empty_database();
+        let address: Address = cluster.address(&database).parse().unwrap();
+        let all = &[CORE, ADDS, TAKES_AWAY];
+        assert_eq!(bring(&address, &[CORE]).await.unwrap(), 0);
+        let beside_an_older_one = async |older: &mut Client| {
+            node::lock_a_number(older).await.unwrap();
+            assert_eq!(bring(&address, &[CORE, ADDS]).await.unwrap(), 1);
+            let again = bring(&address, &[CORE]).await;
+            assert_eq!(again.unwrap(), 2, "the older one may start again");
+            let refused = bring(&address, all).await.unwrap_err();
+            let MigrateError::InUse {
+                found: 2,
+                to: 3,
+                processes: 1,
+            } = refused
+            else {
+                panic!("{refused}");
+            };
+            Ok(())
+        };
+        with_client(&address, beside_an_older_one).await.unwrap();
+        // The server takes a moment to see that the session is over.
+        let mut made = bring(&address, all).await;
+        while matches!(made, Err(MigrateError::InUse { .. })) {
+            made = bring(&address, all).await;
+        }
+        assert_eq!(made.unwrap(), 2);
+        assert_eq!(bring(&address, all).await.unwrap(), 3);
+        let refused = bring(&address, &[CORE]).await.unwrap_err();
+        assert!(
+            matches!(refused, MigrateError::Newer { found: 3 }),
+            "{refused}"
+        );
+        assert_eq!(bring(&address, &[CORE, ADDS]).await.unwrap(), 3);
+        cluster.drop_database(&database);
     }
 }

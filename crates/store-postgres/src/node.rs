@@ -7,9 +7,11 @@
 use deadpool_postgres::{ClientWrapper, Object, Pool};
 use store::{StoreError, StoreResult};
 use tokio::sync::Mutex;
+use tokio_postgres::GenericClient;
 
 use crate::error::{no_connection, translate};
 use crate::ids::NODES;
+use crate::migrate::{self, SCHEMA_VERSION};
 use crate::ops::meta;
 use crate::query;
 use crate::shared::Shared;
@@ -59,8 +61,9 @@ impl Node {
         *claim = None;
         let client = pool.get().await.map_err(no_connection)?;
         let mut session = Object::take(client);
-        let number = lock_a_number(&session).await?;
         let tx = session.transaction().await.map_err(translate)?;
+        refuse_newer_schema(&tx).await?;
+        let number = lock_a_number(&*tx).await?;
         work::enter(&tx, work::SERVER).await?;
         let greatest = meta::greatest_id(&tx).await?;
         tx.commit().await.map_err(translate)?;
@@ -75,7 +78,29 @@ impl Node {
     }
 }
 
-async fn lock_a_number(session: &ClientWrapper) -> StoreResult<i64> {
+/// A migration that is under way ends first, and then this process may be too old for the schema.
+async fn refuse_newer_schema(db: &query::Db<'_>) -> StoreResult<()> {
+    let lock = "SELECT pg_advisory_xact_lock_shared($1)";
+    query::execute(db, lock, query::bound![migrate::LOCK]).await?;
+    // As `migrate.rs` reads it.
+    let sql =
+        "SELECT max(coalesce((to_jsonb(schema_versions) ->> 'oldest_program')::bigint, version))
+                   AS oldest_program
+               FROM schema_versions";
+    let oldest = query::one(db, sql, &[], |cells| {
+        cells.get::<Option<i64>>("oldest_program")
+    })
+    .await?;
+    if oldest.flatten() > Some(SCHEMA_VERSION) {
+        return Err(StoreError::Unavailable(
+            "the database was brought to a schema that this program is too old for: start the newer version of campanile in its place".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Locks the first number that is free, for as long as the session lives.
+pub(crate) async fn lock_a_number(session: &impl GenericClient) -> StoreResult<i64> {
     let sql = "SELECT pg_try_advisory_lock($1, $2)";
     let statement = session.prepare(sql).await.map_err(translate)?;
     for number in 0..i32::try_from(NODES).unwrap_or(i32::MAX) {
@@ -87,6 +112,15 @@ async fn lock_a_number(session: &ClientWrapper) -> StoreResult<i64> {
     Err(StoreError::Unavailable(
         "too many processes use the database at once".to_owned(),
     ))
+}
+
+/// How many processes live.
+pub(crate) async fn count(db: &impl GenericClient) -> Result<i64, tokio_postgres::Error> {
+    let sql = "SELECT count(DISTINCT objid) FROM pg_locks
+               WHERE locktype = 'advisory' AND classid::bigint = $1 AND objsubid = 2 AND granted
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let row = db.query_one(sql, &[&i64::from(CLASS)]).await?;
+    Ok(row.get(0))
 }
 
 /// The numbers of the processes that live.

@@ -110,7 +110,9 @@ pub(crate) fn patience(_: &str) -> Patience {
 fn template() -> String {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     let mut hasher = DefaultHasher::new();
+    include_str!("../../src/migrate.rs").hash(&mut hasher);
     include_str!("../../migrations/0001_core.sql").hash(&mut hasher);
+    include_str!("../../migrations/0002_relocation.sql").hash(&mut hasher);
     format!("template_{:x}", hasher.finish())
 }
 

@@ -1,6 +1,12 @@
-//! Opening databases: empty, newer, missing, and by two processes at once.
+//! Opening databases: empty, newer, missing, and by two processes at once, also of two versions.
 
-use store_postgres::{MigrateError, OpenError, SCHEMA_VERSION, migrate_database};
+use domain::campaign::CampaignCommand;
+use store::conformance::Bench;
+use store::conformance::fixture::{add, later, order, tenant_with_running, tick};
+use store::{Store, StoreError};
+use store_postgres::{MigrateError, OpenError, PostgresStore, SCHEMA_VERSION, migrate_database};
+
+use crate::bench::PostgresBench;
 
 #[tokio::test]
 async fn two_processes_that_start_at_once_migrate_once() {
@@ -41,4 +47,61 @@ async fn what_is_wrong_with_a_database_is_said_in_a_line() {
     let down = "postgres://nobody@127.0.0.1:1/nowhere?sslmode=disable";
     let error = migrate_database(&down.parse().unwrap()).await.unwrap_err();
     assert!(matches!(error, OpenError::Unreachable { .. }), "{error}");
+}
+
+/// What the migration of a later version might do, for programs from `oldest_program` on.
+fn migrate_to_the_next(bench: &PostgresBench, oldest_program: i64) {
+    bench.admin(&format!(
+        "ALTER TABLE campaigns ADD COLUMN colour text;
+         ALTER TABLE attempts ADD COLUMN mood text NOT NULL DEFAULT 'calm';
+         CREATE TABLE colours (tenant_id bigint NOT NULL, colour text NOT NULL);
+         CREATE INDEX attempts_by_mood ON attempts (mood);
+         INSERT INTO schema_versions (version, oldest_program)
+         VALUES ({}, {oldest_program})",
+        SCHEMA_VERSION + 1
+    ));
+}
+
+#[tokio::test]
+async fn a_program_goes_on_and_starts_beside_the_next_one_whose_schema_only_adds() {
+    let bench = PostgresBench::open();
+    let store = bench.store();
+    let (caller, campaign) = tenant_with_running(store, "Acme").await;
+    add(store, caller, campaign, 1).await;
+    assert_eq!(tick(store, caller.now).await.len(), 1);
+    migrate_to_the_next(&bench, SCHEMA_VERSION);
+    add(store, caller, campaign, 2).await;
+    assert_eq!(tick(store, later(60)).await.len(), 1, "it dials on");
+    let from = migrate_database(&bench.options().address).await.unwrap();
+    assert_eq!(from, SCHEMA_VERSION + 1, "which it leaves as it is");
+    let second = bench.other_node();
+    add(&second, caller, campaign, 3).await;
+    assert_eq!(tick(&second, later(120)).await.len(), 1, "one starts");
+    order(&second, caller, campaign, CampaignCommand::Pause).await;
+    drop(second);
+    bench.check();
+}
+
+#[tokio::test]
+async fn a_program_that_the_schema_has_left_behind_neither_starts_nor_writes_again() {
+    let bench = PostgresBench::open();
+    let (idle, address) = (bench.other_node(), bench.options().address);
+    migrate_to_the_next(&bench, SCHEMA_VERSION + 1);
+    let options = bench.options();
+    let refusals = [
+        PostgresStore::open(&options).await.map(|_| ()),
+        PostgresStore::open_existing(&options).await.map(|_| ()),
+        migrate_database(&address).await.map(|_| ()),
+    ];
+    for refused in refusals {
+        let Err(OpenError::Migrate(MigrateError::Newer { found })) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(found, SCHEMA_VERSION + 1);
+    }
+    let refused = idle.ensure_tenant("Acme", later(0)).await.unwrap_err();
+    assert!(
+        matches!(&refused, StoreError::Unavailable(why) if why.contains("newer version")),
+        "{refused}"
+    );
 }

@@ -198,12 +198,13 @@ fn torture<Plan: Sync>(plan: &Plan, is_told: bool, kinds: &[Kind<Plan>]) -> Repo
 }
 
 #[expect(clippy::print_stdout, reason = "the report is what it is run for")]
-fn judge_all<Plan: Sync>(plan: &Plan, is_told: bool, kinds: &[Kind<Plan>]) {
+fn judge_all<Plan: Sync>(plan: &Plan, is_told: bool, kinds: &[Kind<Plan>]) -> Report {
     let report = torture(plan, is_told, kinds);
     report.tell_what_was_skipped();
     println!("{report}");
     let violations = report.violations();
     assert!(violations.is_empty(), "{}", violations.join("\n"));
+    report
 }
 
 #[test]

@@ -53,9 +53,16 @@ impl Report {
         };
         self.0.iter().flat_map(of_line).collect()
     }
-}
 
-impl Report {
+    /// Which limits of calls at once any scene has reached.
+    pub(super) fn reached(&self) -> BTreeSet<&'static str> {
+        let of_line = |line: &Line| match &line.done {
+            Done::Judged(_, verdict) => verdict.reached.clone(),
+            Done::Skipped(_) => BTreeSet::new(),
+        };
+        self.0.iter().flat_map(of_line).collect()
+    }
+
     /// Past the test's captured output: who runs the tests must see what was not tried.
     pub(super) fn tell_what_was_skipped(&self) {
         for line in &self.0 {
