@@ -9,7 +9,7 @@ TORTURE_OF_process := torture::the_whole_torture_harms_nobody
 TORTURE_OF_nodes := torture::nodes::the_whole_torture_of_three_servers_harms_nobody
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture check layers fmt bench bench-record mutants fuzz planted deps
+.PHONY: help demo test torture check layers fmt bench bench-record bench-deps mutants fuzz planted deps
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,8 @@ planted: ## Plant every bug in the simulation and show a seed that catches it
 	$(CARGO) run --release --package simulation --features planted --example planted
 
 bench: ## Measure what docs/performance.md promises (release build)
+	@case '$(ARGS)' in ''|postgres*) $(MAKE) --no-print-directory bench-deps || \
+		echo 'what is missing is left out';; esac
 	$(CARGO) bench --package campanile --bench throughput -- $(ARGS)
 
 bench-record: ## Append the figures of the last `make bench` to docs/performance.md
@@ -78,6 +80,14 @@ mutants: ## Plant bugs in planner, gate, attempt policy and dispatch, and see th
 fuzz: ## Fuzz every reader of untrusted input, SECONDS_EACH (60) a target
 	fuzz/run $(ARGS)
 
+# Installs $$missing from Debian, or says what is missing.
+INSTALL_MISSING = if [ -z "$$missing" ]; then echo 'nothing is missing'; exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then echo "please install:$$missing"; exit 1; fi; \
+	if [ "$$(id -u)" = 0 ]; then sudo=''; \
+	elif command -v sudo >/dev/null; then sudo='sudo'; \
+	else echo "please install as root:$$missing"; exit 1; fi; \
+	$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$missing
+
 deps: ## Install the Debian packages the tests need, where that is possible
 	@missing=''; \
 	command -v cc >/dev/null || missing="$$missing build-essential"; \
@@ -87,9 +97,11 @@ deps: ## Install the Debian packages the tests need, where that is possible
 	command -v faketime >/dev/null || missing="$$missing faketime"; \
 	python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
-	if [ -z "$$missing" ]; then echo 'nothing is missing'; exit 0; fi; \
-	if ! command -v apt-get >/dev/null; then echo "please install:$$missing"; exit 1; fi; \
-	if [ "$$(id -u)" = 0 ]; then sudo=''; \
-	elif command -v sudo >/dev/null; then sudo='sudo'; \
-	else echo "please install as root:$$missing"; exit 1; fi; \
-	$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends $$missing
+	$(INSTALL_MISSING)
+
+bench-deps: ## Install what only `make bench` needs: PostgreSQL, and Redis for what is measured beside us
+	@missing=''; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	command -v redis-server >/dev/null || command -v redis-check-rdb >/dev/null || missing="$$missing redis-tools"; \
+	python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
+	$(INSTALL_MISSING)

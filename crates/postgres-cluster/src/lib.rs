@@ -2,9 +2,10 @@
 //!
 //! All test processes of a user share one cluster: the first starts it, a supervisor stops it and
 //! removes its folder when no process has used it for a few seconds, however they ended. It listens on
-//! a Unix socket in its own folder only, and does not sync: its data is worth nothing.
+//! a Unix socket in its own folder only, and does not sync: its data is worth nothing. A benchmark has
+//! one of its own that syncs as a server in use does ([`OwnCluster::start_durable`]).
 //!
-//! It is for tests: it panics with what went wrong instead of returning errors.
+//! It is for tests and benchmarks: it panics with what went wrong instead of returning errors.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -45,6 +46,14 @@ done
 rm -rf "$folder"
 "#;
 
+/// Settings of a cluster whose data is worth nothing.
+const WORTH_NOTHING: &str = "fsync = off\nfull_page_writes = off\nshared_buffers = 64MB\n";
+
+/// Settings of a cluster that is measured: as safe as PostgreSQL is by default, with the memory of a
+/// small server, and room for writes between two checkpoints.
+const DURABLE: &str = "fsync = on\nfull_page_writes = on\nsynchronous_commit = on\n\
+    shared_buffers = 1GB\neffective_cache_size = 3GB\nmax_wal_size = 4GB\n";
+
 /// A running cluster, kept running while this lives.
 #[derive(Debug)]
 pub struct Cluster {
@@ -84,7 +93,13 @@ impl Cluster {
 
     fn start(&self) {
         let user = server_user();
-        init(&self.programs, &self.folder, user.as_ref(), &[]);
+        init(
+            &self.programs,
+            &self.folder,
+            user.as_ref(),
+            WORTH_NOTHING,
+            &[],
+        );
         let mut supervisor = Command::new("setsid");
         supervisor
             .args(["sh", "-c", SUPERVISOR, "supervisor"])
@@ -145,6 +160,11 @@ impl Cluster {
         command
     }
 
+    /// The folder of the socket, which is a host to whatever connects.
+    pub fn host(&self) -> &Path {
+        &self.folder
+    }
+
     /// The address of a database, for the ordinary role.
     pub fn address(&self, database: &str) -> String {
         let host = self.folder.display();
@@ -199,7 +219,13 @@ impl Cluster {
 }
 
 /// Makes a cluster in a folder, not started. `lines` go before all others in `pg_hba.conf`.
-fn init(programs: &Path, folder: &Path, user: Option<&(String, Vec<String>)>, lines: &[&str]) {
+fn init(
+    programs: &Path,
+    folder: &Path,
+    user: Option<&(String, Vec<String>)>,
+    settings: &str,
+    lines: &[&str],
+) {
     let data = folder.join("data");
     let _ = fs::remove_dir_all(&data);
     if let Some((name, _)) = user {
@@ -218,8 +244,7 @@ fn init(programs: &Path, folder: &Path, user: Option<&(String, Vec<String>)>, li
     ];
     run(command.args(options).arg("-D").arg(&data));
     let settings = format!(
-        "listen_addresses = ''\nunix_socket_directories = '{}'\nfsync = off\n\
-         full_page_writes = off\nmax_connections = 300\nshared_buffers = 64MB\n",
+        "listen_addresses = ''\nunix_socket_directories = '{}'\nmax_connections = 300\n{settings}",
         folder.display()
     );
     fs::write(data.join("postgresql.auto.conf"), settings).expect("the cluster's settings");
@@ -256,6 +281,11 @@ fn open(path: &Path) -> File {
     options
         .open(path)
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Whether a server is installed that a cluster could be made with.
+pub fn is_installed() -> bool {
+    programs().is_some()
 }
 
 /// Where the newest installed server's programs are.

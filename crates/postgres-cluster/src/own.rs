@@ -2,12 +2,12 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::{
-    Cluster, GUARDED, ROLE, answer_of, become_user, init, next_number, programs, run, server_user,
-    start_detached,
+    Cluster, DURABLE, GUARDED, ROLE, WORTH_NOTHING, answer_of, become_user, init, next_number,
+    programs, run, server_user, start_detached,
 };
 
 /// A cluster of one test, which may stop and start it.
@@ -40,12 +40,22 @@ done
 impl OwnCluster {
     /// A cluster that runs. Who logs in as [`GUARDED`] needs the password of that name.
     pub fn start_new() -> Self {
-        let own = Self::stopped();
+        Self::start_in(&std::env::temp_dir(), WORTH_NOTHING)
+    }
+
+    /// The same, and what it has committed is on the disk of `base`: for measurements. The server's
+    /// user must be able to reach that folder, and the path of its socket must not be too long.
+    pub fn start_durable(base: &Path) -> Self {
+        Self::start_in(base, DURABLE)
+    }
+
+    fn start_in(base: &Path, settings: &str) -> Self {
+        let own = Self::stopped(base);
         let line = format!("local all {GUARDED} scram-sha-256");
         let Cluster {
             folder, programs, ..
         } = &own.cluster;
-        init(programs, folder, server_user().as_ref(), &[&line]);
+        init(programs, folder, server_user().as_ref(), settings, &[&line]);
         own.start();
         let make =
             format!("CREATE ROLE {ROLE} LOGIN; CREATE ROLE {GUARDED} LOGIN PASSWORD '{GUARDED}'");
@@ -54,12 +64,12 @@ impl OwnCluster {
     }
 
     /// A folder for one.
-    fn stopped() -> Self {
+    fn stopped(base: &Path) -> Self {
         let programs = programs().expect(
             "PostgreSQL is not installed: `make deps` installs the Debian package postgresql",
         );
         let name = format!("campanile-own-{}-{}", std::process::id(), next_number());
-        let folder = std::env::temp_dir().join(name);
+        let folder = base.join(name);
         fs::create_dir_all(&folder).expect("the folder of the test cluster");
         Self {
             cluster: Cluster {
@@ -112,10 +122,21 @@ impl OwnCluster {
         self.cluster.folder.join(".s.PGSQL.5432")
     }
 
+    /// The process that all others of the server descend from.
+    pub fn process_id(&self) -> u32 {
+        let file = fs::read_to_string(self.data().join("postmaster.pid"));
+        let file = file.expect("a server that runs has written down its process");
+        let first = file
+            .lines()
+            .next()
+            .and_then(|line| line.trim().parse().ok());
+        first.expect("its first line is the number of the process")
+    }
+
     /// Another server that follows this one, a copy of it made now, and has caught up.
     #[must_use]
     pub fn standby(&self) -> Self {
-        let standby = Self::stopped();
+        let standby = Self::stopped(&std::env::temp_dir());
         let user = server_user();
         let folder = &standby.cluster.folder;
         if let Some((name, _)) = &user {

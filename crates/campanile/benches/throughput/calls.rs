@@ -14,6 +14,13 @@ use crate::servers::{self, Running, pause, post};
 /// Most time that one measurement may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// Calls of a moment, as many as wanted at once: what is measured are their starts.
+pub(crate) fn short_calls() -> Value {
+    json!({
+        "answer_rate": 1, "queue_seconds": 0.05, "ring_seconds": 0.05, "talk_seconds": 0.2, "concurrency": 100_000, "calls_per_second": 100_000
+    })
+}
+
 /// Adds leads in bulk and waits until all are there. Answers how long that took.
 pub(crate) async fn add_leads(server: &Running, campaign: &str, count: usize) -> Duration {
     let mut connection = server.connect().await;
@@ -53,13 +60,13 @@ pub(crate) async fn rings(sandbox: &Running) -> Vec<Value> {
         .collect()
 }
 
-fn instant(ring: &Value, field: &str) -> Option<f64> {
+pub(crate) fn instant(ring: &Value, field: &str) -> Option<f64> {
     let at: jiff::Timestamp = ring[field].as_str()?.parse().ok()?;
     Some(at.as_microsecond() as f64 / 1e6)
 }
 
 /// Sorted instants of all rings, seconds.
-fn instants(rings: &[Value], field: &str) -> Vec<f64> {
+pub(crate) fn instants(rings: &[Value], field: &str) -> Vec<f64> {
     let mut instants: Vec<f64> = rings
         .iter()
         .filter_map(|ring| instant(ring, field))
@@ -68,7 +75,7 @@ fn instants(rings: &[Value], field: &str) -> Vec<f64> {
     instants
 }
 
-async fn wait_until_final(server: &Running, campaign: &str) {
+pub(crate) async fn wait_until_final(server: &Running, campaign: &str) {
     let mut connection = server.connect().await;
     let began = Instant::now();
     loop {
@@ -91,9 +98,7 @@ async fn wait_until_final(server: &Running, campaign: &str) {
 /// Plan, commit, POST, five callbacks, all durable; then the ceilings on the same machine.
 pub(crate) async fn measure_starts() -> Vec<Figure> {
     const LEADS: usize = 20_000;
-    let scenario = json!({
-        "answer_rate": 1, "queue_seconds": 0.05, "ring_seconds": 0.05, "talk_seconds": 0.2, "concurrency": 100_000, "calls_per_second": 100_000
-    });
+    let scenario = short_calls();
     let sandbox = servers::sandbox(&scenario);
     let server = servers::server();
     let campaign = servers::campaign(&server, Some(&sandbox.host), 2_000, 10_000).await;

@@ -16,23 +16,28 @@ const CONNECTIONS: usize = 64;
 const DURATION: Duration = Duration::from_secs(4);
 const KEY: &str = "authorization: Bearer bench\r\n";
 
-/// The request that the product writes for such a call, without an address for callbacks.
-fn request(number: u64) -> String {
+/// The request that the product writes for such a call, with an address for callbacks or without.
+fn request(number: u64, callbacks: Option<&str>) -> String {
     let key = format!("att_{number:032}");
-    json!({
+    let mut request = json!({
         "name": key, "assistantId": "asst_abc123", "phoneNumberId": "pn_abc123",
         "assistantOverrides": {
             "variableValues": { "first_name": "Ann", "phone_number": format!("+1415{number:07}") },
             "metadata": { "attempt_id": key, "campaign_id": "1" },
         },
         "customer": { "number": format!("+1415{number:07}"), "externalId": key },
-    })
-    .to_string()
+    });
+    if let Some(url) = callbacks {
+        let overrides = &mut request["assistantOverrides"];
+        overrides["server"] = json!({ "url": url, "headers": { "X-Vapi-Secret": "bench" } });
+        overrides["serverMessages"] = json!(["status-update", "end-of-call-report", "hang"]);
+    }
+    request.to_string()
 }
 
-async fn place(connection: &mut Connection, number: u64) {
+async fn place(connection: &mut Connection, number: u64, callbacks: Option<&str>) {
     let answer = connection
-        .send_with("POST", "/vapi/call", KEY, Some(&request(number)))
+        .send_with("POST", "/vapi/call", KEY, Some(&request(number, callbacks)))
         .await;
     assert_eq!(
         answer.status,
@@ -45,6 +50,23 @@ async fn place(connection: &mut Connection, number: u64) {
 /// Calls per second that a bare client gets accepted.
 pub(crate) async fn sandbox_alone(scenario: &Value) -> f64 {
     run(scenario, None).await
+}
+
+/// Places so many calls with callbacks, as fast as a bare client can.
+pub(crate) async fn place_all(host: &str, calls: usize, callbacks: &str) {
+    let mut tasks = tokio::task::JoinSet::new();
+    for worker in 0..CONNECTIONS {
+        let (host, callbacks) = (host.to_owned(), callbacks.to_owned());
+        tasks.spawn(async move {
+            let mut connection = Connection::open(&host, None).await;
+            for number in (worker..calls).step_by(CONNECTIONS) {
+                place(&mut connection, number as u64, Some(&callbacks)).await;
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
 }
 
 /// The same when each call is a row first, durable by grouped commit.
@@ -78,7 +100,7 @@ fn write(connection: &rusqlite::Connection, receiver: &mpsc::Receiver<Job>) {
             statement
                 .execute(rusqlite::params![
                     i64::try_from(*number).unwrap(),
-                    request(*number)
+                    request(*number, None)
                 ])
                 .unwrap();
         }
@@ -105,7 +127,7 @@ async fn run(scenario: &Value, writer: Option<mpsc::Sender<Job>>) -> f64 {
                     writer.send((number, done)).unwrap();
                     committed.await.unwrap();
                 }
-                place(&mut connection, number).await;
+                place(&mut connection, number, None).await;
             }
         });
     }

@@ -16,7 +16,7 @@ use crate::Figure;
 use crate::calls::add_leads;
 use crate::client::Connection;
 use crate::numbers::{millis, percentile};
-use crate::servers::{self, pause};
+use crate::servers::{self, Running, pause};
 
 /// Calls that stand before the first report.
 const CALLS: u32 = 10_000;
@@ -124,8 +124,13 @@ async fn report(host: String, calls: Vec<Placed>) -> Vec<Duration> {
 }
 
 pub(crate) async fn measure() -> Vec<Figure> {
+    let name = "callbacks per second, durable before the answer, 64 connections";
+    measure_on(servers::server(), name).await
+}
+
+/// The same on a server of the caller's.
+pub(crate) async fn measure_on(server: Running, name: &'static str) -> Vec<Figure> {
     let (host, vendor) = vendor().await;
-    let server = servers::server();
     let campaign = servers::campaign(&server, Some(&host), CALLS, 10_000).await;
     add_leads(&server, &campaign, CALLS as usize).await;
     servers::order(&server, &campaign, "start").await;
@@ -154,7 +159,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
     let rate = waits.len() as f64 / elapsed;
     waits.sort_unstable();
     vec![Figure {
-        name: "callbacks per second, durable before the answer, 64 connections",
+        name,
         measured: format!("{rate:.0}/s"),
         beside: format!(
             "acknowledged p50 {}, p99 {}; {cpu:.0} µs of the server's processor time a callback; {:.0} MiB",

@@ -55,3 +55,43 @@ fn field(path: &str, name: &str) -> Option<String> {
     let line = text.lines().find(|line| line.starts_with(name))?;
     Some(line.split_once(':')?.1.trim().to_owned())
 }
+
+/// Seconds of processor time that a process has used so far.
+pub(crate) fn cpu_seconds(process_id: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process_id}/stat")).unwrap();
+    of_stat(&stat, [11, 12])
+}
+
+/// The same of a process, its children and those of them that have ended.
+pub(crate) fn family_cpu_seconds(process_id: u32) -> f64 {
+    let own = std::fs::read_to_string(format!("/proc/{process_id}/stat")).unwrap();
+    let parent = process_id.to_string();
+    let children = std::fs::read_dir("/proc").unwrap().flatten();
+    let children = children.filter_map(|entry| {
+        // One that has just ended is counted with its parent.
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        let fields = stat.rsplit(')').next()?;
+        let is_child = fields.split_whitespace().nth(1) == Some(parent.as_str());
+        is_child.then(|| of_stat(&stat, [11, 12]))
+    });
+    of_stat(&own, [11, 12]) + of_stat(&own, [13, 14]) + children.sum::<f64>()
+}
+
+/// The sum of two of the times in a line of the kernel, counted after the name, in seconds.
+fn of_stat(stat: &str, fields: [usize; 2]) -> f64 {
+    let times: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    let ticks = fields.map(|field| times[field].parse::<f64>().unwrap());
+    ticks.iter().sum::<f64>() / 100.0
+}
+
+/// A size in the status of a process, MiB.
+pub(crate) fn memory_mib(process_id: u32, name: &str) -> f64 {
+    let size = field(&format!("/proc/{process_id}/status"), name).unwrap();
+    let kib: f64 = size.split_whitespace().next().unwrap().parse().unwrap();
+    kib / 1024.0
+}

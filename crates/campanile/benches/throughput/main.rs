@@ -5,8 +5,9 @@
 //! process that is started here is ended here. Nothing asserts: figures are for people.
 //!
 //! `cargo bench -p campanile -- calls` runs only the measurement of that name: pure,
-//! start, patch, calls, refill, ingest, slots, idle, restart, million, ticks; `full-tick` runs only
-//! when it is named. `-- --database URL` gives the servers databases of another kind: `{number}` in
+//! start, patch, calls, refill, ingest, slots, idle, restart, million, ticks; `postgres` runs all those
+//! on PostgreSQL, each of which has a name as well (`postgres/mod.rs`); `full-tick` and `postgres-full`
+//! run only when they are named. `-- --database URL` gives the servers databases of another kind: `{number}` in
 //! the URL becomes 1, 2, 3 …, and each of these databases must exist and be empty.
 #![expect(
     clippy::disallowed_methods,
@@ -34,6 +35,7 @@ mod leads;
 mod machine;
 mod numbers;
 mod patch;
+mod postgres;
 mod pure;
 mod report;
 mod servers;
@@ -57,6 +59,18 @@ pub(crate) struct Figure {
     pub(crate) target: &'static str,
     /// Whether the target was met, where there is one.
     pub(crate) met: Option<bool>,
+}
+
+impl Figure {
+    /// One that broke off.
+    pub(crate) fn failed(name: &'static str) -> Self {
+        Self {
+            name,
+            measured: "could not be measured: the output above says why".to_owned(),
+            met: Some(false),
+            ..Self::default()
+        }
+    }
 }
 
 fn main() {
@@ -108,7 +122,9 @@ async fn measure(filter: &str) -> Vec<Figure> {
     run.add("restart", leads::measure_restart()).await;
     run.add("million", leads::measure_million()).await;
     if servers::uses_other_database() {
-        eprintln!("left out: ticks, which are measured inside the SQLite store");
+        eprintln!(
+            "left out: ticks, which are measured inside the SQLite store, and campaigns on a PostgreSQL server of the bench's own"
+        );
         return run.figures;
     }
     let size = |leads| ticks::Size {
@@ -123,34 +139,35 @@ async fn measure(filter: &str) -> Vec<Figure> {
         run.add(FULL_TICKS, ticks::measure(ten_million, size(10_000_000)))
             .await;
     }
+    postgres::add_to(&mut run).await;
     run.figures
 }
 
 /// The measurements of one run.
-struct Run {
+pub(crate) struct Run {
     filter: String,
     figures: Vec<Figure>,
 }
 
 impl Run {
+    /// Whether a measurement is asked for.
+    fn wants(&self, name: &str) -> bool {
+        self.filter.is_empty() || self.filter == name || postgres::includes(&self.filter, name)
+    }
+
     /// Takes a measurement if it is wanted. One that breaks off is a missed figure and does not
     /// take the others with it.
     async fn add<F>(&mut self, name: &'static str, measurement: F)
     where
         F: Future<Output = Vec<Figure>> + Send + 'static,
     {
-        if !self.filter.is_empty() && self.filter != name {
+        if !self.wants(name) {
             return;
         }
         eprintln!("measuring: {name}");
         match tokio::spawn(measurement).await {
             Ok(figures) => self.figures.extend(figures),
-            Err(_) => self.figures.push(Figure {
-                name,
-                measured: "could not be measured: the output above says why".to_owned(),
-                met: Some(false),
-                ..Figure::default()
-            }),
+            Err(_) => self.figures.push(Figure::failed(name)),
         }
     }
 }

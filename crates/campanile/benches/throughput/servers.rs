@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -27,10 +27,12 @@ pub(crate) struct Running {
     files: Option<tempfile::TempDir>,
 }
 
-/// Where a server keeps its data; a folder of ours goes with it.
+/// Where a server keeps its data, and its key in a folder of ours that goes with it.
 pub(crate) struct Database {
     url: String,
-    _directory: Option<tempfile::TempDir>,
+    directory: tempfile::TempDir,
+    /// What must outlive every server on it.
+    _keeper: Option<Arc<dyn Send + Sync>>,
 }
 
 /// The URL of other databases than SQLite, with `{number}` in it.
@@ -53,18 +55,41 @@ impl Database {
     /// The next empty one.
     fn fresh() -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(1);
-        if let Some(url) = OTHER_DATABASE.get() {
-            let number = NUMBER.fetch_add(1, Ordering::Relaxed).to_string();
-            return Self {
-                url: url.replace("{number}", &number),
-                _directory: None,
-            };
-        }
         let directory = tempfile::tempdir_in(machine::DISK).unwrap();
+        let url = match OTHER_DATABASE.get() {
+            Some(url) => {
+                let number = NUMBER.fetch_add(1, Ordering::Relaxed).to_string();
+                url.replace("{number}", &number)
+            }
+            None => format!("sqlite://{}", directory.path().join("bench.db").display()),
+        };
         Self {
-            url: format!("sqlite://{}", directory.path().join("bench.db").display()),
-            _directory: Some(directory),
+            url,
+            directory,
+            _keeper: None,
         }
+    }
+
+    /// One that is there, and kept by `keeper`.
+    pub(crate) fn at(url: String, keeper: Arc<dyn Send + Sync>) -> Self {
+        Self {
+            url,
+            directory: tempfile::tempdir_in(machine::DISK).unwrap(),
+            _keeper: Some(keeper),
+        }
+    }
+
+    fn key_file(&self) -> String {
+        self.directory
+            .path()
+            .join("campanile.key")
+            .display()
+            .to_string()
+    }
+
+    /// The same key for another server of the same installation.
+    pub(crate) fn copy_key_of(&self, other: &Self) {
+        std::fs::copy(other.key_file(), self.key_file()).unwrap();
     }
 }
 
@@ -78,30 +103,25 @@ impl Drop for Running {
 impl Running {
     /// Seconds of processor time used so far.
     pub(crate) fn cpu_seconds(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<&str> = stat
-            .rsplit(')')
-            .next()
-            .unwrap()
-            .split_whitespace()
-            .collect();
-        let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-        ticks / 100.0
+        machine::cpu_seconds(self.child.id())
     }
 
     /// Resident memory, MiB.
     pub(crate) fn memory_mib(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .unwrap();
-        line.split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<f64>()
-            .unwrap()
-            / 1024.0
+        machine::memory_mib(self.child.id(), "VmRSS:")
+    }
+
+    /// The most resident memory so far, MiB.
+    pub(crate) fn peak_memory_mib(&self) -> f64 {
+        machine::memory_mib(self.child.id(), "VmHWM:")
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        self.database.as_ref().unwrap()
     }
 
     /// Ends the process without a word to it, and hands over its database.
@@ -121,9 +141,26 @@ fn start(arguments: &[&str], environment: &[(&str, &str)], token: String) -> Run
     command
         .args(arguments)
         .args(["--log-level", "error"])
-        .envs(environment.iter().copied())
-        .stdout(Stdio::piped());
-    let mut child = command.spawn().expect("the binary starts");
+        .envs(environment.iter().copied());
+    start_program(&mut command, token)
+}
+
+/// Starts a program that says nothing of where it listens.
+pub(crate) fn start_silent(command: &mut Command) -> Running {
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    Running {
+        child: command.spawn().expect("the program starts"),
+        host: String::new(),
+        token: String::new(),
+        database: None,
+        files: None,
+    }
+}
+
+/// Starts a program that says where it listens in its first line.
+pub(crate) fn start_program(command: &mut Command, token: String) -> Running {
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap())
         .read_line(&mut line)
@@ -158,17 +195,25 @@ pub(crate) fn sandbox(scenario: &Value) -> Running {
 
 /// The server on a fresh database on disk.
 pub(crate) fn server() -> Running {
-    server_on(Database::fresh(), &bootstrap_token(), "127.0.0.1:0")
+    server_of(Database::fresh())
+}
+
+/// The server on a fresh database of the caller's.
+pub(crate) fn server_of(database: Database) -> Running {
+    server_on(database, &bootstrap_token(), "127.0.0.1:0")
 }
 
 /// The server on a database; a fresh one gets `token`.
 pub(crate) fn server_on(database: Database, token: &str, listen: &str) -> Running {
+    let key_file = database.key_file();
     let arguments = [
         "serve",
         "--listen",
         listen,
         "--database-url",
         &database.url,
+        "--secret-key-file",
+        &key_file,
         "--allow-private-networks",
         "--api-rate-limit",
         "1000000",
