@@ -1,6 +1,7 @@
 //! Operations of the dialer: plan and reserve, apply facts, look-ups, recovery.
 
 pub(crate) mod adopt;
+pub(crate) mod batch;
 pub(crate) mod checks;
 mod effects;
 pub(crate) mod facts;

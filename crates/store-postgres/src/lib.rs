@@ -3,6 +3,7 @@
 //! - Every write is one transaction of one tenant that locks the tenant's row first: a tenant's
 //!   writes have one order over all nodes, and its feed no gaps. Different tenants never wait for
 //!   each other. See `work.rs` for isolation and lock order.
+//! - Facts that come at the same time for one tenant are one transaction, see `together.rs`.
 //! - Reads are REPEATABLE READ, READ ONLY transactions: one snapshot for each operation.
 //! - Nodes are equal. The planner claims lines under their tenant's row, with SKIP LOCKED; a node is
 //!   known by a number that it holds as an advisory lock, see `node.rs`.
@@ -27,6 +28,7 @@ mod events;
 mod hints;
 mod holding;
 mod ids;
+mod line_reads;
 mod marker;
 mod migrate;
 mod node;
@@ -39,7 +41,9 @@ mod settings_cache;
 mod settle;
 mod shared;
 mod store_impl;
+mod tenants;
 mod tls;
+mod together;
 mod turns;
 mod work;
 

@@ -6,7 +6,10 @@ use store::{Dispatch, SendBoard};
 use tokio::sync::Notify;
 
 use crate::ids::NodeIds;
+use crate::line_reads::LineReads;
 use crate::settings_cache::SettingsCache;
+use crate::tenants::Tenants;
+use crate::together::Queues;
 use crate::turns::Turns;
 
 /// What all transactions of the process share.
@@ -18,6 +21,12 @@ pub(crate) struct Shared {
     pub(crate) settings: SettingsCache,
     pub(crate) ids: NodeIds,
     pub(crate) turns: Turns,
+    /// Facts that wait for their tenant's turn.
+    pub(crate) queues: Queues,
+    /// Who waits for which line.
+    pub(crate) line_reads: LineReads,
+    /// Whose lines and calls are.
+    pub(crate) tenants: Tenants,
     /// Reserved test calls that no tick has handed out yet. In memory only: those that a crash
     /// loses are never sent, and are looked up.
     test_calls: Mutex<Vec<Dispatch>>,
@@ -35,6 +44,9 @@ impl Shared {
             settings: SettingsCache::default(),
             ids: NodeIds::default(),
             turns: Turns::default(),
+            queues: Queues::default(),
+            line_reads: LineReads::default(),
+            tenants: Tenants::default(),
             test_calls: Mutex::default(),
             dials,
         }

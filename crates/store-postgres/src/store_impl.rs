@@ -155,27 +155,6 @@ macro_rules! once {
     }};
 }
 
-impl PostgresStore {
-    /// Facts of one tenant, in order.
-    async fn apply_of_tenant(
-        &self,
-        now: Timestamp,
-        tenant_id: TenantId,
-        facts: &[&AttemptFact],
-    ) -> StoreResult<Vec<Applied>> {
-        let patience_of = self.patience_of;
-        write!(self, tenant_id, |work| async {
-            work.keep_quiet();
-            work.is_a(failpoint::Transaction::Facts);
-            let mut applied = Vec::with_capacity(facts.len());
-            for fact in facts {
-                applied.push(dial::facts::apply(work, now, fact, patience_of).await?);
-            }
-            Ok(applied)
-        })
-    }
-}
-
 #[async_trait]
 impl Store for PostgresStore {
     async fn ensure_tenant(&self, name: &str, now: Timestamp) -> StoreResult<TenantRecord> {
@@ -324,7 +303,7 @@ impl Store for PostgresStore {
     }
 
     async fn line_by_key(&self, line_key: &str) -> StoreResult<Option<LineRecord>> {
-        read!(self, As::Server, |db| ops::lines::by_key(db, line_key))
+        self.read_line(line_key).await
     }
 
     async fn list_lines(
@@ -776,19 +755,7 @@ impl Store for PostgresStore {
         now: Timestamp,
         facts: Vec<AttemptFact>,
     ) -> StoreResult<Vec<Applied>> {
-        let attempts: Vec<_> = facts.iter().map(|fact| &fact.attempt).collect();
-        let tenants = read!(self, As::Server, |db| dial::facts::tenants_of(
-            db, &attempts
-        ))?;
-        let mut applied = vec![Applied::Unmatched; facts.len()];
-        for (tenant_id, places) in dial::facts::by_tenant(&tenants) {
-            let of_tenant: Vec<_> = places.iter().map(|place| &facts[*place]).collect();
-            let answers = self.apply_of_tenant(now, tenant_id, &of_tenant).await?;
-            for (place, answer) in places.into_iter().zip(answers) {
-                applied[place] = answer;
-            }
-        }
-        Ok(applied)
+        self.apply_of_all(now, facts).await
     }
 
     async fn claim_checks(&self, now: Timestamp, room: CheckRoom) -> StoreResult<Vec<Check>> {

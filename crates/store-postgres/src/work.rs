@@ -237,6 +237,11 @@ impl<'a> Work<'a> {
             });
         }
         guard.keep();
+        for step in &self.steps {
+            if let Step::Reserve(dispatches) = step {
+                self.shared.tenants.saw_calls(dispatches, self.tenant_id);
+            }
+        }
         reach(&self.kinds, Failpoint::AfterCommit);
         for step in self.steps {
             if let Step::HandOver(dispatch) = step {

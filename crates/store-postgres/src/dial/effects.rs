@@ -5,14 +5,15 @@ use domain::attempt::{Change, Effect};
 use jiff::Timestamp;
 use store::StoreResult;
 
+use crate::dial::batch::Batch;
 use crate::dial::row::AttemptRow;
 use crate::dial::{lead_verdict, line_health};
-use crate::ops::wake;
 use crate::work::Work;
 
 /// Carries the effects out, in the transaction of the change.
 pub(crate) async fn carry_out(
     work: &mut Work<'_>,
+    batch: &mut Batch,
     now: Timestamp,
     row: &AttemptRow,
     change: &Change,
@@ -23,22 +24,28 @@ pub(crate) async fn carry_out(
                 outcome,
                 retry_after,
             } => {
-                lead_verdict::freed(work, now, row, *outcome, *retry_after).await?;
-                if outcome.is_some_and(ended_by_itself) {
+                lead_verdict::freed(work, batch, now, row, *outcome, *retry_after).await?;
+                if outcome.is_some_and(ended_by_itself) && batch.campaign_works(row.campaign_id) {
                     line_health::close_circuit(work, row).await?;
                 }
-                // A slot, a number and a lead are free again.
-                wake::campaign(work, row.campaign_id, now).await?;
-                wake::line_only(work, row.line_id, now).await?;
+                batch.wake(row, now);
             }
             Effect::LeadUnresolved => lead_verdict::unresolved(work, now, row).await?,
             Effect::LeadInCall => lead_verdict::in_call(work, now, row).await?,
             Effect::LineRests { pause, reason } => {
+                batch.line_fails(row.line_id);
                 line_health::rest(work, now, row, *pause, reason).await?;
             }
-            Effect::CircuitOpens => line_health::open_circuit(work, now, row).await?,
+            Effect::CircuitOpens => {
+                batch.campaign_fails(row.campaign_id);
+                line_health::open_circuit(work, now, row).await?;
+            }
             Effect::NumberRests => line_health::rest_number(work, now, row).await?,
-            Effect::LineWorks => line_health::works(work, now, row).await?,
+            Effect::LineWorks => {
+                if batch.line_works(row.line_id) {
+                    line_health::works(work, now, row).await?;
+                }
+            }
             Effect::Corrected => {
                 tracing::warn!(
                     call.id = row.attempt_id.raw(),

@@ -9,11 +9,11 @@ use serde_json::json;
 use store::{Applied, AttemptFact, CallDetails, NO_LEAD, PatienceOf, StoreResult};
 
 use crate::code::{micros, to_json};
-use crate::dial::row::{self, AttemptRow};
+use crate::dial::batch::Batch;
+use crate::dial::row::AttemptRow;
 use crate::dial::snapshot_leads::is_in_call;
 use crate::dial::{effects, line_health};
 use crate::events::{self, Subject};
-use crate::ops::wake;
 use crate::query::{self, bound};
 use crate::work::Work;
 
@@ -37,14 +37,28 @@ pub(crate) fn by_tenant(tenants: &[Option<TenantId>]) -> Vec<(TenantId, Vec<usiz
     groups
 }
 
-/// Applies one fact.
+/// Applies one fact by itself.
 pub(crate) async fn apply(
     work: &mut Work<'_>,
     now: Timestamp,
     told: &AttemptFact,
     patience_of: PatienceOf,
 ) -> StoreResult<Applied> {
-    let Some(row) = row::find(work, &told.attempt).await? else {
+    let mut batch = Batch::default();
+    let applied = apply_in(work, &mut batch, now, told, patience_of).await?;
+    batch.finish(work).await?;
+    Ok(applied)
+}
+
+/// Applies one fact of a batch. What follows from all of them is written when the batch is finished.
+pub(crate) async fn apply_in(
+    work: &mut Work<'_>,
+    batch: &mut Batch,
+    now: Timestamp,
+    told: &AttemptFact,
+    patience_of: PatienceOf,
+) -> StoreResult<Applied> {
+    let Some(mut row) = batch.find(work, &told.attempt).await? else {
         return Ok(Applied::Unmatched);
     };
     let patience = patience_of(&row.provider);
@@ -53,31 +67,36 @@ pub(crate) async fn apply(
     let latest = latest(row.planned_at, now, overdue_at);
     let at = told.at.unwrap_or(now).clamp(row.planned_at, latest);
     let changed = change.state != row.state;
-    store_state(work, now, at, &row, told, &change, overdue_at).await?;
+    let live = store_state(work, now, at, &row, told, &change, overdue_at).await?;
     if change.state.name() != row.state.name()
         || (changed && change.state.name() == StateName::Ended)
     {
         tell(work, now, &row, told, &change);
     }
-    effects::carry_out(work, now, &row, &change).await?;
+    effects::carry_out(work, batch, now, &row, &change).await?;
     if is_missed(now, &row, told, &change) && !row.missed {
         // A slot is free again.
-        wake::campaign(work, row.campaign_id, now).await?;
-        wake::line_only(work, row.line_id, now).await?;
+        batch.wake(&row, now);
     }
     if let Some(reason) = told.line_fault {
+        batch.line_fails(row.line_id);
         line_health::fault(work, now, &row, reason, told.fact == Fact::NeverSent).await?;
     }
     if let Some(details) = told.details.as_ref().filter(|details| !details.is_empty()) {
         store_details(work, now, &row, details).await?;
     }
-    Ok(if changed {
+    let applied = if changed {
         Applied::Changed {
             state: change.state.name(),
         }
     } else {
         Applied::Unchanged
-    })
+    };
+    if row.provider_call_id.is_none() {
+        row.provider_call_id.clone_from(&told.provider_call_id);
+    }
+    batch.took(row, change.state, live);
+    Ok(applied)
 }
 
 /// The latest instant that may be believed of a call. It is the present, unless the clock was set
@@ -91,6 +110,7 @@ fn entered(state: &AttemptState, name: StateName, at: Timestamp) -> Option<i64> 
     (state.name() == name).then(|| micros(at))
 }
 
+/// Writes what the attempt has become; answers whether it holds its slot and its number.
 async fn store_state(
     work: &Work<'_>,
     now: Timestamp,
@@ -99,7 +119,7 @@ async fn store_state(
     told: &AttemptFact,
     change: &Change,
     overdue_at: Timestamp,
-) -> StoreResult<()> {
+) -> StoreResult<bool> {
     let state = &change.state;
     let over = !state.name().is_live();
     // A call that we had written off may have a successor to the same number by now; the number
@@ -166,7 +186,7 @@ async fn store_state(
         work.tenant_id.raw(),
     ];
     query::execute(&work.tx, sql, bound).await?;
-    Ok(())
+    Ok(live)
 }
 
 /// Whether an UNKNOWN attempt was looked for and not found, long enough after it can have left that
@@ -231,8 +251,10 @@ async fn store_details(
     let analysed = details.transcript.is_some()
         || details.summary.is_some()
         || details.structured_data.is_some();
-    let news = analysed && !has_analysis(work, row).await?;
-    let sql = "INSERT INTO call_details AS known (tenant_id, attempt_id, started_at, ended_at, cost_micro_usd,
+    let sql = "WITH before AS (
+                   SELECT 1 FROM call_details WHERE tenant_id = $1 AND attempt_id = $2
+                   AND (transcript IS NOT NULL OR summary IS NOT NULL OR structured_data IS NOT NULL))
+               INSERT INTO call_details AS known (tenant_id, attempt_id, started_at, ended_at, cost_micro_usd,
                    transcript, summary, recording_url, structured_data)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
                ON CONFLICT (tenant_id, attempt_id) DO UPDATE SET
@@ -242,7 +264,8 @@ async fn store_details(
                    transcript = coalesce(excluded.transcript, known.transcript),
                    summary = coalesce(excluded.summary, known.summary),
                    recording_url = coalesce(excluded.recording_url, known.recording_url),
-                   structured_data = coalesce(excluded.structured_data, known.structured_data)";
+                   structured_data = coalesce(excluded.structured_data, known.structured_data)
+               RETURNING EXISTS (SELECT 1 FROM before) AS was_analysed";
     let bound = bound![
         work.tenant_id.raw(),
         row.attempt_id.raw(),
@@ -254,17 +277,13 @@ async fn store_details(
         details.recording_url,
         details.structured_data.as_ref().map(to_json),
     ];
-    query::execute(&work.tx, sql, bound).await?;
-    if news {
+    let was_analysed = query::one(&work.tx, sql, bound, |cells| {
+        cells.get::<bool>("was_analysed")
+    })
+    .await?;
+    if analysed && was_analysed == Some(false) {
         let data = json!({ "attempt": row.attempt_number });
         events::append(work, now, "call.analyzed", subject(row), &data);
     }
     Ok(())
-}
-
-async fn has_analysis(work: &Work<'_>, row: &AttemptRow) -> StoreResult<bool> {
-    let sql = "SELECT 1 FROM call_details WHERE tenant_id = $1 AND attempt_id = $2
-               AND (transcript IS NOT NULL OR summary IS NOT NULL OR structured_data IS NOT NULL)";
-    let bound = bound![work.tenant_id.raw(), row.attempt_id.raw()];
-    query::exists(&work.tx, sql, bound).await
 }

@@ -3,30 +3,39 @@
 //! Only the lead's latest attempt decides: a late report about an older one changes that call's
 //! record, not the lead.
 
+use std::sync::Arc;
+
 use domain::campaign::{CampaignType, LeadStatus};
-use domain::settings::Outbound;
+use domain::settings::{CampaignSettings, Outbound};
 use domain::{LeadId, Outcome};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::{NO_LEAD, Scope, StoreResult};
 
 use crate::code::micros;
+use crate::dial::batch::Batch;
 use crate::dial::facts::subject;
 use crate::dial::row::AttemptRow;
 use crate::dial::snapshot_leads::history;
 use crate::events::{self, Subject};
-use crate::ops::{do_not_call, due};
+use crate::ops::due;
 use crate::query::{self, bound};
 use crate::work::Work;
 
 struct Lead {
     status: LeadStatus,
     requeued_at: Option<Timestamp>,
+    /// Whether the number that was called is on the do-not-call list.
+    suppressed: bool,
 }
 
 /// The lead of the attempt, if it and its campaign are still there and the attempt is its latest.
-async fn latest(work: &Work<'_>, row: &AttemptRow) -> StoreResult<Option<Lead>> {
-    let sql = "SELECT status, requeued_at FROM leads
+async fn latest(work: &Work<'_>, now: Timestamp, row: &AttemptRow) -> StoreResult<Option<Lead>> {
+    let sql = "SELECT status, requeued_at,
+                      EXISTS (SELECT 1 FROM suppressions
+                              WHERE suppressions.tenant_id = $1 AND suppressions.phone = $4
+                                AND (expires_at IS NULL OR expires_at > $5)) AS suppressed
+               FROM leads
                WHERE tenant_id = $1 AND lead_id = $2 AND attempts_made = $3
                  AND EXISTS (SELECT 1 FROM campaigns WHERE campaigns.tenant_id = leads.tenant_id
                                                        AND campaigns.campaign_id = leads.campaign_id)";
@@ -34,9 +43,12 @@ async fn latest(work: &Work<'_>, row: &AttemptRow) -> StoreResult<Option<Lead>> 
         work.tenant_id.raw(),
         row.lead_id.raw(),
         i64::from(row.attempt_number),
+        row.phone.as_str(),
+        micros(now),
     ];
     query::one(&work.tx, sql, bound, |cells| {
         Ok(Lead {
+            suppressed: cells.get("suppressed")?,
             status: cells.choice("status", LeadStatus::parse)?,
             requeued_at: cells.maybe_instant("requeued_at")?,
         })
@@ -47,13 +59,14 @@ async fn latest(work: &Work<'_>, row: &AttemptRow) -> StoreResult<Option<Lead>> 
 /// The attempt is over: the lead goes back, or is done.
 pub(crate) async fn freed(
     work: &mut Work<'_>,
+    batch: &mut Batch,
     now: Timestamp,
     row: &AttemptRow,
     outcome: Option<Outcome>,
     retry_after: SignedDuration,
 ) -> StoreResult<()> {
-    let Some(lead) = latest(work, row).await? else {
-        return reached_earlier(work, now, row, outcome).await;
+    let Some(lead) = latest(work, now, row).await? else {
+        return reached_earlier(work, batch, now, row, outcome).await;
     };
     if lead.status == LeadStatus::OptedOut {
         return Ok(());
@@ -66,11 +79,10 @@ pub(crate) async fn freed(
         }
         return Ok(());
     }
-    let (status, due_at) = verdict(work, now, row, &lead, outcome, retry_after).await?;
+    let (status, due_at) = verdict(work, batch, now, row, &lead, (outcome, retry_after)).await?;
     set_status(work, now, row, status, outcome).await?;
-    match status {
-        LeadStatus::Ready => due::put(work, row.campaign_id, row.lead_id, due_at).await?,
-        _ => due::remove(work, row.lead_id).await?,
+    if status == LeadStatus::Ready {
+        due::put(work, row.campaign_id, row.lead_id, due_at).await?;
     }
     let kind = match status {
         LeadStatus::OptedOut => "lead.opted_out",
@@ -87,6 +99,7 @@ pub(crate) async fn freed(
 /// verdict when the call ends.
 async fn reached_earlier(
     work: &mut Work<'_>,
+    batch: &mut Batch,
     now: Timestamp,
     row: &AttemptRow,
     outcome: Option<Outcome>,
@@ -94,7 +107,7 @@ async fn reached_earlier(
     if row.lead_id == NO_LEAD {
         return Ok(());
     }
-    let Some(outbound) = outbound(work, row).await? else {
+    let Some(outbound) = outbound(work, batch, row).await? else {
         return Ok(());
     };
     let reached = |outcome| outbound.policy.lead_after(outcome, 0) == LeadStatus::Answered;
@@ -154,20 +167,20 @@ async fn was_reached(
 
 async fn verdict(
     work: &Work<'_>,
+    batch: &mut Batch,
     now: Timestamp,
     row: &AttemptRow,
     lead: &Lead,
-    outcome: Option<Outcome>,
-    retry_after: SignedDuration,
+    (outcome, retry_after): (Option<Outcome>, SignedDuration),
 ) -> StoreResult<(LeadStatus, Timestamp)> {
     let soon = now.saturating_add(retry_after).unwrap_or(now);
-    if do_not_call::has(&work.tx, work.tenant_id, &row.phone, now).await? {
+    if lead.suppressed {
         return Ok((LeadStatus::OptedOut, soon));
     }
     let Some(outcome) = outcome else {
         return Ok((LeadStatus::Ready, soon));
     };
-    let Some(outbound) = outbound(work, row).await? else {
+    let Some(outbound) = outbound(work, batch, row).await? else {
         return Ok((LeadStatus::Ready, soon));
     };
     let attempts = history(work, row.campaign_id, &row.phone, lead.requeued_at, now).await?;
@@ -188,16 +201,32 @@ async fn verdict(
     Ok((status, due_at))
 }
 
-async fn outbound(work: &Work<'_>, row: &AttemptRow) -> StoreResult<Option<Outbound>> {
+async fn outbound(
+    work: &Work<'_>,
+    batch: &mut Batch,
+    row: &AttemptRow,
+) -> StoreResult<Option<Outbound>> {
+    let settings = match batch.settings(row.campaign_id) {
+        Some(known) => known,
+        None => {
+            let settings = settings(work, row).await?;
+            batch.keep_settings(row.campaign_id, settings.clone());
+            settings
+        }
+    };
+    Ok(settings.and_then(|settings| settings.outbound.clone()))
+}
+
+async fn settings(work: &Work<'_>, row: &AttemptRow) -> StoreResult<Option<Arc<CampaignSettings>>> {
     let sql = "SELECT kind, settings FROM campaigns WHERE tenant_id = $1 AND campaign_id = $2";
     let bound = bound![work.tenant_id.raw(), row.campaign_id.raw()];
-    let settings = query::one(&work.tx, sql, bound, |cells| {
+    query::one(&work.tx, sql, bound, |cells| {
         let kind = cells.choice("kind", CampaignType::parse)?;
         let text: &str = cells.get("settings")?;
-        work.shared.settings.get(row.campaign_id, kind, text)
+        let parsed = work.shared.settings.get(row.campaign_id, kind, text)?;
+        Ok(parsed.settings)
     })
-    .await?;
-    Ok(settings.and_then(|parsed| parsed.settings.outbound.clone()))
+    .await
 }
 
 /// The attempt's fate is being looked up.
@@ -206,7 +235,7 @@ pub(crate) async fn unresolved(
     now: Timestamp,
     row: &AttemptRow,
 ) -> StoreResult<()> {
-    let lead = latest(work, row).await?;
+    let lead = latest(work, now, row).await?;
     if lead.is_some_and(|lead| lead.status == LeadStatus::InCall) {
         set_status(work, now, row, LeadStatus::Unresolved, None).await?;
     }
@@ -215,16 +244,16 @@ pub(crate) async fn unresolved(
 
 /// The attempt's call is up after all.
 pub(crate) async fn in_call(work: &Work<'_>, now: Timestamp, row: &AttemptRow) -> StoreResult<()> {
-    let Some(lead) = latest(work, row).await? else {
+    let Some(lead) = latest(work, now, row).await? else {
         return Ok(());
     };
     if matches!(lead.status, LeadStatus::Unresolved | LeadStatus::Ready) {
         set_status(work, now, row, LeadStatus::InCall, None).await?;
-        due::remove(work, row.lead_id).await?;
     }
     Ok(())
 }
 
+/// Changes the lead; one that is READY no longer is due no longer.
 async fn set_status(
     work: &Work<'_>,
     now: Timestamp,
@@ -232,7 +261,8 @@ async fn set_status(
     status: LeadStatus,
     outcome: Option<Outcome>,
 ) -> StoreResult<()> {
-    let sql = "UPDATE leads SET status = $3, last_outcome = coalesce($4::text, last_outcome), updated_at = $5
+    let sql = "WITH gone AS (DELETE FROM due WHERE tenant_id = $1 AND lead_id = $2 AND $3 <> 'READY')
+               UPDATE leads SET status = $3, last_outcome = coalesce($4::text, last_outcome), updated_at = $5
                WHERE tenant_id = $1 AND lead_id = $2";
     let bound = bound![
         work.tenant_id.raw(),

@@ -32,7 +32,7 @@ pub(crate) struct AttemptRow {
 macro_rules! select {
     ($condition:literal) => {
         concat!(
-            "SELECT attempt_id, campaign_id, lead_id, attempts.line_id, attempt_number,
+            "SELECT attempt_key, attempt_id, campaign_id, lead_id, attempts.line_id, attempt_number,
                     phone, phone_number_id, provider, provider_call_id, planned_at, send_not_after, state,
                     counts, live, missed, outcome, unknown_at, probes, absent_at
              FROM attempts JOIN lines ON lines.tenant_id = attempts.tenant_id AND lines.line_id = attempts.line_id
@@ -69,6 +69,30 @@ pub(crate) async fn find(work: &Work<'_>, attempt: &AttemptRef) -> StoreResult<O
             query::one(&work.tx, sql, bound, read).await
         }
     }
+}
+
+/// The tenant's attempts with these ids.
+pub(crate) async fn by_ids(work: &Work<'_>, ids: &[i64]) -> StoreResult<Vec<AttemptRow>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = select!("attempt_id = ANY($2)");
+    query::many(&work.tx, sql, bound![work.tenant_id.raw(), ids], read).await
+}
+
+/// The tenant's attempts with these keys, and which key each has.
+pub(crate) async fn by_keys(
+    work: &Work<'_>,
+    keys: &[&str],
+) -> StoreResult<Vec<(String, AttemptRow)>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = select!("attempt_key = ANY($2)");
+    query::many(&work.tx, sql, bound![work.tenant_id.raw(), keys], |cells| {
+        Ok((cells.get("attempt_key")?, read(cells)?))
+    })
+    .await
 }
 
 /// Whose attempts these are; `None`: nobody's.

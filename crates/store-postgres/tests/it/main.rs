@@ -15,4 +15,5 @@ mod nodes;
 mod relocation;
 mod statements;
 mod ticks;
+mod together;
 mod walls;
