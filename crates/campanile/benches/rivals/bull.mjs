@@ -19,7 +19,6 @@ if (process.argv[2] === 'seed') {
       opts: { attempts: 1, removeOnComplete: true, removeOnFail: true },
     })))
   }
-  await pool.query('ANALYZE')
   await queue.close()
   await pool.end()
   process.exit(0)

@@ -14,7 +14,6 @@ if (process.argv[2] === 'seed') {
   await utils.migrate()
   await pool.query(`SELECT count(*) FROM leads, graphile_worker.add_job('call',
     json_build_object('lead_id', leads.id), max_attempts => 1) WHERE leads.status = 'READY'`)
-  await pool.query('ANALYZE')
   await utils.release()
   await pool.end()
 } else {

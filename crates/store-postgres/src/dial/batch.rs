@@ -23,7 +23,8 @@ use crate::work::Work;
 pub(crate) struct Batch {
     rows: HashMap<AttemptId, AttemptRow>,
     keys: HashMap<String, AttemptId>,
-    settings: HashMap<CampaignId, Option<Arc<CampaignSettings>>>,
+    /// Settings of campaigns, read once; `None`: there is no such campaign.
+    pub(crate) settings: HashMap<CampaignId, Option<Arc<CampaignSettings>>>,
     /// Lines without failures to forget.
     sound_lines: HashSet<LineId>,
     /// Campaigns whose circuit is closed.
@@ -82,17 +83,15 @@ impl Batch {
             },
             AttemptRef::Echo { .. } => None,
         };
-        match known {
-            Some(row) => Ok(Some(row)),
-            None => {
-                let found = row::find(work, attempt).await?;
-                if let Some(row) = &found {
-                    // It is about to change.
-                    self.rows.remove(&row.attempt_id);
-                }
-                Ok(found)
-            }
+        if known.is_some() {
+            return Ok(known);
         }
+        let found = row::find(work, attempt).await?;
+        if let Some(row) = &found {
+            // It is about to change.
+            self.rows.remove(&row.attempt_id);
+        }
+        Ok(found)
     }
 
     /// Keeps an attempt that a fact has taken on, where that is all that there is to it.
@@ -112,23 +111,6 @@ impl Batch {
             | AttemptState::Released
             | AttemptState::Absent => {}
         }
-    }
-
-    /// The campaign's settings, read once.
-    pub(crate) fn settings(
-        &self,
-        campaign_id: CampaignId,
-    ) -> Option<Option<Arc<CampaignSettings>>> {
-        self.settings.get(&campaign_id).cloned()
-    }
-
-    /// Keeps a campaign's settings; `None`: there is no such campaign.
-    pub(crate) fn keep_settings(
-        &mut self,
-        campaign_id: CampaignId,
-        settings: Option<Arc<CampaignSettings>>,
-    ) {
-        self.settings.insert(campaign_id, settings);
     }
 
     /// Whether a line's failures are to be forgotten for all that is known: the first success since

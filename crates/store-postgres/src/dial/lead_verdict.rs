@@ -206,13 +206,12 @@ async fn outbound(
     batch: &mut Batch,
     row: &AttemptRow,
 ) -> StoreResult<Option<Outbound>> {
-    let settings = match batch.settings(row.campaign_id) {
-        Some(known) => known,
-        None => {
-            let settings = settings(work, row).await?;
-            batch.keep_settings(row.campaign_id, settings.clone());
-            settings
-        }
+    let settings = if let Some(known) = batch.settings.get(&row.campaign_id) {
+        known.clone()
+    } else {
+        let settings = settings(work, row).await?;
+        batch.settings.insert(row.campaign_id, settings.clone());
+        settings
     };
     Ok(settings.and_then(|settings| settings.outbound.clone()))
 }

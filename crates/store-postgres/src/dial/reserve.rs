@@ -89,8 +89,9 @@ async fn take_leads(
     }
     let sql = "UPDATE leads SET status = 'IN_CALL', attempts_made = attempts_made + 1, last_attempt_at = $3,
                    updated_at = $3
-               WHERE tenant_id = $1 AND lead_id = ANY($2) AND status = 'READY'
-               RETURNING lead_id, attempts_made";
+               FROM UNNEST($2::bigint[]) AS wanted (lead_id)
+               WHERE tenant_id = $1 AND leads.lead_id = wanted.lead_id AND status = 'READY'
+               RETURNING leads.lead_id, attempts_made";
     let bound = bound![work.tenant_id.raw(), ids, micros(now)];
     let taken = query::many(&work.tx, sql, bound, |cells| {
         let lead_id = LeadId::from_raw(cells.get("lead_id")?);

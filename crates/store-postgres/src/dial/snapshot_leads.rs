@@ -201,8 +201,13 @@ async fn histories(
     phones: &[&str],
     now: Timestamp,
 ) -> StoreResult<HashMap<String, Vec<CountedAttempt>>> {
-    let sql = "SELECT phone, planned_at, coalesce(gap_from, ended_at, $4) AS ended_at FROM attempts
-               WHERE tenant_id = $1 AND campaign_id = $2 AND phone = ANY($3) AND counts";
+    // In the order of the index by number: a plan that is made before the server has any statistics
+    // takes no other one then, which would read all calls of the campaign.
+    let sql = "SELECT found.phone, found.planned_at, found.ended_at
+               FROM UNNEST($3::text[]) AS wanted (phone), LATERAL
+                   (SELECT attempts.phone, planned_at, coalesce(gap_from, ended_at, $4) AS ended_at FROM attempts
+                    WHERE tenant_id = $1 AND campaign_id = $2 AND attempts.phone = wanted.phone AND counts
+                    ORDER BY planned_at) AS found";
     let bound = bound![work.tenant_id.raw(), campaign_id.raw(), phones, micros(now),];
     let found = query::many(&work.tx, sql, bound, |cells| {
         let attempt = CountedAttempt {

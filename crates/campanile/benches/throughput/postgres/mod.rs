@@ -109,6 +109,12 @@ impl Server {
         self.0.admin("postgres", "CHECKPOINT");
     }
 
+    /// Has statistics of what was loaded, as a server in use has within a minute, and a checkpoint.
+    fn know(&self, kept: &Kept) {
+        self.0.admin(&kept.name, "ANALYZE");
+        self.settle();
+    }
+
     /// An empty database for a server.
     fn database(&self) -> Database {
         let kept = self.kept();

@@ -21,8 +21,8 @@ struct Nodes {
 }
 
 pub(super) async fn measure(server: Server) -> Vec<Figure> {
-    let one = run(&server, 1, 10_000, &[]).await;
-    let two = run(&server, 2, 10_000, &[]).await;
+    let one = run(&server, 1, 5_000, &[]).await;
+    let two = run(&server, 2, 5_000, &[]).await;
     let mut figures = vec![figure(
         "PostgreSQL: call starts per second with a second server, all on the same cores",
         &one,
@@ -42,8 +42,8 @@ pub(super) async fn measure(server: Server) -> Vec<Figure> {
         });
         return figures;
     }
-    let one = run(&server, 1, 4_000, &shares).await;
-    let two = run(&server, 2, 4_000, &shares).await;
+    let one = run(&server, 1, 2_000, &shares).await;
+    let two = run(&server, 2, 2_000, &shares).await;
     figures.push(figure(name, &one, &two));
     figures
 }
@@ -77,7 +77,7 @@ async fn run(server: &Server, nodes: usize, calls: usize, shares: &[Share]) -> N
     for (node, share) in running.iter().zip(shares) {
         assert!(share.take(node.process_id()), "the bound does not hold");
     }
-    server.settle();
+    server.know(&kept);
     let used = || -> Vec<f64> { running.iter().map(servers::Running::cpu_seconds).collect() };
     let (before, database) = (used(), server.cpu_seconds());
     servers::order(&running[0], &campaign, "start").await;

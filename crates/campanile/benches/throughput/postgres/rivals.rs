@@ -94,7 +94,7 @@ impl Rival {
             settle(&mut seed, &web.host);
             programs::run(seed.arg("seed"))?;
         }
-        server.settle();
+        server.know(&kept);
         let database = server.cpu_seconds();
         let mut command = program(worker)?;
         settle(&mut command, &web.host);
@@ -126,7 +126,6 @@ fn prepare(server: &Server, calls: usize) -> Arc<Kept> {
         programs::schema()
     );
     server.0.as_role(&kept.name, &fill).unwrap();
-    server.0.as_role(&kept.name, "ANALYZE").unwrap();
     kept
 }
 

@@ -18,7 +18,7 @@ struct Ours {
 /// Campanile first and last, the rivals between: what the machine gains or loses meanwhile is in the
 /// mean of both.
 pub(super) async fn measure(server: Server) -> Vec<Figure> {
-    let first = ours(&server).await;
+    let mut runs = vec![ours(&server).await];
     let mut best: Option<(f64, &str)> = None;
     let mut figures = Vec::new();
     for rival in &RIVALS {
@@ -52,9 +52,8 @@ pub(super) async fn measure(server: Server) -> Vec<Figure> {
             ..figure
         });
     }
-    let last = ours(&server).await;
-    let mean = f64::midpoint(first.seen.per_second, last.seen.per_second);
-    figures.insert(0, product(mean, &first, &last, best));
+    runs.push(ours(&server).await);
+    figures.insert(0, product(runs, best));
     let bare = ceiling::sandbox_alone(&short_calls()).await;
     let answering = sandbox_with_callbacks().await;
     figures.push(Figure {
@@ -66,37 +65,56 @@ pub(super) async fn measure(server: Server) -> Vec<Figure> {
     figures
 }
 
-fn product(mean: f64, first: &Ours, last: &Ours, best: Option<(f64, &str)>) -> Figure {
+fn product(runs: Vec<Result<Ours, String>>, best: Option<(f64, &str)>) -> Figure {
+    let figure = Figure {
+        name: "PostgreSQL: call starts per second, all in, until the last callback is applied",
+        target: "≥ 1,500/s, ratio ≥ 3",
+        ..Figure::default()
+    };
+    let runs: Vec<Ours> = match runs.into_iter().collect() {
+        Ok(runs) => runs,
+        Err(reason) => {
+            return Figure {
+                measured: reason.replace('|', " "),
+                met: Some(false),
+                ..figure
+            };
+        }
+    };
+    let rates: Vec<f64> = runs.iter().map(|run| run.seen.per_second).collect();
+    let mean = rates.iter().sum::<f64>() / rates.len() as f64;
     let ratio = best.map(|(rate, _)| mean / rate);
     let beside = best.map_or("no rival could be measured".to_owned(), |(rate, name)| {
         format!("the best rival, {name}: {rate:.0}/s")
     });
+    let last = &runs[runs.len() - 1];
     Figure {
-        name: "PostgreSQL: call starts per second, all in, until the last callback is applied",
         measured: format!(
             "{mean:.0}/s, mean of {:.0} before and {:.0} after the rivals, {CALLS} calls each",
-            first.seen.per_second, last.seen.per_second
+            rates[0],
+            rates[rates.len() - 1]
         ),
         beside: format!(
             "{beside}; starts alone {:.0}/s; {}",
             last.seen.starts_per_second, last.processor
         ),
         ratio,
-        target: "≥ 1,500/s, ratio ≥ 3",
         met: Some(mean >= 1_500.0 && ratio.is_none_or(|ratio| ratio >= 3.0)),
+        ..figure
     }
 }
 
-async fn ours(server: &Server) -> Ours {
+async fn ours(server: &Server) -> Result<Ours, String> {
     eprintln!("measuring: Campanile on PostgreSQL");
     let sandbox = servers::sandbox(&short_calls());
-    let node = servers::server_of(server.database());
+    let kept = server.kept();
+    let node = servers::server_of(server.database_of(&kept));
     let campaign = servers::campaign(&node, Some(&sandbox.host), 2_000, 10_000).await;
     add_leads(&node, &campaign, CALLS).await;
-    server.settle();
+    server.know(&kept);
     let (own, database) = (node.cpu_seconds(), server.cpu_seconds());
     servers::order(&node, &campaign, "start").await;
-    let seen = watch(&sandbox, CALLS).await.unwrap();
+    let seen = watch(&sandbox, CALLS).await?;
     let processor = format!(
         "processor: server {:.1} s, PostgreSQL {:.1} s, sandbox {:.1} s; memory {:.0} MiB",
         node.cpu_seconds() - own,
@@ -105,7 +123,7 @@ async fn ours(server: &Server) -> Ours {
         node.memory_mib()
     );
     wait_until_final(&node, &campaign).await;
-    Ours { seen, processor }
+    Ok(Ours { seen, processor })
 }
 
 /// Calls per second of a bare client whose callbacks are answered by nothing but an answer.
