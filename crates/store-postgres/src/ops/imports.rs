@@ -218,11 +218,14 @@ async fn step(work: &mut Work<'_>, import: &Running, max_leads: u32) -> StoreRes
 }
 
 async fn tell_progress(work: &Work<'_>, import: &Running, tally: &Tally) -> StoreResult<()> {
+    // The first row and not whether there is one: for EXISTS the server hopes to meet a row soon and reads
+    // the queue of everybody, which at the end of an addition has none of it.
     let sql =
         "UPDATE imports SET added = added + $3, updated = updated + $4, skipped = skipped + $5,
                    rejected = rejected + $6, processed = processed + $3 + $4 + $5 + $6, turn = $8,
                    finished_at = CASE WHEN copied_to < copies_up_to
-                                        OR EXISTS (SELECT 1 FROM import_rows WHERE tenant_id = $1 AND import_id = $2)
+                                        OR (SELECT min(row) FROM import_rows
+                                            WHERE tenant_id = $1 AND import_id = $2) IS NOT NULL
                                       THEN NULL ELSE $7::bigint END
                WHERE tenant_id = $1 AND import_id = $2";
     let key = (work.tenant_id.raw(), import.import_id.raw());

@@ -194,6 +194,11 @@ impl PostgresBench {
         locked
     }
 
+    /// Drops the database whatever is in it: rows that nothing but a test has made.
+    pub(crate) fn drop_unchecked(self) {
+        self.cluster.drop_database(&self.database);
+    }
+
     /// Rows of a statement that the superuser runs.
     pub(crate) fn admin(&self, sql: &str) -> String {
         self.cluster.admin(&self.database, sql)

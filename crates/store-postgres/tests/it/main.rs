@@ -12,6 +12,7 @@ mod hints;
 mod hold;
 mod migrations;
 mod nodes;
+mod plans;
 mod relocation;
 mod statements;
 mod ticks;

@@ -121,15 +121,154 @@ const PUT_TOGETHER: &[(&str, &str)] =
 
 /// The string literals of a source file, without its comments and tests.
 fn literals(source: &str) -> Vec<String> {
+    literals_of(&code_of(source))
+}
+
+fn code_of(source: &str) -> String {
     let code = source.split("#[cfg(test)]").next().unwrap_or_default();
     let is_code = |line: &&str| !line.trim_start().starts_with("//");
     let code = code.lines().filter(is_code).collect::<Vec<_>>().join("\n");
-    let code = code.replace("r#\"", "\"").replace("\"#", "\"");
-    code.split('"')
-        .skip(1)
-        .step_by(2)
-        .map(|literal| literal.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect()
+    let mut pieces = code.split("r#\"");
+    let mut read = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (raw, rest) = piece.split_once("\"#").unwrap();
+        read.push('"');
+        read.push_str(&raw.replace('"', QUOTE));
+        read.push('"');
+        read.push_str(rest);
+    }
+    read
+}
+
+/// Stands for a quotation mark inside of a literal.
+const QUOTE: &str = "\u{1}";
+
+fn literals_of(code: &str) -> Vec<String> {
+    let one_line = |literal: &str| literal.split_whitespace().collect::<Vec<_>>().join(" ");
+    code.split('"').skip(1).step_by(2).map(one_line).collect()
+}
+
+/// A macro that puts literals together: what it takes, whom it calls, and with what.
+struct PutsTogether<'a> {
+    name: &'a str,
+    takes: Vec<&'a str>,
+    calls: &'a str,
+    with: Vec<Piece<'a>>,
+}
+
+enum Piece<'a> {
+    Literal(&'a str),
+    Taken(&'a str),
+}
+
+/// Literals and names of arguments, separated by commas; and how much of the text they are.
+fn pieces(text: &str) -> (Vec<Piece<'_>>, usize) {
+    let (mut found, mut rest) = (Vec::new(), text);
+    loop {
+        let next = rest.trim_start_matches(|letter: char| letter.is_whitespace() || letter == ',');
+        let end = if let Some(literal) = next.strip_prefix('"') {
+            let (literal, _) = literal.split_once('"').unwrap();
+            found.push(Piece::Literal(literal));
+            literal.len() + 2
+        } else if let Some(name) = next.strip_prefix('$') {
+            let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+            let end = name.find(|letter| !is_name(letter)).unwrap_or(name.len());
+            found.push(Piece::Taken(&name[..end]));
+            end + 1
+        } else {
+            return (found, text.len() - rest.len());
+        };
+        rest = &next[end..];
+    }
+}
+
+fn macros(code: &str) -> Vec<PutsTogether<'_>> {
+    let read = |text| {
+        let (name, rest) = str::split_once(text, " {")?;
+        let (takes, rest) = rest.split_once('(')?.1.split_once(") => {")?;
+        let (calls, rest) = rest.split_once("!(")?;
+        let takes = takes.split(',').filter_map(|taken| {
+            let (argument, kind) = taken.trim().strip_prefix('$')?.split_once(':')?;
+            (kind == "literal").then_some(argument)
+        });
+        Some(PutsTogether {
+            name,
+            takes: takes.collect(),
+            calls: calls.trim(),
+            with: pieces(rest).0,
+        })
+    };
+    let found = code.split("macro_rules! ").skip(1).filter_map(read);
+    found.filter(|found| !found.takes.is_empty()).collect()
+}
+
+/// What the compiler makes of such a macro.
+fn expanded(name: &str, taken: &[&str], macros: &[PutsTogether<'_>]) -> String {
+    let Some(known) = macros.iter().find(|known| known.name == name) else {
+        assert_eq!(name, "concat", "a macro that puts statements together");
+        return taken.concat();
+    };
+    let value = |piece: &Piece<'_>| match piece {
+        Piece::Literal(text) => (*text).to_owned(),
+        Piece::Taken(name) => {
+            let place = known.takes.iter().position(|takes| takes == name);
+            taken[place.unwrap()].to_owned()
+        }
+    };
+    let values: Vec<String> = known.with.iter().map(value).collect();
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    expanded(known.calls, &values, macros)
+}
+
+/// Every statement as the server gets it, and its file. Those of a move are left out: they are put
+/// together while it runs, and read whole tables on purpose.
+pub(crate) fn whole_statements() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut files, mut statements) = (Vec::new(), Vec::new());
+    sources(&folder, &mut files);
+    files.sort();
+    for file in files {
+        let name = file.strip_prefix(&folder).unwrap().display().to_string();
+        if name.starts_with("relocation") {
+            continue;
+        }
+        let code = code_of(&std::fs::read_to_string(&file).unwrap());
+        let macros = macros(&code);
+        let mut found = literals_of(&code);
+        // Heads and conditions of macros are parts only.
+        found.retain(|literal| !macros.iter().any(|known| known.is_part(literal)));
+        for known in &macros {
+            let call = format!("{}!(", known.name);
+            for (place, _) in code.match_indices(&call) {
+                let (taken, _) = pieces(&code[place + call.len()..]);
+                let literal = |piece| match piece {
+                    Piece::Literal(text) => Some(text),
+                    Piece::Taken(_) => None,
+                };
+                let taken: Option<Vec<&str>> = taken.into_iter().map(literal).collect();
+                if let Some(taken) = taken.filter(|taken| taken.len() == known.takes.len()) {
+                    let whole = expanded(known.name, &taken, &macros);
+                    found.extend(literals_of(&format!("\"{whole}\"")));
+                }
+            }
+        }
+        found.retain(|literal| is_statement(literal) && !literal.starts_with("WHERE "));
+        let unescaped = found
+            .iter()
+            .map(|text| text.replace("\\\\", "\\").replace(QUOTE, "\""));
+        statements.extend(unescaped.map(|text| (name.clone(), text)));
+    }
+    statements
+}
+
+impl PutsTogether<'_> {
+    fn is_part(&self, literal: &str) -> bool {
+        let is = |piece: &Piece<'_>| match piece {
+            Piece::Literal(text) => literals_of(&format!("\"{text}\"")) == [literal],
+            Piece::Taken(_) => false,
+        };
+        self.with.iter().any(is)
+    }
 }
 
 fn is_statement(literal: &str) -> bool {
