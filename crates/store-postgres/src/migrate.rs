@@ -13,7 +13,7 @@ use crate::node;
 use crate::relocation::refuse_unfinished;
 
 /// Version of the schema that this program reads and writes.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
 
 /// One step of the schema.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +32,10 @@ const MIGRATIONS: &[Migration] = &[
     // One before it would serve a database whose move has not ended.
     Migration {
         sql: include_str!("../migrations/0002_relocation.sql"),
+        oldest_program: 2,
+    },
+    Migration {
+        sql: include_str!("../migrations/0003_statistics.sql"),
         oldest_program: 2,
     },
 ];

@@ -1,4 +1,5 @@
--- An installation of some size: 200 tenants, 2,000 campaigns, 50,000 leads, 75,000 calls. A few
+-- An installation of some size: 200 tenants, 2,000 campaigns, 50,000 leads, 75,000 calls; and among these
+-- campaigns a large one of 40,000 leads more, each called once. A few
 -- things are always under way: 300 calls that are up, 67 of them being sent; 20 bulk additions.
 INSERT INTO tenants (tenant_id, name, created_at) SELECT i, 'tenant ' || i, i FROM generate_series(1, 200) AS i;
 INSERT INTO tokens (tenant_id, token_id, name, scopes, enabled, hash, masked, created_at)
@@ -48,4 +49,11 @@ INSERT INTO gaps (from_at, until_at) SELECT i, i + 1 FROM generate_series(1, 20)
 INSERT INTO holds (reason, detail, since, ended_at) SELECT 'CLOCK', '', i, i + 1 FROM generate_series(1, 20) AS i;
 INSERT INTO held_lines (tenant_id, line_id, progress, updated_at) SELECT tenant_id, line_id, 'DONE', 0 FROM lines;
 INSERT INTO strange_calls SELECT 1 + i % 200, 'strange ' || i, i, 'call', i FROM generate_series(1, 5000) AS i;
+INSERT INTO leads (tenant_id, campaign_id, lead_id, phone, status, rank, custom_fields, revision, created_at, updated_at)
+SELECT 8, 7, 1000000 + i, '+1425' || (5550000000 + i), 'COMPLETED', 0, '{}', 1, i, i FROM generate_series(1, 40000) AS i;
+INSERT INTO attempts (tenant_id, attempt_id, campaign_id, lead_id, line_id, account, node, attempt_number, phone, phone_number_id,
+    assistant_id, entity, attempt_key, state, live, counts, provider_call_id, revision, verdict, planned_at, send_not_after, ended_at)
+SELECT 8, 1000000 + i, 7, 1000000 + i, 7, 0, 0, 1, '+1425' || (5550000000 + i), 'number 1', 'assistant', 'ASSISTANT', 'large ' || i,
+    'ENDED', false, true, 'large ' || i, 1, '{}', i, i + 2, i + 60
+FROM generate_series(1, 40000) AS i;
 ANALYZE;
