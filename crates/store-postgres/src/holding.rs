@@ -125,14 +125,17 @@ impl PostgresStore {
         let keys: Vec<&str> = calls.iter().map(|call| call.attempt_key.as_str()).collect();
         let (unknown, tenants) = read!(self, As::Server, |db| async {
             let unknown = hold::unknown_keys(db, &keys).await?;
-            Ok((unknown.len(), adopt::tenants_of(db, calls).await?))
+            Ok((unknown, adopt::tenants_of(db, calls).await?))
         })?;
-        if unknown > 0 {
-            self.hold_for_strange_calls(now, unknown).await?;
+        if !unknown.is_empty() {
+            self.hold_for_strange_calls(now, unknown.len()).await?;
         }
         let mut adoptions = vec![Adoption::Known; calls.len()];
         let mut by_tenant: HashMap<Option<TenantId>, Vec<usize>> = HashMap::new();
-        for (place, call) in calls.iter().enumerate() {
+        // A call may be known by another tenant, whose line has the same account: what that has the
+        // line's own tenant cannot see.
+        let strange = |(_, call): &(usize, &StrangeCall)| unknown.contains(&call.attempt_key);
+        for (place, call) in calls.iter().enumerate().filter(strange) {
             let tenant_id = tenants.get(&call.line_id).copied();
             by_tenant.entry(tenant_id).or_default().push(place);
         }

@@ -63,6 +63,7 @@ macro_rules! conformance_suite {
                 a_call_found_again_beside_its_successor_harms_neither,
                 a_late_answer_of_an_older_call_stops_the_lead,
                 doubled_facts_change_nothing,
+                a_tick_for_no_calls_reserves_none,
             }
             preconditions {
                 a_stale_change_changes_nothing,
@@ -247,6 +248,8 @@ macro_rules! conformance_suite {
                 a_call_that_belongs_nowhere_is_noted_once,
                 calls_found_on_hold_are_counted_by_line,
                 a_call_that_is_known_is_not_strange,
+                a_call_that_puts_on_hold_is_counted_with_its_line,
+                a_call_of_another_tenant_is_known,
             }
             server {
                 the_feed_is_read_in_order_and_without_gaps,

@@ -270,7 +270,9 @@ impl Batch {
             status,
             fields,
         });
-        if status == LeadStatus::Ready {
+        if status == LeadStatus::Ready && campaign.status == CampaignStatus::Completed {
+            // The lead first, so that the campaign does not say that it has none to call.
+            self.write(work, caller, campaign.campaign_id).await?;
             campaign_edit::reopen(work, caller, campaign).await?;
         }
         Ok(Put::Added(lead_id))

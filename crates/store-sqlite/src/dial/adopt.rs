@@ -46,6 +46,16 @@ pub(crate) fn adopt_all(
     calls: &[StrangeCall],
     patience_of: PatienceOf,
 ) -> StoreResult<Vec<Adoption>> {
+    let keys: Vec<String> = calls.iter().map(|call| call.attempt_key.clone()).collect();
+    let strange = hold::unknown_keys(work.tx, &keys)?.len();
+    let strange = domain::planted!("strange_calls_ignored", strange, 0);
+    // First, so that what is adopted is counted with its line.
+    if strange > 0 && !hold::needs_reconciliation(work.tx)? {
+        let detail = format!(
+            "a voice provider has {strange} call(s) of this installation that the database does not know: it is an older copy, restored together with its marker"
+        );
+        hold::put(work, now, HoldReason::StrangeCalls, &detail, None)?;
+    }
     let mut adoptions = Vec::with_capacity(calls.len());
     for call in calls {
         let adopted = work.isolated(|work| adopt(work, now, call, patience_of))?;
@@ -56,16 +66,6 @@ pub(crate) fn adopt_all(
                 park(work, now, call)?
             }
         });
-    }
-    let strange = adoptions
-        .iter()
-        .filter(|adoption| **adoption != Adoption::Known);
-    let strange = strange.count();
-    if strange > 0 && !hold::needs_reconciliation(work.tx)? {
-        let detail = format!(
-            "a voice provider has {strange} call(s) of this installation that the database does not know: it is an older copy, restored together with its marker"
-        );
-        hold::put(work, now, HoldReason::StrangeCalls, &detail, None)?;
     }
     Ok(adoptions)
 }

@@ -57,7 +57,7 @@ pub(crate) fn claim(
                       planned_at, send_not_after, attempts.account = lines.account AS same_account
                FROM attempts JOIN lines USING (line_id)
                WHERE check_at <= ?1 AND attempts.line_id NOT IN (SELECT value FROM json_each(?3))
-               ORDER BY check_at LIMIT ?2";
+               ORDER BY check_at, attempt_id LIMIT ?2";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
     let mut rows = statement
         .query(params![micros(now), room.limit, full_lines(&room)])

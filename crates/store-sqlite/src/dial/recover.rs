@@ -24,7 +24,7 @@ pub(crate) fn run(
     work.is_a(Transaction::Recovery);
     hold::judge_start(work, marker, now)?;
     let ids = {
-        let sql = "SELECT attempt_id FROM attempts WHERE live = 1 AND state = 'DISPATCHING'";
+        let sql = "SELECT attempt_id FROM attempts WHERE live = 1 AND state = 'DISPATCHING' ORDER BY attempt_id";
         let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
         let rows = statement
             .query_map([], |row| row.get(0))

@@ -33,7 +33,13 @@ pub(crate) fn run(
         return Ok(held(work, test_calls));
     }
     let mut dispatches = Vec::new();
-    for (line_id, tenant_id) in due_lines(work, tick.now, tick.max_lines)? {
+    // For no calls nothing is planned, not even one line.
+    let max_lines = if tick.max_calls == 0 {
+        0
+    } else {
+        tick.max_lines
+    };
+    for (line_id, tenant_id) in due_lines(work, tick.now, max_lines)? {
         let line = (line_id, tenant_id);
         match work.isolated(|work| plan_line(work, tick.now, line, &mut tick.keys))? {
             Ok(reserved) => dispatches.extend(reserved),

@@ -5,10 +5,11 @@ use domain::attempt::{Fact, StateName};
 use domain::campaign::LeadStatus;
 
 use super::fixture::{
-    add, apply, call_and_end, ended, later, lead, phone, tenant_with_running, tick,
+    add, apply, call_and_end, ended, later, lead, phone, tenant_with_running, tick, unique,
 };
 use crate::{
     Applied, AttemptFact, AttemptRef, CallFilter, LineChange, PageRequest, Precondition, Store,
+    Tick,
 };
 
 const PAGE: PageRequest = PageRequest {
@@ -144,4 +145,20 @@ pub async fn doubled_facts_change_nothing(store: &dyn Store) {
         .await
         .unwrap();
     assert_eq!(after, before);
+}
+
+pub async fn a_tick_for_no_calls_reserves_none(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    add(store, caller, id, 1).await;
+    let ask = |max_calls| Tick {
+        now: caller.now,
+        keys: Box::new(|| format!("key-{}", unique())),
+        max_lines: 100,
+        max_calls,
+    };
+    let none = store.tick(ask(0)).await.unwrap();
+    assert_eq!(none.dispatches, []);
+    // It is still due.
+    assert!(none.next_wake_at.is_some_and(|at| at <= caller.now));
+    assert_eq!(store.tick(ask(1)).await.unwrap().dispatches.len(), 1);
 }

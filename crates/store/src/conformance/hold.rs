@@ -580,3 +580,26 @@ pub async fn a_call_that_is_known_is_not_strange(store: &dyn Store) {
     let shown = store.get_lead(caller.tenant_id, id, key, later(60)).await;
     assert_eq!(shown.unwrap().attempts, 1);
 }
+
+pub async fn a_call_that_puts_on_hold_is_counted_with_its_line(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    let line_id = only_line(store, caller).await;
+    adopted(adopt(store, later(1), &strange(line_id, Some(id), 1)).await);
+    assert_eq!(reasons(store).await, [HoldReason::StrangeCalls]);
+    let held = held_lines(store).await.remove(0);
+    assert_eq!((held.adopted, held.unmatched), (1, 0));
+}
+
+/// Lines of two tenants may have the same account, and then each lists the other's calls.
+pub async fn a_call_of_another_tenant_is_known(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    let (other, other_id) = tenant_with_running(store, "Other").await;
+    let line_id = only_line(store, other).await;
+    add(store, caller, id, 1).await;
+    let known = call_and_end(store, caller.now, Outcome::Answered).await;
+    let mut call = strange(line_id, Some(other_id), 1);
+    call.attempt_key = known.attempt_key;
+    assert_eq!(adopt(store, later(60), &call).await, Adoption::Known);
+    let status = store.hold_status().await.unwrap();
+    assert_eq!((status.holds, status.unmatched), (vec![], vec![]));
+}

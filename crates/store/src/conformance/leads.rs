@@ -1,6 +1,6 @@
 //! Adding and reading leads.
 
-use domain::campaign::{CampaignCommand, CampaignStatus, LeadStatus};
+use domain::campaign::{CampaignCommand, CampaignStatus, LeadStatus, StatusReason};
 use domain::{CampaignId, LeadId, Outcome};
 use serde_json::json;
 
@@ -259,6 +259,8 @@ pub async fn a_new_lead_reopens_a_completed_campaign(store: &dyn Store) {
         (reopened.status, reopened.revision),
         (CampaignStatus::Running, again.revision + 1)
     );
+    let dials = StatusReason::Dialing;
+    assert_eq!(reopened.status_reason, Some(dials), "it has a lead to call");
     call_and_end(store, later(60), Outcome::Answered).await;
 }
 
