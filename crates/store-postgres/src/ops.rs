@@ -17,7 +17,6 @@ pub(crate) mod leads;
 pub(crate) mod lines;
 pub(crate) mod meta;
 pub(crate) mod pools;
-pub(crate) mod queued_lead;
 pub(crate) mod tenants;
 pub(crate) mod tokens;
 pub(crate) mod wake;

@@ -16,14 +16,17 @@
 //!
 //! What it must not do: read the clock, make randomness (callers pass both), call providers.
 
+pub mod call_rules;
 pub mod campaign_rules;
 pub mod conformance;
 mod dialing;
 mod error;
 mod hold;
 pub mod lead_rules;
+pub mod line_rules;
 mod mark;
 mod precondition;
+mod queued_lead;
 mod records;
 pub mod relocation;
 mod send_board;
@@ -36,6 +39,7 @@ pub use error::{Conflict, StoreError, StoreResult};
 pub use hold::*;
 pub use mark::Mark;
 pub use precondition::Precondition;
+pub use queued_lead::QueuedLead;
 pub use records::*;
 pub use send_board::{Scope, SendBoard, SendPermit};
 pub use trait_::Store;

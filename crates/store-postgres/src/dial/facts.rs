@@ -4,9 +4,9 @@
 
 use domain::TenantId;
 use domain::attempt::{self, AttemptState, Change, Fact, StateName};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
-use store::{Applied, AttemptFact, CallDetails, NO_LEAD, PatienceOf, StoreResult};
+use store::{Applied, AttemptFact, CallDetails, NO_LEAD, PatienceOf, StoreResult, call_rules};
 
 use crate::code::{micros, to_json};
 use crate::dial::batch::Batch;
@@ -16,9 +16,6 @@ use crate::dial::{effects, line_health};
 use crate::events::{self, Subject};
 use crate::query::{self, bound};
 use crate::work::Work;
-
-/// After this long, a call that the provider does not list holds no slot there.
-const MISSED_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 pub(crate) use crate::dial::row::tenants_of;
 
@@ -64,17 +61,19 @@ pub(crate) async fn apply_in(
     let patience = patience_of(&row.provider);
     let change = attempt::apply(row.state, &told.fact, row.planned_at, patience, now);
     let overdue_at = attempt::overdue_at(row.planned_at, patience);
-    let latest = latest(row.planned_at, now, overdue_at);
+    let latest = call_rules::latest(row.planned_at, now, overdue_at);
     let at = told.at.unwrap_or(now).clamp(row.planned_at, latest);
     let changed = change.state != row.state;
     let live = store_state(work, now, at, &row, told, &change, overdue_at).await?;
-    if change.state.name() != row.state.name()
-        || (changed && change.state.name() == StateName::Ended)
-    {
-        tell(work, now, &row, told, &change);
+    if call_rules::is_news(&row.state, &change.state) {
+        let known = row.provider_call_id.as_ref();
+        let event = call_rules::event(row.attempt_number, known, told, &change);
+        if let Some((kind, data)) = event {
+            events::append(work, now, kind, subject(&row), &data);
+        }
     }
     effects::carry_out(work, batch, now, &row, &change).await?;
-    if is_missed(now, &row, told, &change) && !row.missed {
+    if !row.missed && call_rules::is_missed(now, false, &told.fact, &change.state) {
         // A slot is free again.
         batch.wake(&row, now);
     }
@@ -97,12 +96,6 @@ pub(crate) async fn apply_in(
     }
     batch.took(row, change.state, live);
     Ok(applied)
-}
-
-/// The latest instant that may be believed of a call. It is the present, unless the clock was set
-/// back since the call was planned: then the present says nothing, and the call's longest life does.
-fn latest(planned_at: Timestamp, now: Timestamp, overdue_at: Timestamp) -> Timestamp {
-    if now < planned_at { overdue_at } else { now }
 }
 
 /// Where the state's own instant is kept.
@@ -140,7 +133,7 @@ async fn store_state(
     };
     let probes = i64::from(probes);
     let ended_by_vendor = told.details.as_ref().and_then(|details| details.ended_at);
-    let latest = latest(row.planned_at, now, overdue_at);
+    let latest = call_rules::latest(row.planned_at, now, overdue_at);
     let ended_at = ended_by_vendor.map_or(at, |ended| ended.clamp(row.planned_at, latest));
     // When a call ended of which nobody says when, while the clock was set back, is unknown; its gap
     // counts from the latest instant at which it can have been up.
@@ -150,7 +143,7 @@ async fn store_state(
     } else {
         ended_at
     };
-    let missed = is_missed(now, row, told, change);
+    let missed = call_rules::is_missed(now, row.missed, &told.fact, state);
     let sql = "UPDATE attempts SET state = $2, live = $3, counts = $4, outcome = $5,
                    ended_reason = coalesce($6, ended_reason), provider_call_id = coalesce(provider_call_id, $7),
                    control_url = coalesce($8, control_url), probes = $9, absent_at = $10, check_at = $11,
@@ -187,50 +180,6 @@ async fn store_state(
     ];
     query::execute(&work.tx, sql, bound).await?;
     Ok(live)
-}
-
-/// Whether an UNKNOWN attempt was looked for and not found, long enough after it can have left that
-/// its slot may be used again. Its lead waits for better proof than that.
-fn is_missed(now: Timestamp, row: &AttemptRow, told: &AttemptFact, change: &Change) -> bool {
-    match change.state {
-        AttemptState::Unknown { sent_by, .. } => {
-            let looked_late = now.duration_since(sent_by) >= MISSED_AFTER;
-            row.missed || (told.fact == Fact::NotFound && looked_late)
-        }
-        _ => false,
-    }
-}
-
-fn tell(
-    work: &mut Work<'_>,
-    now: Timestamp,
-    row: &AttemptRow,
-    told: &AttemptFact,
-    change: &Change,
-) {
-    let kind = match change.state.name() {
-        StateName::Placed => "call.placed",
-        StateName::Ringing => "call.ringing",
-        StateName::InProgress => "call.answered",
-        StateName::Unknown => "call.unresolved",
-        StateName::Ended | StateName::Rejected | StateName::Released | StateName::Absent => {
-            "call.ended"
-        }
-        StateName::Dispatching => return,
-    };
-    let outcome = match change.state {
-        AttemptState::Ended { outcome, .. } => Some(outcome.as_str()),
-        _ => None,
-    };
-    let data = json!({
-        "state": change.state.name().as_str(),
-        "outcome": outcome,
-        "attempt": row.attempt_number,
-        "provider_call_id": told.provider_call_id.as_ref().or(row.provider_call_id.as_ref()),
-        "ended_reason": told.reason,
-        "corrected": change.effects.contains(&attempt::Effect::Corrected),
-    });
-    events::append(work, now, kind, subject(row), &data);
 }
 
 pub(crate) fn subject(row: &AttemptRow) -> Subject {

@@ -3,10 +3,10 @@
 //! Pauses grow with each failure in a row and end by themselves: no fault ever ends a campaign. From
 //! its first rest until a call succeeds a line is *on trial*: it takes one call at a time.
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::StoreResult;
+use store::line_rules::{self, Failing};
 
 use crate::code::{corrupt, micros};
 use crate::dial::row::AttemptRow;
@@ -14,26 +14,6 @@ use crate::events::{self, Subject};
 use crate::ops::wake;
 use crate::query::{self, bound};
 use crate::work::Work;
-
-/// First pause of a failing line; doubles up to [`MAX_LINE_PAUSE`].
-const LINE_PAUSE: SignedDuration = SignedDuration::from_secs(2);
-/// Longest pause of a failing line.
-const MAX_LINE_PAUSE: SignedDuration = SignedDuration::from_secs(60);
-/// First pause of a campaign whose calls fail by configuration; doubles up to [`MAX_CIRCUIT_PAUSE`].
-const CIRCUIT_PAUSE: SignedDuration = SignedDuration::from_secs(30);
-/// Longest pause of such a campaign.
-const MAX_CIRCUIT_PAUSE: SignedDuration = SignedDuration::from_mins(30);
-/// Lost answers in a row before the line rests: single ones happen to every network.
-const TOLERATED_LOSSES: i64 = 3;
-
-fn growing(first: SignedDuration, most: SignedDuration, failures: i64) -> SignedDuration {
-    let doublings = u32::try_from(failures.clamp(1, 20) - 1).unwrap_or_default();
-    first.saturating_mul(1 << doublings).min(most)
-}
-
-fn after(now: Timestamp, pause: SignedDuration) -> Timestamp {
-    now.saturating_add(pause).unwrap_or(now)
-}
 
 /// A transport failure, or an answer that proves nothing. A line on trial has used its patience up.
 pub(crate) async fn fault(
@@ -44,15 +24,9 @@ pub(crate) async fn fault(
     never_sent: bool,
 ) -> StoreResult<()> {
     let failing = count_failure(work, row).await?;
-    if !never_sent && !failing.on_trial && failing.failures < TOLERATED_LOSSES {
+    let Some(pause) = failing.pause_after_fault(never_sent) else {
         return Ok(());
-    }
-    let grown = if never_sent {
-        failing.failures
-    } else {
-        failing.failures - TOLERATED_LOSSES + 1
     };
-    let pause = growing(LINE_PAUSE, MAX_LINE_PAUSE, grown);
     set_rest(work, now, row, pause, reason).await?;
     tell_unavailable(work, now, row, reason, !failing.on_trial);
     Ok(())
@@ -84,18 +58,9 @@ pub(crate) async fn rest(
         return set_rest(work, now, row, pause, reason).await;
     }
     let failing = count_failure(work, row).await?;
-    let pause = growing(LINE_PAUSE, MAX_LINE_PAUSE, failing.failures);
-    set_rest(work, now, row, pause, reason).await?;
+    set_rest(work, now, row, failing.pause(), reason).await?;
     tell_unavailable(work, now, row, reason, !failing.on_trial);
     Ok(())
-}
-
-/// Failures of a line in a row.
-struct Failing {
-    /// With this one.
-    failures: i64,
-    /// Whether it had to rest for the ones before.
-    on_trial: bool,
 }
 
 async fn count_failure(work: &Work<'_>, row: &AttemptRow) -> StoreResult<Failing> {
@@ -119,7 +84,7 @@ async fn set_rest(
     pause: SignedDuration,
     reason: &str,
 ) -> StoreResult<()> {
-    let until = after(now, pause);
+    let until = line_rules::after(now, pause);
     let sql = "UPDATE lines SET rests_until = greatest(rests_until, $3), rest_reason = $4
                WHERE tenant_id = $1 AND line_id = $2";
     let bound = bound![
@@ -193,20 +158,20 @@ pub(crate) async fn open_circuit(
     let Some(failures) = failures else {
         return Ok(());
     };
-    let until = after(now, growing(CIRCUIT_PAUSE, MAX_CIRCUIT_PAUSE, failures));
+    let until = line_rules::after(now, line_rules::circuit_pause(failures));
     let sql =
         "UPDATE campaigns SET circuit_open_until = $3 WHERE tenant_id = $1 AND campaign_id = $2";
     query::execute(&work.tx, sql, bound![key.0, key.1, micros(until)]).await?;
     Ok(())
 }
 
-/// The caller number rests until the provider's next day, which is taken as the next UTC day.
+/// The caller number rests until the provider's next day.
 pub(crate) async fn rest_number(
     work: &mut Work<'_>,
     now: Timestamp,
     row: &AttemptRow,
 ) -> StoreResult<()> {
-    let until = domain::calendar::next_local_day(&TimeZone::UTC, now);
+    let until = line_rules::number_rests_until(now);
     let sql = "INSERT INTO number_rests (tenant_id, line_id, phone_number_id, rests_until)
                VALUES ($1, $2, $3, $4)
                ON CONFLICT (tenant_id, line_id, phone_number_id)

@@ -5,18 +5,14 @@ use std::collections::HashMap;
 use domain::attempt::StateName;
 use domain::planner::PlannedCall;
 use domain::{AttemptId, LeadId};
-use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
-use store::{Dispatch, NO_LEAD, StoreResult};
+use jiff::Timestamp;
+use store::{Dispatch, NO_LEAD, StoreResult, call_rules};
 
 use crate::code::{corrupt, micros, to_json};
 use crate::dial::snapshot::Line;
 use crate::ops::due;
 use crate::query::{self, bound};
 use crate::work::Work;
-
-/// Beyond the send deadline, after which a dispatch whose sender vanished is looked up.
-const VANISHED_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 /// Inserts the attempts as DISPATCHING, to be sent by the node `holder`, takes the leads out of `due`, and marks numbers as used.
 pub(crate) async fn insert(
@@ -162,24 +158,14 @@ async fn insert_attempts(
         calls.iter().map(revision).collect::<Vec<_>>(),
         calls.iter().map(verdict).collect::<Vec<_>>(),
         of(|call| micros(call.send_not_after)),
-        of(|call| {
-            let check_at = call.send_not_after.saturating_add(VANISHED_AFTER);
-            micros(check_at.unwrap_or(call.send_not_after))
-        }),
+        of(|call| micros(call_rules::first_check_at(call.send_not_after))),
     ];
     query::execute(&work.tx, sql, bound).await?;
     Ok(())
 }
 
 fn verdict(call: &PlannedCall) -> String {
-    to_json(&json!({
-        "decision": "ALLOW",
-        "test": call.lead_id == NO_LEAD,
-        "allowed_until": call.allowed_until.map(|until| until.to_string()),
-        "zone": call.zone,
-        "time_zone_data": domain::calendar::time_zone_data_version(),
-        "calling_rules": ["none"],
-    }))
+    to_json(&call_rules::verdict(call))
 }
 
 /// Attempt ids grow, so the id of the last call orders the numbers of a pool by use.

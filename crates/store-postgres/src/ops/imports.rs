@@ -10,11 +10,12 @@ use std::collections::HashSet;
 use domain::campaign::CampaignStatus;
 use domain::{CampaignId, ImportId, PhoneNumber, TenantId, TokenId};
 use jiff::Timestamp;
-use store::{Caller, Conflict, ImportRecord, NewLead, OnDuplicate, StoreError, StoreResult};
+use store::{
+    Caller, Conflict, ImportRecord, NewLead, OnDuplicate, QueuedLead, StoreError, StoreResult,
+};
 
 use crate::code::{micros, stored, to_json};
 use crate::ops::lead_write::{self, Put};
-use crate::ops::queued_lead::QueuedLead;
 use crate::ops::{campaigns, wake};
 use crate::query::{self, Db, bound};
 use crate::work::Work;

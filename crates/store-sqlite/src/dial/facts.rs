@@ -4,10 +4,10 @@
 
 use domain::attempt::{self, AttemptState, Change, Fact, StateName};
 use failpoint::Transaction;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rusqlite::params;
 use serde_json::json;
-use store::{Applied, AttemptFact, CallDetails, NO_LEAD, PatienceOf, StoreResult};
+use store::{Applied, AttemptFact, CallDetails, NO_LEAD, PatienceOf, StoreResult, call_rules};
 
 use crate::code::{micros, to_json};
 use crate::dial::leads::is_in_call;
@@ -17,9 +17,6 @@ use crate::error::translate;
 use crate::events::{self, Subject};
 use crate::ops::wake;
 use crate::writer::Work;
-
-/// After this long, a call that the provider does not list holds no slot there.
-const MISSED_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 /// Applies facts in order.
 pub(crate) fn apply_all(
@@ -48,21 +45,19 @@ pub(crate) fn apply(
     let patience = patience_of(&row.provider);
     let change = attempt::apply(row.state, &told.fact, row.planned_at, patience, now);
     let overdue_at = attempt::overdue_at(row.planned_at, patience);
-    let latest = latest(row.planned_at, now, overdue_at);
+    let latest = call_rules::latest(row.planned_at, now, overdue_at);
     let at = told.at.unwrap_or(now).clamp(row.planned_at, latest);
     let changed = change.state != row.state;
     store_state(work, now, at, &row, told, &change, overdue_at)?;
-    let is_news = change.state.name() != row.state.name()
-        || (changed && change.state.name() == StateName::Ended);
-    if domain::planted!(
-        "ends_not_told",
-        is_news,
-        is_news && change.state.name().is_live()
-    ) {
-        tell(work, now, &row, told, &change)?;
+    if call_rules::is_news(&row.state, &change.state) {
+        let known = row.provider_call_id.as_ref();
+        let event = call_rules::event(row.attempt_number, known, told, &change);
+        if let Some((kind, data)) = event {
+            events::append(work, now, kind, subject(&row), &data)?;
+        }
     }
     effects::carry_out(work, now, &row, &change)?;
-    if is_missed(now, &row, told, &change) && !row.missed {
+    if !row.missed && call_rules::is_missed(now, false, &told.fact, &change.state) {
         // A slot is free again.
         wake::campaign(work, row.campaign_id, now)?;
         wake::line_only(work, row.line_id, now)?;
@@ -80,12 +75,6 @@ pub(crate) fn apply(
     } else {
         Applied::Unchanged
     })
-}
-
-/// The latest instant that may be believed of a call. It is the present, unless the clock was set
-/// back since the call was planned: then the present says nothing, and the call's longest life does.
-fn latest(planned_at: Timestamp, now: Timestamp, overdue_at: Timestamp) -> Timestamp {
-    if now < planned_at { overdue_at } else { now }
 }
 
 /// Where the state's own instant is kept.
@@ -121,7 +110,7 @@ fn store_state(
         _ => (0, None),
     };
     let ended_by_vendor = told.details.as_ref().and_then(|details| details.ended_at);
-    let latest = latest(row.planned_at, now, overdue_at);
+    let latest = call_rules::latest(row.planned_at, now, overdue_at);
     let ended_at = ended_by_vendor.map_or(at, |ended| ended.clamp(row.planned_at, latest));
     // When a call ended of which nobody says when, while the clock was set back, is unknown; its gap
     // counts from the latest instant at which it can have been up.
@@ -131,7 +120,7 @@ fn store_state(
     } else {
         ended_at
     };
-    let missed = is_missed(now, row, told, change);
+    let missed = call_rules::is_missed(now, row.missed, &told.fact, state);
     let sql = "UPDATE attempts SET state = ?2, live = ?3, counts = ?4, outcome = ?5,
                    ended_reason = coalesce(?6, ended_reason), provider_call_id = coalesce(provider_call_id, ?7),
                    control_url = coalesce(?8, control_url), probes = ?9, absent_at = ?10, check_at = ?11,
@@ -171,51 +160,6 @@ fn store_state(
         .execute(bound)
         .map_err(translate)?;
     Ok(())
-}
-
-/// Whether an UNKNOWN attempt was looked for and not found, long enough after it can have left that
-/// its slot may be used again. Its lead waits for better proof than that.
-fn is_missed(now: Timestamp, row: &AttemptRow, told: &AttemptFact, change: &Change) -> bool {
-    match change.state {
-        AttemptState::Unknown { sent_by, .. } => {
-            let looked_late = now.duration_since(sent_by) >= MISSED_AFTER;
-            let looked_late = domain::planted!("missed_at_once", looked_late, true);
-            row.missed || (told.fact == Fact::NotFound && looked_late)
-        }
-        _ => false,
-    }
-}
-
-fn tell(
-    work: &mut Work<'_>,
-    now: Timestamp,
-    row: &AttemptRow,
-    told: &AttemptFact,
-    change: &Change,
-) -> StoreResult<()> {
-    let kind = match change.state.name() {
-        StateName::Placed => "call.placed",
-        StateName::Ringing => "call.ringing",
-        StateName::InProgress => "call.answered",
-        StateName::Unknown => "call.unresolved",
-        StateName::Ended | StateName::Rejected | StateName::Released | StateName::Absent => {
-            "call.ended"
-        }
-        StateName::Dispatching => return Ok(()),
-    };
-    let outcome = match change.state {
-        AttemptState::Ended { outcome, .. } => Some(outcome.as_str()),
-        _ => None,
-    };
-    let data = json!({
-        "state": change.state.name().as_str(),
-        "outcome": outcome,
-        "attempt": row.attempt_number,
-        "provider_call_id": told.provider_call_id.as_ref().or(row.provider_call_id.as_ref()),
-        "ended_reason": told.reason,
-        "corrected": change.effects.contains(&attempt::Effect::Corrected),
-    });
-    events::append(work, now, kind, subject(row), &data)
 }
 
 pub(crate) fn subject(row: &AttemptRow) -> Subject {

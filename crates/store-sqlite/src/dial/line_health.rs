@@ -3,11 +3,11 @@
 //! Pauses grow with each failure in a row and end by themselves: no fault ever ends a campaign. From
 //! its first rest until a call succeeds a line is *on trial*: it takes one call at a time.
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 use serde_json::json;
 use store::StoreResult;
+use store::line_rules::{self, Failing};
 
 use crate::code::micros;
 use crate::dial::row::AttemptRow;
@@ -15,26 +15,6 @@ use crate::error::translate;
 use crate::events::{self, Subject};
 use crate::ops::wake;
 use crate::writer::Work;
-
-/// First pause of a failing line; doubles up to [`MAX_LINE_PAUSE`].
-const LINE_PAUSE: SignedDuration = SignedDuration::from_secs(2);
-/// Longest pause of a failing line.
-const MAX_LINE_PAUSE: SignedDuration = SignedDuration::from_secs(60);
-/// First pause of a campaign whose calls fail by configuration; doubles up to [`MAX_CIRCUIT_PAUSE`].
-const CIRCUIT_PAUSE: SignedDuration = SignedDuration::from_secs(30);
-/// Longest pause of such a campaign.
-const MAX_CIRCUIT_PAUSE: SignedDuration = SignedDuration::from_mins(30);
-/// Lost answers in a row before the line rests: single ones happen to every network.
-const TOLERATED_LOSSES: i64 = 3;
-
-fn growing(first: SignedDuration, most: SignedDuration, failures: i64) -> SignedDuration {
-    let doublings = u32::try_from(failures.clamp(1, 20) - 1).unwrap_or_default();
-    first.saturating_mul(1 << doublings).min(most)
-}
-
-fn after(now: Timestamp, pause: SignedDuration) -> Timestamp {
-    now.saturating_add(pause).unwrap_or(now)
-}
 
 /// A transport failure, or an answer that proves nothing. A line on trial has used its patience up.
 pub(crate) fn fault(
@@ -45,15 +25,9 @@ pub(crate) fn fault(
     never_sent: bool,
 ) -> StoreResult<()> {
     let failing = count_failure(work, row)?;
-    if !never_sent && !failing.on_trial && failing.failures < TOLERATED_LOSSES {
+    let Some(pause) = failing.pause_after_fault(never_sent) else {
         return Ok(());
-    }
-    let grown = if never_sent {
-        failing.failures
-    } else {
-        failing.failures - TOLERATED_LOSSES + 1
     };
-    let pause = growing(LINE_PAUSE, MAX_LINE_PAUSE, grown);
     set_rest(work, now, row, pause, reason)?;
     tell_unavailable(work, now, row, reason, !failing.on_trial)
 }
@@ -86,17 +60,8 @@ pub(crate) fn rest(
         return set_rest(work, now, row, pause, reason);
     }
     let failing = count_failure(work, row)?;
-    let pause = growing(LINE_PAUSE, MAX_LINE_PAUSE, failing.failures);
-    set_rest(work, now, row, pause, reason)?;
+    set_rest(work, now, row, failing.pause(), reason)?;
     tell_unavailable(work, now, row, reason, !failing.on_trial)
-}
-
-/// Failures of a line in a row.
-struct Failing {
-    /// With this one.
-    failures: i64,
-    /// Whether it had to rest for the ones before.
-    on_trial: bool,
 }
 
 fn count_failure(work: &Work<'_>, row: &AttemptRow) -> StoreResult<Failing> {
@@ -121,7 +86,7 @@ fn set_rest(
     pause: SignedDuration,
     reason: &str,
 ) -> StoreResult<()> {
-    let until = after(now, pause);
+    let until = line_rules::after(now, pause);
     let sql = "UPDATE lines SET rests_until = max(coalesce(rests_until, ?2), ?2), rest_reason = ?3 WHERE line_id = ?1";
     let bound = params![row.line_id.raw(), micros(until), reason];
     work.tx
@@ -205,7 +170,7 @@ pub(crate) fn open_circuit(
     let Some(failures) = failures else {
         return Ok(());
     };
-    let until = after(now, growing(CIRCUIT_PAUSE, MAX_CIRCUIT_PAUSE, failures));
+    let until = line_rules::after(now, line_rules::circuit_pause(failures));
     let sql = "UPDATE campaigns SET circuit_open_until = ?2 WHERE campaign_id = ?1";
     work.tx
         .prepare_cached(sql)
@@ -215,13 +180,13 @@ pub(crate) fn open_circuit(
     Ok(())
 }
 
-/// The caller number rests until the provider's next day, which is taken as the next UTC day.
+/// The caller number rests until the provider's next day.
 pub(crate) fn rest_number(
     work: &mut Work<'_>,
     now: Timestamp,
     row: &AttemptRow,
 ) -> StoreResult<()> {
-    let until = domain::calendar::next_local_day(&TimeZone::UTC, now);
+    let until = line_rules::number_rests_until(now);
     let sql = "INSERT INTO number_rests (line_id, phone_number_id, rests_until) VALUES (?1, ?2, ?3)
                ON CONFLICT DO UPDATE SET rests_until = excluded.rests_until";
     let bound = params![row.line_id.raw(), row.phone_number_id, micros(until)];

@@ -3,19 +3,15 @@
 use domain::AttemptId;
 use domain::attempt::StateName;
 use domain::planner::PlannedCall;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rusqlite::params;
-use serde_json::json;
-use store::{Dispatch, KeySource, NO_LEAD, StoreResult};
+use store::{Dispatch, KeySource, NO_LEAD, StoreResult, call_rules};
 
 use crate::code::{corrupt, micros, to_json};
 use crate::dial::snapshot::Line;
 use crate::error::translate;
 use crate::ops::due;
 use crate::writer::Work;
-
-/// Beyond the send deadline, after which a dispatch whose sender vanished is looked up.
-const VANISHED_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 /// Inserts the attempt as DISPATCHING, takes the lead out of `due`, and marks its number as used.
 pub(crate) fn insert(
@@ -82,18 +78,8 @@ fn insert_attempt(
                    phone_number_id, assistant_id, entity, attempt_key, state, live, counts, revision, verdict,
                    planned_at, send_not_after, check_at)
                VALUES (?1, ?2, ?3, ?4, ?5, (SELECT account FROM lines WHERE line_id = ?5), ?6, ?7, ?8, ?9, ?10, ?11, ?12, 1, ?18, ?13, ?14, ?15, ?16, ?17)";
-    let verdict = json!({
-        "decision": "ALLOW",
-        "test": call.lead_id == NO_LEAD,
-        "allowed_until": call.allowed_until.map(|until| until.to_string()),
-        "zone": call.zone,
-        "time_zone_data": domain::calendar::time_zone_data_version(),
-        "calling_rules": ["none"],
-    });
-    let check_at = call
-        .send_not_after
-        .saturating_add(VANISHED_AFTER)
-        .unwrap_or(call.send_not_after);
+    let verdict = call_rules::verdict(call);
+    let check_at = call_rules::first_check_at(call.send_not_after);
     let row = params![
         dispatch.attempt_id.raw(),
         dispatch.tenant_id.raw(),

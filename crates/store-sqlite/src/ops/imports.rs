@@ -10,86 +10,15 @@ use domain::{CampaignId, ImportId, PhoneNumber, TenantId, TokenId};
 use failpoint::Transaction;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use store::{
-    Caller, Conflict, ImportRecord, LeadField, LeadFields, NewLead, OnDuplicate, StoreError,
-    StoreResult,
+    Caller, Conflict, ImportRecord, NewLead, OnDuplicate, QueuedLead, StoreError, StoreResult,
 };
 
-use crate::code::{Cells, corrupt, instant, micros, to_json};
+use crate::code::{Cells, micros, to_json};
 use crate::ops::campaigns::{self, Head};
 use crate::ops::lead_write::{self, Put};
 use crate::ops::{query, wake};
 use crate::writer::Work;
-
-/// A queued lead as stored; names never change, rows may outlive a version.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct QueuedLead {
-    phone: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    first_name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    last_name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    email: Option<String>,
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    custom_fields: Map<String, Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    timezone: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    priority: Option<u8>,
-    /// Microseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    not_before: Option<i64>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    cleared: Vec<LeadField>,
-}
-
-impl QueuedLead {
-    fn of(lead: &NewLead) -> Self {
-        let LeadFields {
-            first_name,
-            last_name,
-            email,
-            custom_fields,
-            timezone,
-            priority,
-            not_before,
-        } = lead.fields.clone();
-        Self {
-            phone: lead.phone.as_str().to_owned(),
-            first_name,
-            last_name,
-            email,
-            custom_fields,
-            timezone,
-            priority,
-            not_before: not_before.map(micros),
-            cleared: lead.cleared.clone(),
-        }
-    }
-
-    fn into_lead(self) -> StoreResult<NewLead> {
-        let phone =
-            PhoneNumber::parse(&self.phone).ok_or_else(|| corrupt("a queued lead: not E.164"))?;
-        let fields = LeadFields {
-            first_name: self.first_name,
-            last_name: self.last_name,
-            email: self.email,
-            custom_fields: self.custom_fields,
-            timezone: self.timezone,
-            priority: self.priority,
-            not_before: self.not_before.map(instant).transpose()?,
-        };
-        Ok(NewLead {
-            phone,
-            fields,
-            cleared: self.cleared,
-        })
-    }
-}
 
 /// Copies the leads of `source`, with fresh caps and no history: `at_once` of them now, the others
 /// in steps. Answers the import that does it; `None`: there are none.

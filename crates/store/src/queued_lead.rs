@@ -1,16 +1,19 @@
-//! A lead that waits to be added.
+//! A lead that waits to be added, as every back end stores it: an installation that is moved takes
+//! its unfinished imports along.
 
 use domain::PhoneNumber;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use store::{LeadField, LeadFields, NewLead, StoreResult};
 
-use crate::code::{corrupt, instant, micros};
+use crate::error::{StoreError, StoreResult};
+use crate::records::{LeadField, LeadFields};
+use crate::writes::NewLead;
 
 /// A queued lead as stored; names never change, rows may outlive a version.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct QueuedLead {
+pub struct QueuedLead {
     phone: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     first_name: Option<String>,
@@ -32,7 +35,8 @@ pub(crate) struct QueuedLead {
 }
 
 impl QueuedLead {
-    pub(crate) fn of(lead: &NewLead) -> Self {
+    /// What to store of a lead.
+    pub fn of(lead: &NewLead) -> Self {
         let LeadFields {
             first_name,
             last_name,
@@ -50,14 +54,21 @@ impl QueuedLead {
             custom_fields,
             timezone,
             priority,
-            not_before: not_before.map(micros),
+            not_before: not_before.map(Timestamp::as_microsecond),
             cleared: lead.cleared.clone(),
         }
     }
 
-    pub(crate) fn into_lead(self) -> StoreResult<NewLead> {
-        let phone =
-            PhoneNumber::parse(&self.phone).ok_or_else(|| corrupt("a queued lead: not E.164"))?;
+    /// The lead that was stored.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`]: no lead was ever stored so.
+    pub fn into_lead(self) -> StoreResult<NewLead> {
+        let corrupt = |what: &str| StoreError::Corrupt(format!("a queued lead: {what}"));
+        let phone = PhoneNumber::parse(&self.phone).ok_or_else(|| corrupt("not E.164"))?;
+        let instant = |micros| {
+            Timestamp::from_microsecond(micros).map_err(|_| corrupt("instant out of range"))
+        };
         let fields = LeadFields {
             first_name: self.first_name,
             last_name: self.last_name,
