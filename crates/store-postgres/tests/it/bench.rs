@@ -195,7 +195,8 @@ impl PostgresBench {
         locked
     }
 
-    /// Drops the database whatever is in it: rows that nothing but a test has made.
+    /// Drops the database whatever is in it: rows that nothing but a test has made, or those of a case that
+    /// has failed.
     pub(crate) fn drop_unchecked(self) {
         self.cluster.drop_database(&self.database);
     }

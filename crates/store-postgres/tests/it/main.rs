@@ -8,6 +8,7 @@
 
 mod bench;
 mod conformance;
+mod differential;
 mod hints;
 mod hold;
 mod migrations;

@@ -8,14 +8,7 @@ use domain::TenantId;
 use rusqlite::{Connection, OpenFlags};
 
 /// Tables that belong to nobody.
-const OF_NOBODY: &[&str] = &[
-    "meta",
-    "erasures",
-    "installation",
-    "holds",
-    "gaps",
-    "relocation",
-];
+const OF_NOBODY: &[&str] = &["meta", "erasures", "installation", "holds", "gaps"];
 /// Where rows without a tenant find theirs.
 const PARENTS: &[(&str, &str)] = &[
     ("pool_id", "pools"),
