@@ -1,15 +1,18 @@
 //! Opening a file: lock, migrations, connections, threads.
 
+use std::ffi::c_int;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::IdSource;
 use rusqlite::config::DbConfig;
+use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OpenFlags};
 use store::{PatienceOf, SendBoard};
 use tokio::sync::Notify;
 
+use crate::error::is_failed_sync;
 use crate::lock::{FileLock, LockError};
 use crate::marker::Marker;
 use crate::migrate::MigrateError;
@@ -26,6 +29,8 @@ const SETTLE_PATIENCE: Duration = Duration::from_millis(2_500);
 const COPIED_AT_ONCE: u32 = 500;
 /// Few, so that simulated copies have steps, and something can happen between them.
 const COPIED_AT_ONCE_SIMULATED: u32 = 3;
+/// Pages in the log after which it is folded into the file: 4 MiB, as `SQLite` does by itself.
+const FOLD_AFTER_PAGES: c_int = 1_000;
 
 /// Whether this process owns the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +148,14 @@ impl SqliteStore {
             ops::meta::greatest_id(&connection).map_err(|error| unusable(error.to_string()))?;
         let synced = (options.access != Access::Simulated).then_some(options.on_failed_sync);
         let marker = Marker::beside(path, synced).map_err(|error| unusable(error.to_string()))?;
+        let on_failed_sync = options.on_failed_sync;
+        let hook = move |log: &mut Wal, pages| {
+            fold_in(log, pages, on_failed_sync);
+            Ok(())
+        };
+        connection
+            .wal_hook(Some(hook))
+            .map_err(|error| unusable(error.to_string()))?;
         let board = Arc::new(SendBoard::default());
         let wake = Arc::new(Notify::new());
         let settings = SettingsCache::default();
@@ -262,4 +275,18 @@ pub(crate) fn connect(path: &Path, writes: bool) -> rusqlite::Result<Connection>
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)
+}
+
+/// Folds the log into the file once it has grown. `SQLite` does so by itself, and then keeps to itself that
+/// an fsync failed; whoever needs to know is told here.
+fn fold_in(log: &mut Wal, pages: c_int, on_failed_sync: fn(&str)) {
+    if pages < FOLD_AFTER_PAGES {
+        return;
+    }
+    // Whatever else goes wrong, a full disk or readers in the way: the log keeps what it has.
+    if let Err(error) = log.checkpoint()
+        && is_failed_sync(&error)
+    {
+        on_failed_sync(&error.to_string());
+    }
 }

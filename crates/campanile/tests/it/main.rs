@@ -12,6 +12,7 @@ mod demo;
 mod disk_full;
 mod doctor;
 mod echoing_vendor;
+mod failed_fsync;
 mod hold;
 mod installation;
 mod layering;
