@@ -8,7 +8,14 @@ use domain::TenantId;
 use rusqlite::{Connection, OpenFlags};
 
 /// Tables that belong to nobody.
-const OF_NOBODY: &[&str] = &["meta", "erasures", "installation", "holds", "gaps"];
+const OF_NOBODY: &[&str] = &[
+    "meta",
+    "erasures",
+    "installation",
+    "holds",
+    "gaps",
+    "relocation",
+];
 /// Where rows without a tenant find theirs.
 const PARENTS: &[(&str, &str)] = &[
     ("pool_id", "pools"),
