@@ -7,7 +7,7 @@
 //! while where something can be waited for; a kind that cannot fail.
 //!
 //! `make test` runs [`Plan::SMALL`], all kinds side by side, since they mostly wait.
-//! `make torture` runs [`Plan::LARGE`] and prints a report.
+//! `make torture` runs [`Plan::LARGE`], a few scenes at a time, and prints a report.
 
 mod dice;
 mod doors;
@@ -28,15 +28,17 @@ mod users;
 pub(crate) mod wait;
 mod world;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Mutex;
 
-use report::{Done, Line, Report};
+use report::{Done, Line, Report, Verdict};
 
 /// How much of each kind.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     deaths: usize,
-    /// Scenes of that kind, side by side; so for the stops below, which mostly wait.
+    /// In so many scenes; so for the stops below, which mostly wait.
     death_scenes: usize,
     unanswered: usize,
     failpoint_rounds: usize,
@@ -107,6 +109,9 @@ impl Plan {
 fn tell(is_told: bool, line: &Line) {
     if is_told {
         eprintln!("{line}");
+        line.violations()
+            .iter()
+            .for_each(|what| eprintln!("{what}"));
     }
 }
 
@@ -161,7 +166,11 @@ fn menu(plan: &Plan) -> Vec<Kind<Plan>> {
 /// A part of a kind's name, to look into one of them.
 const ONLY_VARIABLE: &str = "TORTURE_ONLY";
 
-/// Runs every kind side by side; each tells what it came to.
+/// Scenes of a long run at a time: more of them starve each other on two cores, until what is judged is
+/// the machine.
+const LONG_AT_ONCE: usize = 8;
+
+/// Runs every kind, a few or all side by side; each tells what it came to.
 fn torture<Plan: Sync>(plan: &Plan, is_told: bool, kinds: &[Kind<Plan>]) -> Report {
     let mut all = kinds.to_vec();
     #[expect(
@@ -173,28 +182,38 @@ fn torture<Plan: Sync>(plan: &Plan, is_told: bool, kinds: &[Kind<Plan>]) -> Repo
         all.retain(|(kind, _)| kind.contains(&only));
         assert!(!all.is_empty(), "no kind of torture is called {only:?}");
     }
+    let at_once = if is_told { LONG_AT_ONCE } else { all.len() };
+    let waiting = Mutex::new(all.into_iter().enumerate());
+    let next = || waiting.lock().unwrap().next();
     std::thread::scope(|scope| {
-        let mut threads = Vec::new();
-        for (index, (kind, run)) in all.into_iter().enumerate() {
-            let work = move || {
-                let folder = tempfile::tempdir().unwrap();
-                let began = wait::instant();
-                let done = run(plan, folder.path(), index as u64 + 1);
-                let took = began.elapsed();
-                let line = Line { kind, took, done };
+        let work = || {
+            let mut lines = Vec::new();
+            while let Some((index, kind)) = next() {
+                let line = play(plan, index as u64 + 1, &kind);
                 tell(is_told, &line);
-                line
-            };
-            let thread = std::thread::Builder::new().name(kind.to_owned());
-            threads.push((kind, thread.spawn_scoped(scope, work).unwrap()));
-        }
-        let lines = threads.into_iter().map(|(kind, thread)| {
-            thread
-                .join()
-                .unwrap_or_else(|_| panic!("{kind} could not go on"))
-        });
+                lines.push(line);
+            }
+            lines
+        };
+        let workers: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
+        let lines = workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap());
         Report::of(lines)
     })
+}
+
+/// One scene. One that cannot go on says so in the report, and stops no other.
+fn play<Plan>(plan: &Plan, seed: u64, (kind, run): &Kind<Plan>) -> Line {
+    let folder = tempfile::tempdir().unwrap();
+    let began = wait::instant();
+    let run = AssertUnwindSafe(|| run(plan, folder.path(), seed));
+    let done = catch_unwind(run).unwrap_or_else(|_| {
+        let stopped = "it could not go on; the panic is above".to_owned();
+        Done::Judged(0, Verdict::broken(stopped))
+    });
+    let took = began.elapsed();
+    Line { kind, took, done }
 }
 
 #[expect(clippy::print_stdout, reason = "the report is what it is run for")]

@@ -42,16 +42,21 @@ pub(super) struct Line {
 #[derive(Debug)]
 pub(super) struct Report(pub(super) Vec<Line>);
 
-impl Report {
+impl Line {
     pub(super) fn violations(&self) -> Vec<String> {
-        let of_line = |line: &Line| match &line.done {
+        match &self.done {
             Done::Judged(_, verdict) => {
-                let named = |what: &String| format!("{}: {what}", line.kind);
+                let named = |what: &String| format!("{}: {what}", self.kind);
                 verdict.violations.iter().map(named).collect()
             }
             Done::Skipped(_) => Vec::new(),
-        };
-        self.0.iter().flat_map(of_line).collect()
+        }
+    }
+}
+
+impl Report {
+    pub(super) fn violations(&self) -> Vec<String> {
+        self.0.iter().flat_map(Line::violations).collect()
     }
 
     /// Which limits of calls at once any scene has reached.
@@ -74,6 +79,14 @@ impl Report {
 }
 
 impl Verdict {
+    /// Of a scene that was not judged.
+    pub(super) fn broken(why: String) -> Self {
+        Self {
+            violations: vec![why],
+            ..Self::default()
+        }
+    }
+
     fn add(&mut self, other: Self) {
         self.calls += other.calls;
         self.requests += other.requests;

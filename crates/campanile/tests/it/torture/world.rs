@@ -1,14 +1,18 @@
 //! The phones: a sandbox in a process of its own, and what it saw.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::http::request;
+use super::http::{request, request_within};
 use super::judge::{Post, Ring};
 use super::process::{Launch, Process};
 use super::stage::Setting;
 use super::truth::micros;
+
+/// The log of a long run is long, and the machine has other scenes to run.
+const LOG_PATIENCE: Duration = Duration::from_secs(300);
 
 /// One for each campaign, by which a call tells whose it is.
 pub(super) const ASSISTANTS: [&str; 2] = ["asst_abc123", "asst_xyz456"];
@@ -55,7 +59,8 @@ impl World {
 
     fn log(&self, name: &str) -> Vec<Value> {
         let path = format!("/control/{name}");
-        let (_, text) = request(self.address(), "", "GET", &path, None).unwrap();
+        let answer = request_within(LOG_PATIENCE, self.address(), "", "GET", &path, None);
+        let (_, text) = answer.expect("the sandbox tells its log");
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
