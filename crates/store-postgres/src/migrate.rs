@@ -42,10 +42,11 @@ const MIGRATIONS: &[Migration] = &[
 
 /// What a database says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Schema {
+pub(crate) struct Schema {
     /// 0: there is none.
     version: i64,
-    oldest_program: i64,
+    /// The oldest program, by the schema that it knows, that may work with it.
+    pub(crate) oldest_program: i64,
 }
 
 /// A version that does not say so asks for a program that knows it. Through JSON, because the table
@@ -118,7 +119,7 @@ pub enum MigrateError {
         /// Version it was to reach.
         to: i64,
         /// How many processes have a number.
-        processes: i64,
+        processes: usize,
     },
     /// A statement failed; the database is as it was.
     #[error("the database could not be migrated to version {to}: {cause}")]
@@ -193,7 +194,9 @@ pub(crate) async fn inspect(client: &Client) -> Result<Inspection, MigrateError>
     })
 }
 
-async fn read_schema(client: &impl GenericClient) -> Result<Schema, tokio_postgres::Error> {
+pub(crate) async fn read_schema(
+    client: &impl GenericClient,
+) -> Result<Schema, tokio_postgres::Error> {
     let row = client.query_one(SCHEMA, &[]).await?;
     Ok(Schema {
         version: row.get(0),
@@ -277,7 +280,7 @@ async fn refuse_while_in_use(
     found: i64,
     to: i64,
 ) -> Result<(), MigrateError> {
-    let processes = node::count(tx).await.map_err(failed(to))?;
+    let processes = node::living(tx).await.map_err(failed(to))?.len();
     if processes > 0 {
         return Err(MigrateError::InUse {
             found,
@@ -311,6 +314,7 @@ mod tests {
         sql: "ALTER TABLE kept DROP COLUMN id",
         oldest_program: 2,
     };
+
     async fn bring(address: &Address, known: &[Migration]) -> Result<i64, MigrateError> {
         let done = with_client(address, async |client| migrate_by(client, known).await).await;
         done.map_err(|error| match error {

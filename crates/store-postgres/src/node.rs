@@ -82,16 +82,8 @@ impl Node {
 async fn refuse_newer_schema(db: &query::Db<'_>) -> StoreResult<()> {
     let lock = "SELECT pg_advisory_xact_lock_shared($1)";
     query::execute(db, lock, query::bound![migrate::LOCK]).await?;
-    // As `migrate.rs` reads it.
-    let sql =
-        "SELECT max(coalesce((to_jsonb(schema_versions) ->> 'oldest_program')::bigint, version))
-                   AS oldest_program
-               FROM schema_versions";
-    let oldest = query::one(db, sql, &[], |cells| {
-        cells.get::<Option<i64>>("oldest_program")
-    })
-    .await?;
-    if oldest.flatten() > Some(SCHEMA_VERSION) {
+    let schema = migrate::read_schema(&**db).await.map_err(translate)?;
+    if schema.oldest_program > SCHEMA_VERSION {
         return Err(StoreError::Unavailable(
             "the database was brought to a schema that this program is too old for: start the newer version of campanile in its place".to_owned(),
         ));
@@ -114,20 +106,11 @@ pub(crate) async fn lock_a_number(session: &impl GenericClient) -> StoreResult<i
     ))
 }
 
-/// How many processes live.
-pub(crate) async fn count(db: &impl GenericClient) -> Result<i64, tokio_postgres::Error> {
-    let sql = "SELECT count(DISTINCT objid) FROM pg_locks
-               WHERE locktype = 'advisory' AND classid::bigint = $1 AND objsubid = 2 AND granted
-                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    let row = db.query_one(sql, &[&i64::from(CLASS)]).await?;
-    Ok(row.get(0))
-}
-
 /// The numbers of the processes that live.
-pub(crate) async fn living(db: &query::Db<'_>) -> StoreResult<Vec<i64>> {
+pub(crate) async fn living(db: &impl GenericClient) -> Result<Vec<i64>, tokio_postgres::Error> {
     let sql = "SELECT DISTINCT objid::bigint AS number FROM pg_locks
                WHERE locktype = 'advisory' AND classid::bigint = $1 AND objsubid = 2 AND granted
                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    let class = i64::from(CLASS);
-    query::many(db, sql, query::bound![class], |cells| cells.get("number")).await
+    let rows = db.query(sql, &[&i64::from(CLASS)]).await?;
+    Ok(rows.iter().map(|row| row.get("number")).collect())
 }

@@ -19,7 +19,7 @@ impl PostgresStore {
     pub(crate) async fn give_up_orphans(&self, now: Timestamp) -> StoreResult<u64> {
         let own = self.node.number(&self.pool, &self.shared).await?;
         let orphans = read!(self, As::Server, |db| async {
-            let mut living = node::living(db).await?;
+            let mut living = node::living(&**db).await.map_err(translate)?;
             living.retain(|number| *number != own);
             living.push(node::UNCLAIMED);
             recover::orphans(db, &living).await

@@ -28,6 +28,7 @@ pub mod lines;
 pub mod look_ups;
 pub mod pools;
 pub mod preconditions;
+pub mod promises;
 pub mod server;
 pub mod steps;
 pub mod test_calls;

@@ -161,7 +161,7 @@ impl Settings {
         let database = reader.parsed("database_url", database).unwrap_or_default();
         let key_file = reader.optional("secret_key_file").map(PathBuf::from);
         let migrate = MigrateSettings {
-            from: reader.parsed("migrate.from", database_path),
+            from: reader.parsed("migrate.from", file),
             to: reader.parsed("migrate.to", server).map(Box::new),
         };
         Self {
@@ -345,6 +345,17 @@ fn database(text: &str) -> Result<Database, String> {
         return Ok(Database::Server(Box::new(address)));
     }
     database_path(text).map(Database::File)
+}
+
+/// The file that something is moved from.
+fn file(text: &str) -> Result<PathBuf, String> {
+    if Address::is_meant(text) {
+        return Err(format!(
+            "\"{}\" is no database file, and only files are moved from; use sqlite://FILE, as in sqlite://campanile.db",
+            without_password(text)
+        ));
+    }
+    database_path(text)
 }
 
 fn server(text: &str) -> Result<Address, String> {

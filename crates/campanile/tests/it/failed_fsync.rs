@@ -66,6 +66,13 @@ fn is_traced(id: u32) -> bool {
     })
 }
 
+/// Whether a child has ended; it is not waited for yet.
+fn is_over(id: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
+    state.is_none_or(|rest| rest.starts_with('Z'))
+}
+
 fn created(server: &Server, token: &str, path: &str, body: &Value) -> Value {
     let (status, answer) = server.post(path, token, body);
     assert!(status < 300, "{path}: {status} {answer}");
@@ -105,6 +112,9 @@ fn the_process_ends_when_the_log_cannot_be_folded_in_durably() {
     let _ = std::panic::catch_unwind(|| {
         request(&address, "POST", &path, &token, &json!(leads).to_string())
     });
+    let id = server.running.id();
+    let ended = met_within(Duration::from_secs(60), || is_over(id));
+    assert!(ended, "the server goes on");
     let (status, log) = server.running.end();
     assert_eq!(status.code(), Some(1), "{log}");
     assert!(

@@ -21,14 +21,14 @@ fn what_cannot_be_meant_is_wrong_usage() {
     home.run(&["migrate", "--to", server])
         .refused(2, &["--from"]);
     home.run(&["migrate", "--undo"]).refused(2, &["--from"]);
-    for (from, to) in [
-        (server, server),
-        (file, file),
-        (file, "mysql://u:secret@h/d"),
+    for (from, to, words) in [
+        (server, server, "only files are moved from"),
+        (file, file, "is no PostgreSQL database"),
+        (file, "mysql://u:secret@h/d", "is no PostgreSQL database"),
     ] {
         let refused = home.run(&["migrate", "--from", from, "--to", to]);
         assert!(!refused.stderr.contains("secret"), "{refused:?}");
-        refused.refused(2, &["flag --"]);
+        refused.refused(2, &["flag --", words]);
     }
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
 }
