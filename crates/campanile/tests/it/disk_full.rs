@@ -163,9 +163,9 @@ impl Scene {
     }
 
     /// A write of a user that changes nothing of the campaign's dialing.
-    fn rename(&self, campaign: &str, number: u32) -> u16 {
+    fn rename(&self, campaign: &str, number: u32) -> (u16, Value) {
         let change = json!({ "name": format!("full {number} {}", "x".repeat(150)) });
-        self.call("PATCH", campaign, &change).0
+        self.call("PATCH", campaign, &change)
     }
 
     fn status_reason(&self, campaign: &str) -> String {
@@ -237,16 +237,19 @@ fn fill_and_free(reserve_mib: &str) {
 
     disk.fill();
     // The journal has space of its own left over; a few writes more and it has to grow.
+    // One that is refused may be followed by one that fits: what is folded in leaves room in the log.
     let mut number = 0;
     wait_until("a refused write", Duration::from_secs(30), || {
         number += 1;
-        scene.rename(&campaign, number) == 503
+        let (status, answer) = scene.rename(&campaign, number);
+        if status != 200 {
+            assert_eq!(
+                (status, answer["code"].as_str()),
+                (503, Some("unavailable"))
+            );
+        }
+        status == 503
     });
-    let refused = scene.call("PATCH", &campaign, &json!({ "name": "y".repeat(200) }));
-    assert_eq!(
-        (refused.0, refused.1["code"].as_str()),
-        (503, Some("unavailable"))
-    );
     // A request that had left is received at once.
     pause(200);
     let rung = scene.rings().len();
@@ -276,7 +279,7 @@ fn fill_and_free(reserve_mib: &str) {
     wait_until("dialing again", Duration::from_secs(10), || {
         scene.rings().len() > rung
     });
-    assert_eq!(scene.rename(&campaign, 0), 200);
+    assert_eq!(scene.rename(&campaign, 0).0, 200);
     assert_eq!(scene.readiness().0, 200);
     wait_until("the end", Duration::from_secs(120), || {
         scene.done("GET", &campaign, &Value::Null)["campaign_status"] == "COMPLETED"
@@ -331,7 +334,7 @@ fn below_the_reserve_dialing_stops_first_and_users_can_still_pause() {
     let one = json!([{ "phone_number": "+14155559999" }]);
     let bulk = scene.call("POST", &format!("{campaign}/leads/bulk"), &one);
     assert_eq!(bulk.0, 503, "{bulk:?}");
-    assert_eq!(scene.rename(&campaign, 1), 200);
+    assert_eq!(scene.rename(&campaign, 1).0, 200);
     let paused = scene.done("POST", &format!("{campaign}/pause"), &json!({}));
     assert_eq!(paused["campaign_status"], "PAUSED");
     scene.done("POST", &format!("{campaign}/resume"), &json!({}));
