@@ -321,8 +321,8 @@ fn users(evidence: &Evidence, broken: &mut Vec<String>) {
                     ring.campaign == Some(told.campaign) && ring.received_at < until
                 });
                 for ring in rings.filter(|ring| after(ring, told)) {
-                    let (to, deed) = (&ring.to, &told.deed);
-                    broken.push(format!("P5: {to} was called in a campaign after {deed:?}"));
+                    let (to, deed, late) = (&ring.to, &told.deed, late(ring, told));
+                    broken.push(format!("P5: {to} was called in a campaign {late} after {deed:?}"));
                 }
             }
             Deed::Remove(phone) | Deed::OptOut(phone) => {
@@ -331,12 +331,19 @@ fn users(evidence: &Evidence, broken: &mut Vec<String>) {
                     ring.to == *phone && (everywhere || ring.campaign == Some(told.campaign))
                 });
                 for ring in rings.filter(|ring| after(ring, told)) {
-                    broken.push(format!("P4: {} was called after {:?}", ring.to, told.deed));
+                    let (to, deed, late) = (&ring.to, &told.deed, late(ring, told));
+                    broken.push(format!("P4: {to} was called {late} after {deed:?}"));
                 }
             }
             Deed::Resume | Deed::Widen | Deed::Add(_) | Deed::Edit => {}
         }
     }
+}
+
+/// How long after the answer, and when, for whoever looks into the logs.
+fn late(ring: &Ring, told: &Told) -> String {
+    let late = ring.received_at - told.answered_at.unwrap_or(ring.received_at);
+    format!("{late} µs, at {},", ring.received_at)
 }
 
 /// Numbers whose addition was acknowledged and that nobody tried to take away.

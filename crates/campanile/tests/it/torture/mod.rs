@@ -166,6 +166,9 @@ fn menu(plan: &Plan) -> Vec<Kind<Plan>> {
 /// A part of a kind's name, to look into one of them.
 const ONLY_VARIABLE: &str = "TORTURE_ONLY";
 
+/// Set to anything, it keeps the folder of every scene in which something was found.
+const KEEP_VARIABLE: &str = "TORTURE_KEEP";
+
 /// Scenes of a long run at a time: more of them starve each other on two cores, until what is judged is
 /// the machine.
 const LONG_AT_ONCE: usize = 8;
@@ -173,12 +176,7 @@ const LONG_AT_ONCE: usize = 8;
 /// Runs every kind, a few or all side by side; each tells what it came to.
 fn torture<Plan: Sync>(plan: &Plan, is_told: bool, kinds: &[Kind<Plan>]) -> Report {
     let mut all = kinds.to_vec();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a choice of whoever runs the test, not a setting of the product"
-    )]
-    let only = std::env::var(ONLY_VARIABLE);
-    if let Ok(only) = only {
+    if let Some(only) = chosen(ONLY_VARIABLE) {
         all.retain(|(kind, _)| kind.contains(&only));
         assert!(!all.is_empty(), "no kind of torture is called {only:?}");
     }
@@ -213,7 +211,25 @@ fn play<Plan>(plan: &Plan, seed: u64, (kind, run): &Kind<Plan>) -> Line {
         Done::Judged(0, Verdict::broken(stopped))
     });
     let took = began.elapsed();
-    Line { kind, took, done }
+    let line = Line { kind, took, done };
+    if !line.violations().is_empty() && chosen(KEEP_VARIABLE).is_some() {
+        let kept = folder.keep();
+        tell_kept(kind, &kept);
+    }
+    line
+}
+
+#[expect(clippy::print_stderr, reason = "whoever asked for it wants to find it")]
+fn tell_kept(kind: &str, folder: &Path) {
+    eprintln!("{kind}: kept in {}", folder.display());
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a choice of whoever runs the test, not a setting of the product"
+)]
+fn chosen(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
 }
 
 #[expect(clippy::print_stdout, reason = "the report is what it is run for")]

@@ -11,7 +11,7 @@ use crate::torture::dice::Dice;
 use crate::torture::process::{Launch, runs};
 use crate::torture::report::Done;
 use crate::torture::scene::{Scene, Setting};
-use crate::torture::truth::Micros;
+use crate::torture::truth::{Micros, Truth};
 use crate::torture::wait::pause;
 
 /// Where Debian puts the library.
@@ -77,13 +77,12 @@ pub(crate) fn steps(plan: &Plan, folder: &Path, seed: u64) -> Done {
     setting.has_true_clock = false;
     let mut scene = Scene::start(folder, setting);
     let mut dice = Dice::new(seed);
-    let mut steps = vec![(Micros::MIN, 0)];
+    let mut readings = Readings::new();
     for step in 0..plan.clock_steps {
         scene.keep_busy(40);
         pause(dice.between(500, 1_500));
         let wrong_by = WRONG_BY[step % WRONG_BY.len()];
-        clock.set(wrong_by);
-        steps.push((scene.desk.truth.now(), wrong_by));
+        readings.set(&clock, wrong_by, scene.desk.truth);
         pause(dice.between(500, 2_500));
         if dice.between(0, 4) == 0 {
             scene.installation.server.kill();
@@ -92,12 +91,11 @@ pub(crate) fn steps(plan: &Plan, folder: &Path, seed: u64) -> Done {
         plan.progress("clock steps", step + 1, plan.clock_steps);
     }
     // Right again: what is in doubt can be looked up.
-    clock.set(0);
-    steps.push((scene.desk.truth.now(), 0));
+    readings.set(&clock, 0, scene.desk.truth);
     let calls = scene.calls_received_at();
     let outside = calls
         .iter()
-        .filter(|at| !window.explains(**at, &steps))
+        .filter(|at| !window.explains(**at, &readings))
         .count();
     let mut verdict = scene.finish(BOUND);
     if outside > 0 {
@@ -106,6 +104,48 @@ pub(crate) fn steps(plan: &Plan, folder: &Path, seed: u64) -> Done {
             .push(format!("P3: {outside} calls outside of the window"));
     }
     Done::Judged(plan.clock_steps, verdict)
+}
+
+/// By how much the clock was wrong, and when: from before a step, to after the next.
+struct Readings(Vec<Reading>);
+
+struct Reading {
+    from: Micros,
+    until: Micros,
+    wrong_by: i64,
+}
+
+impl Readings {
+    fn new() -> Self {
+        let (from, until) = (Micros::MIN, Micros::MAX);
+        Self(vec![Reading {
+            from,
+            until,
+            wrong_by: 0,
+        }])
+    }
+
+    /// Sets the clock. Which of the two readings the server sees meanwhile nobody knows.
+    fn set(&mut self, clock: &Clock, wrong_by: i64, truth: Truth) {
+        let from = truth.at_earliest();
+        clock.set(wrong_by);
+        if let Some(last) = self.0.last_mut() {
+            last.until = truth.at_latest();
+        }
+        let until = Micros::MAX;
+        self.0.push(Reading {
+            from,
+            until,
+            wrong_by,
+        });
+    }
+
+    /// All that the server may have seen between two true instants.
+    fn between(&self, from: Micros, until: Micros) -> impl Iterator<Item = i64> {
+        let seen = self.0.iter();
+        let seen = seen.filter(move |reading| reading.from <= until && reading.until >= from);
+        seen.map(|reading| reading.wrong_by)
+    }
 }
 
 /// The hours of calling: two before and two after the beginning of the test, every day.
@@ -149,14 +189,10 @@ impl Window {
         }
     }
 
-    /// Whether a call at this true instant lay inside by the clock that the server had; for a
-    /// moment after a step, by the one that it had before.
-    fn explains(&self, at: Micros, steps: &[(Micros, i64)]) -> bool {
-        let wrong_by = |at: Micros| {
-            let last = steps.iter().rev().find(|(since, _)| *since <= at);
-            last.map_or(0, |(_, wrong_by)| *wrong_by)
-        };
-        let shown = |at: Micros| at + wrong_by(at) * 1_000_000;
-        self.has(shown(at)) || self.has(shown(at - UNSURE))
+    /// Whether a call at this true instant lay inside by a clock that the server had when it came or
+    /// shortly before.
+    fn explains(&self, at: Micros, readings: &Readings) -> bool {
+        let mut had = readings.between(at - UNSURE, at);
+        had.any(|wrong_by| self.has(at + wrong_by * 1_000_000))
     }
 }
