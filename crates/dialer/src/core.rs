@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::ambient::{Clock, Entropy};
-use domain::attempt::{EndFault, Fact, Refusal, StateName};
+use domain::attempt::{EndFault, Fact, Refusal};
 use domain::{LeadId, LineId, Outcome};
 use failpoint::Failpoint;
 use jiff::Timestamp;
-use lines::{OpenLine, attempt_key, callback_url, echo_facts, facts_about};
+use lines::{OpenLine, attempt_key, callback_url, facts_about};
 use providers::public_address::is_loopback;
 use providers::{
-    CallSearch, CallbackTarget, Departure, LookupError, PLACE_TIMEOUT, PlaceAnswer, PlaceCall,
-    ProviderRequest, Transport, TransportError,
+    CallbackTarget, Departure, PLACE_TIMEOUT, PlaceAnswer, PlaceCall, ProviderRequest, Transport,
+    TransportError,
 };
 use serde_json::{Map, Value};
 use store::{
@@ -464,98 +464,6 @@ impl Core {
             .await
     }
 
-    /// Asks the provider about one attempt and says what that proves.
-    pub async fn look_up(&self, check: &Check) -> Vec<AttemptFact> {
-        if check.state == StateName::Dispatching {
-            // Its sender vanished without a word; nobody may send it now.
-            self.parts.store.send_board().forget(check.attempt_id);
-            let mut fact = AttemptFact::new(AttemptRef::Id(check.attempt_id), Fact::AnswerLost);
-            fact.reason = Some("the sender vanished".to_owned());
-            return vec![fact];
-        }
-        let found = match self.open_line(check.line_id).await {
-            Ok(line) if check.same_account => self.ask(check, &line).await,
-            _ => None,
-        };
-        failpoint::reach(Failpoint::CallLookedUp);
-        let attempt = AttemptRef::Id(check.attempt_id);
-        match found {
-            None => vec![AttemptFact::new(
-                attempt,
-                domain::planted!(
-                    "look_up_error_is_absence",
-                    Fact::LookupFailed,
-                    Fact::NotFound
-                ),
-            )],
-            Some(facts) if facts.is_empty() => vec![AttemptFact::new(attempt, Fact::NotFound)],
-            Some(mut facts) => {
-                if !facts
-                    .iter()
-                    .any(|fact| matches!(fact.fact, Fact::Ended { .. }))
-                {
-                    // Still up: ask again, and notice when it has been up for too long.
-                    facts.push(AttemptFact::new(attempt, Fact::LookupFailed));
-                }
-                facts
-            }
-        }
-    }
-
-    /// `None`: the provider gave no usable answer. Empty: it does not have the call.
-    async fn ask(&self, check: &Check, line: &OpenLine) -> Option<Vec<AttemptFact>> {
-        match &check.provider_call_id {
-            Some(id) => {
-                let request = line.adapter().get_call(&line.access, id);
-                match line.adapter().read_get_call(&self.exchange(request).await?) {
-                    Ok(events) => Some(
-                        events
-                            .into_iter()
-                            .flat_map(|event| facts_about(check.attempt_id, event))
-                            .collect(),
-                    ),
-                    Err(LookupError::NotFound) => Some(Vec::new()),
-                    Err(LookupError::Unauthorized(_) | LookupError::Unexpected(_)) => None,
-                }
-            }
-            None => self.search(check, line).await,
-        }
-    }
-
-    async fn search(&self, check: &Check, line: &OpenLine) -> Option<Vec<AttemptFact>> {
-        let around =
-            |at: Timestamp, sign: i32| at.saturating_add(SEARCH_MARGIN * sign).unwrap_or(at);
-        let search = CallSearch {
-            assistant_id: check.assistant_id.clone(),
-            entity: check.entity,
-            phone_number_id: check.phone_number_id.clone(),
-            created_from: around(check.planned_at, -1),
-            created_until: around(check.send_not_after, 1),
-        };
-        let answer = self
-            .exchange(line.adapter().search_calls(&line.access, &search))
-            .await?;
-        let (events, cut) = line.adapter().read_search_calls(&answer).ok()?;
-        self.witness(check.line_id, events.clone())
-            .await
-            .inspect_err(
-                |error| tracing::warn!(%error, "a list could not be held against the database"),
-            )
-            .ok();
-        let ours = events.into_iter().filter(|event| {
-            let ours = event.attempt_key.as_deref() == Some(&check.attempt_key);
-            domain::planted!("any_call_is_ours", ours, true)
-        });
-        let facts: Vec<_> = ours
-            .flat_map(|event| echo_facts(check.line_id, event))
-            .collect();
-        if facts.is_empty() && (cut || self.clocks_differ(&answer)) {
-            // A list that was cut, or searched by another clock, proves no absence.
-            return None;
-        }
-        Some(facts)
-    }
-
     /// Whether the provider's clock is so far from ours that a window of its list may be the wrong
     /// one. An answer without a date says nothing about that.
     pub(crate) fn clocks_differ(&self, answer: &providers::ProviderAnswer) -> bool {
@@ -564,14 +472,25 @@ impl Core {
 
     /// Whether the provider's clock agrees with ours, if it told its own.
     pub(crate) fn clocks_agree(&self, answer: &providers::ProviderAnswer) -> Option<bool> {
+        let apart = self.clocks_apart(answer)?;
+        Some(self.parts.options.time_scale > 1.0 || apart <= MAX_CLOCK_SKEW)
+    }
+
+    /// Whether the provider told that its clock is so close to ours.
+    pub(crate) fn are_clocks_within(
+        &self,
+        answer: &providers::ProviderAnswer,
+        limit: jiff::SignedDuration,
+    ) -> bool {
+        let apart = self.clocks_apart(answer);
+        self.parts.options.time_scale <= 1.0 && apart.is_some_and(|apart| apart <= limit)
+    }
+
+    fn clocks_apart(&self, answer: &providers::ProviderAnswer) -> Option<jiff::SignedDuration> {
         let date = answer.headers.get(http::header::DATE)?;
         let date = jiff::fmt::rfc2822::parse(date.to_str().ok()?).ok()?;
         let apart = date.timestamp().duration_since(self.parts.clock.now());
-        Some(self.parts.options.time_scale > 1.0 || apart.abs() <= MAX_CLOCK_SKEW)
-    }
-
-    async fn exchange(&self, request: ProviderRequest) -> Option<providers::ProviderAnswer> {
-        self.try_exchange(request).await.ok()
+        Some(apart.abs())
     }
 
     pub(crate) async fn try_exchange(

@@ -26,6 +26,7 @@ mod facts_queue;
 mod gate;
 mod hold;
 mod look_back;
+mod look_up;
 mod look_up_loop;
 mod one_body;
 mod pool;
@@ -35,6 +36,7 @@ mod run;
 mod transport;
 mod trial;
 mod trouble;
+mod window;
 
 pub use ambient::{ScaledClock, SystemClock, SystemEntropy};
 pub use clock_offset::{ClockOffset, MAX_OFFSET, measure_clock_offset};

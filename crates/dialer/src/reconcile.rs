@@ -17,43 +17,12 @@ use providers::{CallEvent, LookupError};
 use store::{Adoption, Gap, HeldLine, LineProgress, StoreResult, StrangeCall};
 
 use crate::core::{Core, SEARCH_MARGIN};
+use crate::window::{SHORTEST_WINDOW, Window};
 
 /// Most requests for one line in one go: two million calls, where a page has a thousand.
 const MAX_PAGES: u32 = 2_000;
-/// A window that is cut and cannot be halved.
-const SHORTEST_WINDOW: SignedDuration = SignedDuration::from_millis(2);
 /// Calls adopted in one transaction.
 const ADOPTED_AT_ONCE: usize = 100;
-
-/// A stretch of a provider's list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Window {
-    from: Timestamp,
-    until: Timestamp,
-}
-
-impl Window {
-    fn width(self) -> SignedDuration {
-        self.until.duration_since(self.from)
-    }
-
-    fn halves(self) -> [Self; 2] {
-        let middle = self
-            .from
-            .saturating_add(self.width() / 2)
-            .unwrap_or(self.until);
-        [
-            Self {
-                from: middle,
-                ..self
-            },
-            Self {
-                until: middle,
-                ..self
-            },
-        ]
-    }
-}
 
 impl Core {
     /// Asks one line's provider for everything in the gaps, no window wider than `widest`, and
@@ -306,19 +275,5 @@ mod tests {
     fn windows_are_cut_to_the_widest_and_leave_nothing_out() {
         let cut = windows(&[gap(0, 400)], SignedDuration::from_secs(400));
         assert_eq!(cut, [window(-300, 100), window(100, 500), window(500, 700)]);
-    }
-
-    #[test]
-    fn halves_cover_the_whole_down_to_the_shortest() {
-        let mut whole = window(0, 100);
-        while whole.width() > SHORTEST_WINDOW {
-            let [late, early] = whole.halves();
-            assert_eq!(
-                (early.from, early.until, late.until),
-                (whole.from, late.from, whole.until)
-            );
-            assert!(early.width() < whole.width() && late.width() < whole.width());
-            whole = early;
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! One installation in virtual time: an embedded store, and providers that answer as told.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ use domain::{CampaignId, PhoneNumber};
 use http::{HeaderMap, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use providers::{ProviderAnswer, ProviderRequest, SendGuard, Transport, TransportError};
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::conformance::fixture::{draft, fresh, new_campaign, order, tenant};
 use store::{Caller, LeadFields, LineRecord, NewLead, NewLine, OnDuplicate, Store, Vault};
 use store_postgres::PostgresStore;
@@ -72,6 +72,14 @@ pub(crate) enum Habit {
     Dated(String),
     /// It takes requests and never answers.
     Hangs,
+    /// It takes calls and its answers are lost. Its list has so many calls of others a second besides, and
+    /// tells the right time; those it took are in it, or it never had them.
+    Crowded {
+        /// Calls of others.
+        per_second: i64,
+        /// Whether it has the calls it took.
+        has_ours: bool,
+    },
     /// Nobody listens there.
     Refused,
     /// It answers requests to place calls, and all others, with these statuses.
@@ -96,6 +104,10 @@ pub(crate) struct Network {
     pub(crate) tried: Mutex<Vec<Instant>>,
     /// Host and begin of each look-up.
     pub(crate) asked: Mutex<Vec<(String, Instant)>>,
+    /// The clock of those that tell the time.
+    clock: OnceLock<Arc<VirtualClock>>,
+    /// What a crowded provider took, and when.
+    taken: Mutex<Vec<(Timestamp, Value)>>,
     under_way: Mutex<HashMap<String, usize>>,
     /// Most look-ups at the same time, by host.
     pub(crate) most: Mutex<HashMap<String, usize>>,
@@ -106,9 +118,48 @@ impl Network {
         self.habits.lock().unwrap().insert(host.to_owned(), habit);
     }
 
+    /// The newest calls of a window, as a crowded provider lists them.
+    fn crowd(&self, url: &str, per_second: i64) -> String {
+        let url = url::Url::parse(url).unwrap();
+        let end = |name: &str| -> i64 {
+            let value = url
+                .query_pairs()
+                .find(|(known, _)| known == name)
+                .unwrap()
+                .1;
+            value.parse::<Timestamp>().unwrap().as_microsecond()
+        };
+        let (from, until) = (end("createdAtGe"), end("createdAtLe"));
+        let apart = 1_000_000 / per_second;
+        let others = ((from + apart - 1) / apart..=until / apart).rev().map(|number| {
+            let at = Timestamp::from_microsecond(number * apart).unwrap();
+            json!({ "id": format!("other-{number}"), "status": "ended", "createdAt": at.to_string() })
+        });
+        let ours = self.taken.lock().unwrap();
+        let ours = ours.iter().enumerate().filter(|(_, (at, _))| {
+            let at = at.as_microsecond();
+            from <= at && at <= until
+        });
+        let ours = ours.map(|(number, (at, body))| {
+            let mut call = body.clone();
+            call["id"] = format!("{CALL_IDS}{number:012}").into();
+            call["status"] = "ringing".into();
+            call["createdAt"] = at.to_string().into();
+            call
+        });
+        let mut calls: Vec<Value> = others.take(MOST_LISTED).chain(ours).collect();
+        calls.sort_by_key(|call| std::cmp::Reverse(call["createdAt"].as_str().unwrap().to_owned()));
+        calls.truncate(MOST_LISTED);
+        Value::Array(calls).to_string()
+    }
+
     fn habit(&self, host: &str) -> Habit {
         let habits = self.habits.lock().unwrap();
         habits.get(host).cloned().unwrap_or_default()
+    }
+
+    fn wall_clock(&self) -> Arc<VirtualClock> {
+        Arc::clone(self.clock.get().expect("a scene has given it"))
     }
 
     /// Takes the request and answers nothing.
@@ -129,6 +180,8 @@ impl Network {
     }
 }
 
+/// As Vapi documents it.
+const MOST_LISTED: usize = 1_000;
 /// What the ids of placed calls begin with.
 const CALL_IDS: &str = "00000000-0000-4000-8000-";
 /// What is said with a status that is no success.
@@ -170,9 +223,16 @@ impl Transport for Network {
         match habit {
             Habit::Hangs => return Err(self.hang(&host, timeout).await),
             Habit::Answers { places, .. } => return Ok(answer(places, UNWILLING)),
-            Habit::Empty | Habit::Dated(_) | Habit::Refused => {}
+            Habit::Empty | Habit::Dated(_) | Habit::Crowded { .. } | Habit::Refused => {}
         }
         let body: Value = serde_json::from_slice(&request.body).unwrap();
+        if let Habit::Crowded { has_ours, .. } = habit {
+            if has_ours {
+                let at = self.wall_clock().now();
+                self.taken.lock().unwrap().push((at, body));
+            }
+            return Err(TransportError::lost("the answer was lost"));
+        }
         let to = body["customer"]["number"].as_str().unwrap().to_owned();
         self.called.lock().unwrap().push(to);
         let number = {
@@ -202,6 +262,17 @@ impl Transport for Network {
             Habit::Empty | Habit::Answers { reads: 200, .. } => {}
             Habit::Dated(date) => {
                 let date = HeaderValue::from_str(&date).unwrap();
+                found.headers.insert(http::header::DATE, date);
+            }
+            Habit::Crowded { per_second, .. } => {
+                if request.url.contains("createdAtGe") {
+                    found = answer(200, &self.crowd(&request.url, per_second));
+                }
+                let date = self
+                    .wall_clock()
+                    .now()
+                    .strftime("%a, %d %b %Y %H:%M:%S GMT");
+                let date = HeaderValue::from_str(&date.to_string()).unwrap();
                 found.headers.insert(http::header::DATE, date);
             }
             Habit::Hangs => return Err(self.hang(&host, timeout).await),
@@ -282,14 +353,19 @@ impl Scene {
     }
 
     fn over(store: Arc<dyn Store>, began_at: Timestamp, place: Place) -> Self {
+        let clock = Arc::new(VirtualClock {
+            began_at,
+            began: instant(),
+            set_by: Mutex::default(),
+        });
+        let network = Network {
+            clock: OnceLock::from(Arc::clone(&clock)),
+            ..Network::default()
+        };
         Self {
             store,
-            network: Arc::default(),
-            clock: Arc::new(VirtualClock {
-                began_at,
-                began: instant(),
-                set_by: Mutex::default(),
-            }),
+            network: Arc::new(network),
+            clock,
             vault: Vault::new(&[7; 32]),
             place,
         }
