@@ -16,10 +16,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// What every session is told. Commits are durable before they are answered; nothing waits for
-/// ever; a transaction whose client fell silent gives its locks back.
+/// ever; a transaction whose client fell silent gives its locks back. Every statement has an index for
+/// what may grow, and looks for few rows: a plan that is made while a table is all but empty, and kept,
+/// shall look for them one by one already.
 const SESSION: &str = "-c synchronous_commit=on -c default_transaction_isolation=read\\ committed \
      -c timezone=UTC -c lock_timeout=10s -c statement_timeout=30s \
-     -c idle_in_transaction_session_timeout=3s -c jit=off";
+     -c idle_in_transaction_session_timeout=3s -c jit=off \
+     -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off \
+     -c random_page_cost=1.1";
 
 /// Where the database is, and how the server is to be trusted.
 #[derive(Clone)]

@@ -52,6 +52,14 @@ impl<'a> Cells<'a> {
             .map_err(|_| corrupt(format!("column {column}: out of range")))
     }
 
+    /// Which of what was wanted the row is for: `place`, as `WITH ORDINALITY` counts, from zero.
+    pub(crate) fn place(&self) -> StoreResult<usize> {
+        let place = self.number::<usize>("place")?;
+        place
+            .checked_sub(1)
+            .ok_or_else(|| corrupt("column place: out of range"))
+    }
+
     pub(crate) fn instant(&self, column: &str) -> StoreResult<Timestamp> {
         instant(self.get(column)?)
     }

@@ -2,7 +2,9 @@
 
 pub(crate) mod adopt;
 pub(crate) mod batch;
+mod change;
 pub(crate) mod checks;
+mod details;
 mod effects;
 pub(crate) mod facts;
 mod lead_verdict;

@@ -13,8 +13,8 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::ops;
 use crate::store_impl::{As, PostgresStore, read};
 
-/// Reads at a time: one that works and one that is next.
-const AT_ONCE: usize = 2;
+/// Reads at a time: who asks meanwhile shares the next one.
+const AT_ONCE: usize = 1;
 /// Most keys of one read. Strangers can ask for any.
 const MOST_KEYS: usize = 64;
 

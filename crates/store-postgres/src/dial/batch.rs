@@ -1,28 +1,60 @@
-//! What the facts of one transaction share, so that each costs few statements: the attempts they are
-//! about, read by two statements for all; what was found out about lines and campaigns; and wake-ups,
-//! written once at the end.
+//! What the facts of one transaction share, so that a hundred of them cost few statements: the attempts
+//! that they are about, read by two statements for all; what they make of those, their details and
+//! their leads, written by one statement each; what was found out about lines and campaigns; and
+//! wake-ups, written once at the end.
 //!
-//! It holds while the tenant's row is locked, and only for what facts change. Whatever a fact changes
-//! beyond that is forgotten here and read again.
+//! Facts are reduced in memory, one after the other ([`crate::dial::facts`]). What follows from them (a
+//! lead's verdict, an event, a line that rests) waits, in their order, until the batch is settled: at the
+//! end, or sooner when a fact is about somebody of whom something waits. So nothing is ever decided
+//! by records that lack what an earlier fact of the same number has changed.
+//!
+//! It holds while the tenant's row is locked.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use domain::attempt::AttemptState;
+use domain::attempt::Effect;
 use domain::settings::CampaignSettings;
-use domain::{AttemptId, CampaignId, LineId};
+use domain::{AttemptId, CampaignId, LeadId, LineId};
 use jiff::Timestamp;
+use serde_json::Value;
 use store::{AttemptFact, AttemptRef, StoreResult};
 
+use crate::dial::change::Changes;
+use crate::dial::details::Details;
+use crate::dial::effects;
 use crate::dial::row::{self, AttemptRow};
 use crate::ops::wake;
 use crate::work::Work;
 
+/// What follows from a fact beyond its attempt.
+pub(crate) struct FollowUp {
+    pub(crate) now: Timestamp,
+    /// The attempt as it was before.
+    pub(crate) row: AttemptRow,
+    pub(crate) event: Option<(&'static str, Value)>,
+    pub(crate) effects: Vec<Effect>,
+    /// Whether a look-up that missed it has set its slot free.
+    pub(crate) frees_slot: bool,
+    /// Why the line failed, and whether no byte of the request had left.
+    pub(crate) line_fault: Option<(&'static str, bool)>,
+    /// Whether a part of an analysis came.
+    pub(crate) is_analysed: bool,
+}
+
 /// What is known while the facts of one transaction are applied.
 #[derive(Default)]
 pub(crate) struct Batch {
+    /// As they are with all changes that wait.
     rows: HashMap<AttemptId, AttemptRow>,
     keys: HashMap<String, AttemptId>,
+    pub(crate) changes: Changes,
+    pub(crate) details: Details,
+    follow_ups: Vec<FollowUp>,
+    /// Leads of which something waits, and their numbers.
+    waiting_leads: HashSet<LeadId>,
+    /// See `waiting_leads`.
+    waiting_numbers: HashSet<(CampaignId, String)>,
     /// Settings of campaigns, read once; `None`: there is no such campaign.
     pub(crate) settings: HashMap<CampaignId, Option<Arc<CampaignSettings>>>,
     /// Lines without failures to forget.
@@ -39,17 +71,21 @@ impl Batch {
         work: &Work<'_>,
         facts: impl Iterator<Item = &'a AttemptFact>,
     ) -> StoreResult<Self> {
-        let (mut ids, mut keys) = (Vec::new(), Vec::new());
+        let (mut ids, mut keys) = (HashSet::new(), HashSet::new());
         for fact in facts {
             match &fact.attempt {
-                AttemptRef::Id(id) => ids.push(id.raw()),
+                AttemptRef::Id(id) => {
+                    ids.insert(id.raw());
+                }
                 AttemptRef::Echo { attempt_key, .. } => keys.extend(attempt_key.as_deref()),
             }
         }
         let mut batch = Self::default();
+        let ids: Vec<_> = ids.into_iter().collect();
         for row in row::by_ids(work, &ids).await? {
             batch.keep(row);
         }
+        let keys: Vec<_> = keys.into_iter().collect();
         for (key, row) in row::by_keys(work, &keys).await? {
             batch.keys.insert(key, row.attempt_id);
             batch.keep(row);
@@ -62,55 +98,66 @@ impl Batch {
         self.rows.insert(row.attempt_id, row);
     }
 
-    /// The attempt of the tenant that a fact is about, if we have it.
+    /// The attempt of the tenant that a fact is about, if we have it. Whoever takes it keeps it again.
     pub(crate) async fn find(
         &mut self,
         work: &Work<'_>,
         attempt: &AttemptRef,
     ) -> StoreResult<Option<AttemptRow>> {
-        let known = match attempt {
-            AttemptRef::Id(id) => self.rows.remove(id),
+        if let Some(known) = self.known(attempt) {
+            return Ok(self.rows.remove(&known));
+        }
+        // By what the provider calls it, perhaps, which a fact of this batch may have told.
+        self.changes.write(work).await?;
+        let found = row::find(work, attempt).await?;
+        // Nothing of it waits any more, but what is in memory is the same.
+        Ok(found.map(|found| self.rows.remove(&found.attempt_id).unwrap_or(found)))
+    }
+
+    fn known(&self, attempt: &AttemptRef) -> Option<AttemptId> {
+        match attempt {
+            AttemptRef::Id(id) => self.rows.contains_key(id).then_some(*id),
             AttemptRef::Echo {
                 line_id,
                 attempt_key: Some(key),
                 ..
-            } => match self.keys.get(key).and_then(|id| self.rows.remove(id)) {
-                Some(row) if row.line_id != *line_id => {
-                    self.keep(row);
-                    None
-                }
-                known => known,
-            },
+            } => {
+                let id = self.keys.get(key)?;
+                let row = self.rows.get(id)?;
+                (row.line_id == *line_id).then_some(*id)
+            }
             AttemptRef::Echo { .. } => None,
-        };
-        if known.is_some() {
-            return Ok(known);
         }
-        let found = row::find(work, attempt).await?;
-        if let Some(row) = &found {
-            // It is about to change.
-            self.rows.remove(&row.attempt_id);
-        }
-        Ok(found)
     }
 
-    /// Keeps an attempt that a fact has taken on, where that is all that there is to it.
-    pub(crate) fn took(&mut self, mut row: AttemptRow, state: AttemptState, live: bool) {
-        match state {
-            AttemptState::Placed | AttemptState::Ringing | AttemptState::InProgress => {
-                row.state = state;
-                row.live = live;
-                row.missed = false;
-                self.keep(row);
-            }
-            // What is stored of these says less, or more, than the state.
-            AttemptState::Dispatching { .. }
-            | AttemptState::Unknown { .. }
-            | AttemptState::Ended { .. }
-            | AttemptState::Rejected
-            | AttemptState::Released
-            | AttemptState::Absent => {}
+    /// Whether something waits that is to be decided before anything else about this attempt's lead or
+    /// its number.
+    pub(crate) fn waits_for(&self, row: &AttemptRow) -> bool {
+        self.waiting_leads.contains(&row.lead_id)
+            || self
+                .waiting_numbers
+                .contains(&(row.campaign_id, row.phone.as_str().to_owned()))
+    }
+
+    /// What follows from a fact, in its turn.
+    pub(crate) fn follow_up(&mut self, follow_up: FollowUp) {
+        if !follow_up.effects.is_empty() {
+            let row = &follow_up.row;
+            let number = (row.campaign_id, row.phone.as_str().to_owned());
+            self.waiting_leads.insert(row.lead_id);
+            self.waiting_numbers.insert(number);
         }
+        self.follow_ups.push(follow_up);
+    }
+
+    /// Writes what waits, and carries out what follows from it.
+    pub(crate) async fn settle(&mut self, work: &mut Work<'_>) -> StoreResult<()> {
+        self.changes.write(work).await?;
+        self.details.write(work).await?;
+        self.waiting_leads.clear();
+        self.waiting_numbers.clear();
+        let follow_ups = std::mem::take(&mut self.follow_ups);
+        effects::carry_out(work, self, &follow_ups).await
     }
 
     /// Whether a line's failures are to be forgotten for all that is known: the first success since
@@ -142,10 +189,10 @@ impl Batch {
     }
 
     /// Writes what waits for the end.
-    pub(crate) async fn finish(self, work: &mut Work<'_>) -> StoreResult<()> {
+    pub(crate) async fn finish(mut self, work: &mut Work<'_>) -> StoreResult<()> {
+        self.settle(work).await?;
         for ((campaign_id, line_id), at) in self.wakes {
-            wake::campaign(work, campaign_id, at).await?;
-            wake::line_only(work, line_id, at).await?;
+            wake::both(work, campaign_id, line_id, at).await?;
         }
         Ok(())
     }

@@ -1,57 +1,110 @@
-//! What a reduced fact does beyond the attempt itself.
+//! What reduced facts do beyond their attempts.
 
 use domain::Outcome;
-use domain::attempt::{Change, Effect};
-use jiff::Timestamp;
+use domain::attempt::Effect;
+use serde_json::json;
 use store::StoreResult;
 
-use crate::dial::batch::Batch;
-use crate::dial::row::AttemptRow;
+use crate::dial::batch::{Batch, FollowUp};
+use crate::dial::facts::subject;
+use crate::dial::lead_verdict::{Freed, Verdicts};
 use crate::dial::{lead_verdict, line_health};
+use crate::events;
 use crate::work::Work;
 
-/// Carries the effects out, in the transaction of the change.
+/// Carries all out in their order, in the transaction of the changes, which are written. No two of
+/// them are about the same lead or the same number.
 pub(crate) async fn carry_out(
     work: &mut Work<'_>,
     batch: &mut Batch,
-    now: Timestamp,
-    row: &AttemptRow,
-    change: &Change,
+    follow_ups: &[FollowUp],
 ) -> StoreResult<()> {
-    for effect in &change.effects {
-        match effect {
-            Effect::LeadFreed {
+    let mut verdicts = Verdicts::of(work, batch, &freed(follow_ups)).await?;
+    for follow_up in follow_ups {
+        let (now, row) = (follow_up.now, &follow_up.row);
+        if let Some((kind, data)) = &follow_up.event {
+            events::append(work, now, kind, subject(row), data);
+        }
+        for effect in &follow_up.effects {
+            carry_out_one(work, batch, &mut verdicts, follow_up, effect).await?;
+        }
+        if follow_up.frees_slot {
+            batch.wake(row, now);
+        }
+        if let Some((reason, never_sent)) = follow_up.line_fault {
+            batch.line_fails(row.line_id);
+            line_health::fault(work, now, row, reason, never_sent).await?;
+        }
+        if follow_up.is_analysed && batch.details.is_first_analysis(row.attempt_id) {
+            let data = json!({ "attempt": row.attempt_number });
+            events::append(work, now, "call.analyzed", subject(row), &data);
+        }
+    }
+    verdicts.write(work).await
+}
+
+/// The leads that get a verdict.
+fn freed(follow_ups: &[FollowUp]) -> Vec<Freed<'_>> {
+    let mut all = Vec::new();
+    for FollowUp {
+        now, row, effects, ..
+    } in follow_ups
+    {
+        for effect in effects {
+            if let Effect::LeadFreed {
                 outcome,
                 retry_after,
-            } => {
-                lead_verdict::freed(work, batch, now, row, *outcome, *retry_after).await?;
-                if outcome.is_some_and(ended_by_itself) && batch.campaign_works(row.campaign_id) {
-                    line_health::close_circuit(work, row).await?;
-                }
-                batch.wake(row, now);
+            } = effect
+            {
+                all.push(Freed {
+                    now: *now,
+                    row,
+                    outcome: *outcome,
+                    retry_after: *retry_after,
+                });
             }
-            Effect::LeadUnresolved => lead_verdict::unresolved(work, now, row).await?,
-            Effect::LeadInCall => lead_verdict::in_call(work, now, row).await?,
-            Effect::LineRests { pause, reason } => {
-                batch.line_fails(row.line_id);
-                line_health::rest(work, now, row, *pause, reason).await?;
+        }
+    }
+    all
+}
+
+async fn carry_out_one(
+    work: &mut Work<'_>,
+    batch: &mut Batch,
+    verdicts: &mut Verdicts,
+    FollowUp { now, row, .. }: &FollowUp,
+    effect: &Effect,
+) -> StoreResult<()> {
+    let now = *now;
+    match effect {
+        Effect::LeadFreed { outcome, .. } => {
+            verdicts.carry_out(work, batch, now, row, *outcome).await?;
+            if outcome.is_some_and(ended_by_itself) && batch.campaign_works(row.campaign_id) {
+                line_health::close_circuit(work, row).await?;
             }
-            Effect::CircuitOpens => {
-                batch.campaign_fails(row.campaign_id);
-                line_health::open_circuit(work, now, row).await?;
+            batch.wake(row, now);
+        }
+        Effect::LeadUnresolved => lead_verdict::unresolved(work, now, row).await?,
+        Effect::LeadInCall => lead_verdict::in_call(work, now, row).await?,
+        Effect::LineRests { pause, reason } => {
+            batch.line_fails(row.line_id);
+            line_health::rest(work, now, row, *pause, reason).await?;
+        }
+        Effect::CircuitOpens => {
+            batch.campaign_fails(row.campaign_id);
+            line_health::open_circuit(work, now, row).await?;
+        }
+        Effect::NumberRests => line_health::rest_number(work, now, row).await?,
+        Effect::LineWorks => {
+            if batch.line_works(row.line_id) {
+                line_health::works(work, now, row).await?;
             }
-            Effect::NumberRests => line_health::rest_number(work, now, row).await?,
-            Effect::LineWorks => {
-                if batch.line_works(row.line_id) {
-                    line_health::works(work, now, row).await?;
-                }
-            }
-            Effect::Corrected => {
-                tracing::warn!(
-                    call.id = row.attempt_id.raw(),
-                    "a call that had been given up was found after all"
-                );
-            }
+        }
+        Effect::Corrected => {
+            tracing::warn!(
+                call.id = row.attempt_id.raw(),
+                "a call that had been given up was found after all"
+            );
         }
     }
     Ok(())

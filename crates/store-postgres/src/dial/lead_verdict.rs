@@ -3,11 +3,12 @@
 //! Only the lead's latest attempt decides: a late report about an older one changes that call's
 //! record, not the lead.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::campaign::{CampaignType, LeadStatus};
 use domain::settings::{CampaignSettings, Outbound};
-use domain::{LeadId, Outcome};
+use domain::{AttemptId, LeadId, Outcome};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::{NO_LEAD, Scope, StoreResult};
@@ -16,7 +17,6 @@ use crate::code::micros;
 use crate::dial::batch::Batch;
 use crate::dial::facts::subject;
 use crate::dial::row::AttemptRow;
-use crate::dial::snapshot_leads::history;
 use crate::events::{self, Subject};
 use crate::ops::due;
 use crate::query::{self, bound};
@@ -29,69 +29,299 @@ struct Lead {
     suppressed: bool,
 }
 
-/// The lead of the attempt, if it and its campaign are still there and the attempt is its latest.
-async fn latest(work: &Work<'_>, now: Timestamp, row: &AttemptRow) -> StoreResult<Option<Lead>> {
-    let sql = "SELECT status, requeued_at,
+/// A lead whose attempt is over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Freed<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) row: &'a AttemptRow,
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) retry_after: SignedDuration,
+}
+
+/// What becomes of it.
+#[derive(Debug, Clone, Copy)]
+enum Verdict {
+    /// The lead is not there, or has a later attempt.
+    NotLatest,
+    /// It stays as it is.
+    Stays,
+    /// The user has put it back since; this attempt only held it.
+    PutBack,
+    /// It is this now, and if it is READY, due then.
+    Becomes(LeadStatus, Timestamp),
+}
+
+/// The verdicts on leads whose attempts ended in one batch, of which no two are about the same number:
+/// found by two statements for all, and written by two.
+#[derive(Default)]
+pub(crate) struct Verdicts {
+    by_attempt: HashMap<AttemptId, Verdict>,
+    changed: Vec<ChangedLead>,
+    due: Vec<(LeadId, Timestamp)>,
+}
+
+struct ChangedLead {
+    lead_id: LeadId,
+    status: LeadStatus,
+    outcome: Option<Outcome>,
+    now: Timestamp,
+}
+
+impl Verdicts {
+    /// Finds them. The attempts' own ends are written.
+    pub(crate) async fn of(
+        work: &Work<'_>,
+        batch: &mut Batch,
+        all: &[Freed<'_>],
+    ) -> StoreResult<Self> {
+        let mut verdicts = Self::default();
+        let wanted: Vec<_> = all.iter().map(|freed| (freed.now, freed.row)).collect();
+        let mut open = Vec::new();
+        for (freed, lead) in all.iter().zip(latest(work, &wanted).await?) {
+            match at_once(freed, lead.as_ref()) {
+                Ok(verdict) => verdicts.keep(freed, verdict),
+                Err((outcome, since)) => match outbound(work, batch, freed.row).await? {
+                    Some(outbound) => open.push((freed, outcome, since, outbound)),
+                    None => {
+                        verdicts.keep(freed, Verdict::Becomes(LeadStatus::Ready, soon(freed)));
+                    }
+                },
+            }
+        }
+        let wanted: Vec<_> = open
+            .iter()
+            .map(|(freed, _, since, _)| (freed.now, freed.row, *since))
+            .collect();
+        let histories = histories(work, &wanted).await?;
+        for ((freed, outcome, _, outbound), history) in open.iter().zip(histories) {
+            verdicts.keep(freed, by_history(freed.now, *outcome, outbound, &history));
+        }
+        Ok(verdicts)
+    }
+
+    fn keep(&mut self, freed: &Freed<'_>, verdict: Verdict) {
+        self.by_attempt.insert(freed.row.attempt_id, verdict);
+    }
+
+    /// Carries out and tells what was found for the lead of this attempt; the lead is written with all
+    /// others.
+    pub(crate) async fn carry_out(
+        &mut self,
+        work: &mut Work<'_>,
+        batch: &mut Batch,
+        now: Timestamp,
+        row: &AttemptRow,
+        outcome: Option<Outcome>,
+    ) -> StoreResult<()> {
+        match self.by_attempt.get(&row.attempt_id) {
+            None | Some(Verdict::Stays) => Ok(()),
+            Some(Verdict::NotLatest) => reached_earlier(work, batch, now, row, outcome).await,
+            Some(Verdict::PutBack) => {
+                self.change(now, row, (LeadStatus::Ready, None), now);
+                Ok(())
+            }
+            Some(Verdict::Becomes(status, due_at)) => {
+                let (status, due_at) = (*status, *due_at);
+                self.change(now, row, (status, outcome), due_at);
+                tell(work, now, row, status, outcome);
+                Ok(())
+            }
+        }
+    }
+
+    fn change(
+        &mut self,
+        now: Timestamp,
+        row: &AttemptRow,
+        (status, outcome): (LeadStatus, Option<Outcome>),
+        due_at: Timestamp,
+    ) {
+        let lead_id = row.lead_id;
+        self.changed.push(ChangedLead {
+            lead_id,
+            status,
+            outcome,
+            now,
+        });
+        if status == LeadStatus::Ready {
+            self.due.push((lead_id, due_at));
+        }
+    }
+
+    /// Writes the leads.
+    pub(crate) async fn write(self, work: &Work<'_>) -> StoreResult<()> {
+        set_all(work, &self.changed).await?;
+        due::put_those_out(work, &self.due).await
+    }
+}
+
+/// The leads of the attempts, each if it and its campaign are still there and the attempt is its
+/// latest.
+async fn latest(
+    work: &Work<'_>,
+    wanted: &[(Timestamp, &AttemptRow)],
+) -> StoreResult<Vec<Option<Lead>>> {
+    let mut leads: Vec<Option<Lead>> = wanted.iter().map(|_| None).collect();
+    if wanted.is_empty() {
+        return Ok(leads);
+    }
+    let sql = "SELECT wanted.place, lead.status, lead.requeued_at,
                       EXISTS (SELECT 1 FROM suppressions
-                              WHERE suppressions.tenant_id = $1 AND suppressions.phone = $4
-                                AND (expires_at IS NULL OR expires_at > $5)) AS suppressed
-               FROM leads
-               WHERE tenant_id = $1 AND lead_id = $2 AND attempts_made = $3
-                 AND EXISTS (SELECT 1 FROM campaigns WHERE campaigns.tenant_id = leads.tenant_id
-                                                       AND campaigns.campaign_id = leads.campaign_id)";
-    let bound = bound![
-        work.tenant_id.raw(),
-        row.lead_id.raw(),
-        i64::from(row.attempt_number),
-        row.phone.as_str(),
-        micros(now),
-    ];
-    query::one(&work.tx, sql, bound, |cells| {
-        Ok(Lead {
+                              WHERE suppressions.tenant_id = $1 AND suppressions.phone = wanted.phone
+                                AND (expires_at IS NULL OR expires_at > wanted.now)) AS suppressed
+               FROM UNNEST($2::bigint[], $3::bigint[], $4::text[], $5::bigint[])
+                        WITH ORDINALITY AS wanted (lead_id, attempt_number, phone, now, place),
+                    LATERAL (SELECT status, requeued_at FROM leads
+                             WHERE tenant_id = $1 AND lead_id = wanted.lead_id
+                               AND attempts_made = wanted.attempt_number
+                               AND EXISTS (SELECT 1 FROM campaigns
+                                           WHERE campaigns.tenant_id = leads.tenant_id
+                                             AND campaigns.campaign_id = leads.campaign_id)
+                             OFFSET 0) AS lead";
+    let rows = || wanted.iter().map(|(_, row)| row);
+    let ids: Vec<_> = rows().map(|row| row.lead_id.raw()).collect();
+    let numbers: Vec<_> = rows().map(|row| i64::from(row.attempt_number)).collect();
+    let phones: Vec<_> = rows().map(|row| row.phone.as_str()).collect();
+    let times: Vec<_> = wanted.iter().map(|(now, _)| micros(*now)).collect();
+    let bound = bound![work.tenant_id.raw(), ids, numbers, phones, times];
+    let found = query::many(&work.tx, sql, bound, |cells| {
+        let lead = Lead {
             suppressed: cells.get("suppressed")?,
             status: cells.choice("status", LeadStatus::parse)?,
             requeued_at: cells.maybe_instant("requeued_at")?,
-        })
-    })
-    .await
+        };
+        Ok((cells.place()?, lead))
+    });
+    for (place, lead) in found.await? {
+        if let Some(wanted) = leads.get_mut(place) {
+            *wanted = Some(lead);
+        }
+    }
+    Ok(leads)
 }
 
-/// The attempt is over: the lead goes back, or is done.
-pub(crate) async fn freed(
-    work: &mut Work<'_>,
-    batch: &mut Batch,
-    now: Timestamp,
-    row: &AttemptRow,
-    outcome: Option<Outcome>,
-    retry_after: SignedDuration,
-) -> StoreResult<()> {
-    let Some(lead) = latest(work, now, row).await? else {
-        return reached_earlier(work, batch, now, row, outcome).await;
+/// The verdict, where it needs no history; else the outcome that counts, and since when others do.
+fn at_once(
+    freed: &Freed<'_>,
+    lead: Option<&Lead>,
+) -> Result<Verdict, (Outcome, Option<Timestamp>)> {
+    let Some(lead) = lead else {
+        return Ok(Verdict::NotLatest);
     };
     if lead.status == LeadStatus::OptedOut {
-        return Ok(());
+        return Ok(Verdict::Stays);
     }
-    if lead.requeued_at.is_some_and(|at| at > row.planned_at) {
-        // The user has put it back since; this attempt only held it.
-        if matches!(lead.status, LeadStatus::InCall | LeadStatus::Unresolved) {
-            set_status(work, now, row, LeadStatus::Ready, None).await?;
-            due::put(work, row.campaign_id, row.lead_id, now).await?;
+    if lead.requeued_at.is_some_and(|at| at > freed.row.planned_at) {
+        let is_held = matches!(lead.status, LeadStatus::InCall | LeadStatus::Unresolved);
+        return Ok(if is_held {
+            Verdict::PutBack
+        } else {
+            Verdict::Stays
+        });
+    }
+    if lead.suppressed {
+        return Ok(Verdict::Becomes(LeadStatus::OptedOut, soon(freed)));
+    }
+    match freed.outcome {
+        None => Ok(Verdict::Becomes(LeadStatus::Ready, soon(freed))),
+        Some(outcome) => Err((outcome, lead.requeued_at)),
+    }
+}
+
+fn soon(freed: &Freed<'_>) -> Timestamp {
+    freed
+        .now
+        .saturating_add(freed.retry_after)
+        .unwrap_or(freed.now)
+}
+
+/// An attempt that counts.
+struct Counted {
+    ended_at: Timestamp,
+    outcome: Option<Outcome>,
+}
+
+/// The attempts to numbers that count in their campaigns, each since its lead was last put back.
+async fn histories(
+    work: &Work<'_>,
+    wanted: &[(Timestamp, &AttemptRow, Option<Timestamp>)],
+) -> StoreResult<Vec<Vec<Counted>>> {
+    let mut histories: Vec<Vec<Counted>> = wanted.iter().map(|_| Vec::new()).collect();
+    if wanted.is_empty() {
+        return Ok(histories);
+    }
+    // In the order of the index by number, as in the snapshot of a plan.
+    let sql = "SELECT wanted.place, found.ended_at, found.outcome
+               FROM UNNEST($2::bigint[], $3::text[], $4::bigint[], $5::bigint[])
+                        WITH ORDINALITY AS wanted (campaign_id, phone, since, now, place),
+                    LATERAL (SELECT coalesce(gap_from, ended_at, wanted.now) AS ended_at, outcome FROM attempts
+                             WHERE tenant_id = $1 AND campaign_id = wanted.campaign_id
+                               AND attempts.phone = wanted.phone AND planned_at >= wanted.since AND counts
+                             ORDER BY planned_at) AS found";
+    let rows = || wanted.iter().map(|(_, row, _)| row);
+    let campaigns: Vec<_> = rows().map(|row| row.campaign_id.raw()).collect();
+    let phones: Vec<_> = rows().map(|row| row.phone.as_str()).collect();
+    let since: Vec<_> = wanted
+        .iter()
+        .map(|(_, _, since)| since.map_or(i64::MIN, micros))
+        .collect();
+    let times: Vec<_> = wanted.iter().map(|(now, _, _)| micros(*now)).collect();
+    let bound = bound![work.tenant_id.raw(), campaigns, phones, since, times];
+    let found = query::many(&work.tx, sql, bound, |cells| {
+        let counted = Counted {
+            ended_at: cells.instant("ended_at")?,
+            outcome: cells.maybe_choice("outcome", Outcome::parse)?,
+        };
+        Ok((cells.place()?, counted))
+    });
+    for (place, counted) in found.await? {
+        if let Some(history) = histories.get_mut(place) {
+            history.push(counted);
         }
-        return Ok(());
     }
-    let (status, due_at) = verdict(work, batch, now, row, &lead, (outcome, retry_after)).await?;
-    set_status(work, now, row, status, outcome).await?;
-    if status == LeadStatus::Ready {
-        due::put(work, row.campaign_id, row.lead_id, due_at).await?;
+    Ok(histories)
+}
+
+fn by_history(
+    now: Timestamp,
+    outcome: Outcome,
+    outbound: &Outbound,
+    history: &[Counted],
+) -> Verdict {
+    let counted = u32::try_from(history.len()).unwrap_or(u32::MAX);
+    let mut status = outbound.policy.lead_after(outcome, counted);
+    let voicemail_too = outbound.policy.voicemail_is_answered;
+    let reached = |counted: &Counted| match counted.outcome {
+        Some(Outcome::Answered) => true,
+        Some(Outcome::Voicemail) => voicemail_too,
+        _ => false,
+    };
+    if status == LeadStatus::Ready && history.iter().any(reached) {
+        status = LeadStatus::Answered;
     }
+    let last_end = history.iter().map(|counted| counted.ended_at).max();
+    let due_at = last_end
+        .unwrap_or(now)
+        .saturating_add(outbound.policy.gap_after(counted))
+        .unwrap_or(Timestamp::MAX);
+    Verdict::Becomes(status, due_at)
+}
+
+/// Tells that the lead is done, if it is.
+fn tell(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    status: LeadStatus,
+    outcome: Option<Outcome>,
+) {
     let kind = match status {
         LeadStatus::OptedOut => "lead.opted_out",
         LeadStatus::Answered | LeadStatus::Exhausted | LeadStatus::Invalid => "lead.completed",
-        LeadStatus::Ready | LeadStatus::InCall | LeadStatus::Unresolved => return Ok(()),
+        LeadStatus::Ready | LeadStatus::InCall | LeadStatus::Unresolved => return,
     };
     let data = json!({ "status": status.as_str(), "outcome": outcome.map(Outcome::as_str) });
     events::append(work, now, kind, subject(row), &data);
-    Ok(())
 }
 
 /// An older attempt, or one of a lead that was removed and added again, turns out to have reached
@@ -144,63 +374,6 @@ async fn reached_earlier(
     Ok(())
 }
 
-/// Whether any attempt on record reached the person.
-async fn was_reached(
-    work: &Work<'_>,
-    row: &AttemptRow,
-    lead: &Lead,
-    voicemail_too: bool,
-) -> StoreResult<bool> {
-    let sql = "SELECT 1 FROM attempts
-               WHERE tenant_id = $1 AND campaign_id = $2 AND phone = $3 AND planned_at >= $4 AND counts
-                 AND (outcome = 'ANSWERED' OR ($5 AND outcome = 'VOICEMAIL')) LIMIT 1";
-    let since = lead.requeued_at.map_or(i64::MIN, micros);
-    let bound = bound![
-        work.tenant_id.raw(),
-        row.campaign_id.raw(),
-        row.phone.as_str(),
-        since,
-        voicemail_too,
-    ];
-    query::exists(&work.tx, sql, bound).await
-}
-
-async fn verdict(
-    work: &Work<'_>,
-    batch: &mut Batch,
-    now: Timestamp,
-    row: &AttemptRow,
-    lead: &Lead,
-    (outcome, retry_after): (Option<Outcome>, SignedDuration),
-) -> StoreResult<(LeadStatus, Timestamp)> {
-    let soon = now.saturating_add(retry_after).unwrap_or(now);
-    if lead.suppressed {
-        return Ok((LeadStatus::OptedOut, soon));
-    }
-    let Some(outcome) = outcome else {
-        return Ok((LeadStatus::Ready, soon));
-    };
-    let Some(outbound) = outbound(work, batch, row).await? else {
-        return Ok((LeadStatus::Ready, soon));
-    };
-    let attempts = history(work, row.campaign_id, &row.phone, lead.requeued_at, now).await?;
-    let counted = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
-    let mut status = outbound.policy.lead_after(outcome, counted);
-    let voicemail_too = outbound.policy.voicemail_is_answered;
-    if status == LeadStatus::Ready && was_reached(work, row, lead, voicemail_too).await? {
-        status = LeadStatus::Answered;
-    }
-    let last_end = attempts
-        .iter()
-        .map(|attempt| attempt.ended_at)
-        .max()
-        .unwrap_or(now);
-    let due_at = last_end
-        .saturating_add(outbound.policy.gap_after(counted))
-        .unwrap_or(Timestamp::MAX);
-    Ok((status, due_at))
-}
-
 async fn outbound(
     work: &Work<'_>,
     batch: &mut Batch,
@@ -234,42 +407,59 @@ pub(crate) async fn unresolved(
     now: Timestamp,
     row: &AttemptRow,
 ) -> StoreResult<()> {
-    let lead = latest(work, now, row).await?;
-    if lead.is_some_and(|lead| lead.status == LeadStatus::InCall) {
-        set_status(work, now, row, LeadStatus::Unresolved, None).await?;
-    }
-    Ok(())
+    let is_wanted = |status| status == LeadStatus::InCall;
+    set_if(work, now, row, is_wanted, LeadStatus::Unresolved).await
 }
 
 /// The attempt's call is up after all.
 pub(crate) async fn in_call(work: &Work<'_>, now: Timestamp, row: &AttemptRow) -> StoreResult<()> {
-    let Some(lead) = latest(work, now, row).await? else {
-        return Ok(());
-    };
-    if matches!(lead.status, LeadStatus::Unresolved | LeadStatus::Ready) {
-        set_status(work, now, row, LeadStatus::InCall, None).await?;
+    let is_wanted = |status| matches!(status, LeadStatus::Unresolved | LeadStatus::Ready);
+    set_if(work, now, row, is_wanted, LeadStatus::InCall).await
+}
+
+/// Changes the lead, if the attempt is its latest and its status is as wanted.
+async fn set_if(
+    work: &Work<'_>,
+    now: Timestamp,
+    row: &AttemptRow,
+    is_wanted: impl Fn(LeadStatus) -> bool,
+    status: LeadStatus,
+) -> StoreResult<()> {
+    let lead = latest(work, &[(now, row)]).await?.pop().flatten();
+    if lead.is_some_and(|lead| is_wanted(lead.status)) {
+        let changed = ChangedLead {
+            lead_id: row.lead_id,
+            status,
+            outcome: None,
+            now,
+        };
+        set_all(work, &[changed]).await?;
     }
     Ok(())
 }
 
-/// Changes the lead; one that is READY no longer is due no longer.
-async fn set_status(
-    work: &Work<'_>,
-    now: Timestamp,
-    row: &AttemptRow,
-    status: LeadStatus,
-    outcome: Option<Outcome>,
-) -> StoreResult<()> {
-    let sql = "WITH gone AS (DELETE FROM due WHERE tenant_id = $1 AND lead_id = $2 AND $3 <> 'READY')
-               UPDATE leads SET status = $3, last_outcome = coalesce($4::text, last_outcome), updated_at = $5
-               WHERE tenant_id = $1 AND lead_id = $2";
-    let bound = bound![
-        work.tenant_id.raw(),
-        row.lead_id.raw(),
-        status.as_str(),
-        outcome.map(Outcome::as_str),
-        micros(now),
-    ];
+/// Changes leads; none of them is due any longer.
+async fn set_all(work: &Work<'_>, changed: &[ChangedLead]) -> StoreResult<()> {
+    if changed.is_empty() {
+        return Ok(());
+    }
+    // Each lead is looked for by itself, as the attempts of `change.rs`.
+    let sql = "WITH gone AS (DELETE FROM due WHERE tenant_id = $1 AND lead_id = ANY($2))
+               UPDATE leads SET status = told.status, last_outcome = coalesce(told.outcome, last_outcome),
+                                updated_at = told.now
+               FROM (SELECT $1::bigint AS tenant_id, wanted.*
+                     FROM UNNEST($2::bigint[], $3::text[], $4::text[], $5::bigint[])
+                              AS wanted (lead_id, status, outcome, now)
+                     OFFSET 0) AS told
+               WHERE leads.tenant_id = told.tenant_id AND leads.lead_id = told.lead_id";
+    let ids: Vec<_> = changed.iter().map(|lead| lead.lead_id.raw()).collect();
+    let statuses: Vec<_> = changed.iter().map(|lead| lead.status.as_str()).collect();
+    let outcomes: Vec<_> = changed
+        .iter()
+        .map(|lead| lead.outcome.map(Outcome::as_str))
+        .collect();
+    let times: Vec<_> = changed.iter().map(|lead| micros(lead.now)).collect();
+    let bound = bound![work.tenant_id.raw(), ids, statuses, outcomes, times];
     query::execute(&work.tx, sql, bound).await?;
     Ok(())
 }

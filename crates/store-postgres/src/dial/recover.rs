@@ -10,6 +10,7 @@ use domain::{AttemptId, TenantId};
 use jiff::Timestamp;
 use store::{AttemptFact, AttemptRef, PatienceOf, StoreResult};
 
+use crate::dial::batch::Batch;
 use crate::dial::facts;
 use crate::query::{self, Db, bound};
 use crate::work::Work;
@@ -42,11 +43,19 @@ pub(crate) async fn give_up(
 ) -> StoreResult<()> {
     work.keep_quiet();
     work.is_a(failpoint::Transaction::Recovery);
-    for attempt_id in attempts {
-        let mut fact = AttemptFact::new(AttemptRef::Id(*attempt_id), Fact::AnswerLost);
-        fact.reason = Some("the server stopped while the call was being placed".to_owned());
-        facts::apply(work, now, &fact, patience_of).await?;
+    let facts: Vec<_> = attempts
+        .iter()
+        .map(|attempt_id| {
+            let mut fact = AttemptFact::new(AttemptRef::Id(*attempt_id), Fact::AnswerLost);
+            fact.reason = Some("the server stopped while the call was being placed".to_owned());
+            fact
+        })
+        .collect();
+    let mut batch = Batch::read(work, facts.iter()).await?;
+    for fact in &facts {
+        facts::apply_in(work, &mut batch, now, fact, patience_of).await?;
     }
+    batch.finish(work).await?;
     work.wake();
     Ok(())
 }

@@ -3,9 +3,9 @@
 use domain::attempt::{AttemptState, StateName};
 use domain::{AttemptId, CampaignId, LeadId, LineId, Outcome, PhoneNumber, TenantId};
 use jiff::Timestamp;
-use store::{AttemptRef, StoreResult};
+use store::{AttemptRef, NO_LEAD, StoreResult};
 
-use crate::code::{Cells, corrupt};
+use crate::code::{Cells, corrupt, instant, micros};
 use crate::query::{self, Db, bound};
 use crate::work::Work;
 
@@ -29,16 +29,56 @@ pub(crate) struct AttemptRow {
     pub(crate) missed: bool,
 }
 
-macro_rules! select {
-    ($condition:literal) => {
+impl AttemptRow {
+    /// Makes it what it would be if it were read again once this is written: with what is stored of a
+    /// state, which can be less than the state.
+    pub(crate) fn become_as_stored(&mut self, state: AttemptState, live: bool, missed: bool) {
+        let stored = |at: Timestamp| instant(micros(at)).unwrap_or(at);
+        self.state = match state {
+            AttemptState::Unknown {
+                sent_by,
+                probes,
+                absent_at,
+            } => AttemptState::Unknown {
+                sent_by: stored(sent_by),
+                probes,
+                absent_at: absent_at.map(stored),
+            },
+            AttemptState::Ended { outcome, counts } => AttemptState::Ended {
+                outcome,
+                counts: counts && self.lead_id != NO_LEAD,
+            },
+            AttemptState::Dispatching { .. }
+            | AttemptState::Placed
+            | AttemptState::Ringing
+            | AttemptState::InProgress
+            | AttemptState::Rejected
+            | AttemptState::Released
+            | AttemptState::Absent => state,
+        };
+        self.live = live;
+        self.missed = missed;
+    }
+}
+
+macro_rules! select_from {
+    ($attempts:literal, $condition:literal) => {
         concat!(
             "SELECT attempt_key, attempt_id, campaign_id, lead_id, attempts.line_id, attempt_number,
                     phone, phone_number_id, provider, provider_call_id, planned_at, send_not_after, state,
                     counts, live, missed, outcome, unknown_at, probes, absent_at
-             FROM attempts JOIN lines ON lines.tenant_id = attempts.tenant_id AND lines.line_id = attempts.line_id
+             FROM ",
+            $attempts,
+            " JOIN lines ON lines.tenant_id = attempts.tenant_id AND lines.line_id = attempts.line_id
              WHERE attempts.tenant_id = $1 AND ",
             $condition
         )
+    };
+}
+
+macro_rules! select {
+    ($condition:literal) => {
+        select_from!("attempts", $condition)
     };
 }
 
@@ -71,12 +111,19 @@ pub(crate) async fn find(work: &Work<'_>, attempt: &AttemptRef) -> StoreResult<O
     }
 }
 
+// Each of many is looked for by itself, and the tenant is compared afterwards: a plan that is made
+// before the server has any statistics would read all attempts of the tenant instead.
+
 /// The tenant's attempts with these ids.
 pub(crate) async fn by_ids(work: &Work<'_>, ids: &[i64]) -> StoreResult<Vec<AttemptRow>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = select!("attempt_id = ANY($2)");
+    let sql = select_from!(
+        "UNNEST($2::bigint[]) AS wanted (id), LATERAL
+             (SELECT * FROM attempts WHERE attempt_id = wanted.id OFFSET 0) AS attempts",
+        "true"
+    );
     query::many(&work.tx, sql, bound![work.tenant_id.raw(), ids], read).await
 }
 
@@ -88,7 +135,11 @@ pub(crate) async fn by_keys(
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = select!("attempt_key = ANY($2)");
+    let sql = select_from!(
+        "UNNEST($2::text[]) AS wanted (key), LATERAL
+             (SELECT * FROM attempts WHERE attempt_key = wanted.key OFFSET 0) AS attempts",
+        "true"
+    );
     query::many(&work.tx, sql, bound![work.tenant_id.raw(), keys], |cells| {
         Ok((cells.get("attempt_key")?, read(cells)?))
     })

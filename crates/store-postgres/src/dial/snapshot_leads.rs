@@ -224,20 +224,6 @@ async fn histories(
     Ok(histories)
 }
 
-/// The history of one number in the campaign, since it was last put back.
-pub(crate) async fn history(
-    work: &Work<'_>,
-    campaign_id: CampaignId,
-    phone: &PhoneNumber,
-    requeued_at: Option<Timestamp>,
-    now: Timestamp,
-) -> StoreResult<Vec<CountedAttempt>> {
-    let found = histories(work, campaign_id, &[phone.as_str()], now).await?;
-    let mut attempts = found.into_values().next().unwrap_or_default();
-    attempts.retain(|attempt| requeued_at.is_none_or(|since| attempt.started_at >= since));
-    Ok(attempts)
-}
-
 /// The numbers to which the tenant has a live attempt.
 async fn those_in_call(work: &Work<'_>, phones: &[&str]) -> StoreResult<HashSet<String>> {
     let sql = "SELECT phone FROM attempts WHERE tenant_id = $1 AND phone = ANY($2) AND live";

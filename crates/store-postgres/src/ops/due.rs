@@ -39,6 +39,26 @@ pub(crate) async fn put_all(
     Ok(())
 }
 
+/// Puts leads of any campaigns in that are READY and not in it.
+pub(crate) async fn put_those_out(
+    work: &Work<'_>,
+    leads: &[(LeadId, Timestamp)],
+) -> StoreResult<()> {
+    if leads.is_empty() {
+        return Ok(());
+    }
+    let sql = "INSERT INTO due (tenant_id, campaign_id, rank, zone, due_at, lead_id)
+               SELECT leads.tenant_id, leads.campaign_id, leads.rank, coalesce(leads.timezone, ''),
+                      greatest(wanted.due_at, leads.not_before), leads.lead_id
+               FROM UNNEST($2::bigint[], $3::bigint[]) AS wanted (lead_id, due_at)
+                    JOIN leads USING (lead_id)
+               WHERE leads.tenant_id = $1 AND leads.status = 'READY'";
+    let ids: Vec<_> = leads.iter().map(|(lead_id, _)| lead_id.raw()).collect();
+    let times: Vec<_> = leads.iter().map(|(_, due_at)| micros(*due_at)).collect();
+    query::execute(&work.tx, sql, bound![work.tenant_id.raw(), ids, times]).await?;
+    Ok(())
+}
+
 /// Takes the lead out.
 pub(crate) async fn remove(work: &Work<'_>, lead_id: LeadId) -> StoreResult<()> {
     remove_all(work, &[lead_id]).await

@@ -37,3 +37,29 @@ pub(crate) async fn line_only(
     work.wake();
     Ok(())
 }
+
+/// A campaign, if it is RUNNING, with its line of now, and the line of one of its calls. What would be
+/// looked at sooner anyway is not written.
+pub(crate) async fn both(
+    work: &mut Work<'_>,
+    campaign_id: CampaignId,
+    line_id: LineId,
+    at: Timestamp,
+) -> StoreResult<()> {
+    let sql = "WITH woken AS (
+                   UPDATE campaigns SET wake_at = $4
+                   WHERE tenant_id = $1 AND campaign_id = $2 AND status = 'RUNNING' AND coalesce(wake_at > $4, true))
+               UPDATE lines SET wake_at = $4
+               WHERE tenant_id = $1 AND coalesce(wake_at > $4, true)
+                 AND line_id = ANY (ARRAY (SELECT $3::bigint UNION SELECT line_id FROM campaigns
+                                           WHERE tenant_id = $1 AND campaign_id = $2 AND status = 'RUNNING'))";
+    let bound = bound![
+        work.tenant_id.raw(),
+        campaign_id.raw(),
+        line_id.raw(),
+        micros(at),
+    ];
+    query::execute(&work.tx, sql, bound).await?;
+    work.wake();
+    Ok(())
+}

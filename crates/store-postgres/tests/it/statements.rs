@@ -286,7 +286,9 @@ fn is_head(literal: &str) -> bool {
 }
 
 fn names_its_tenant(literal: &str) -> bool {
-    literal.contains("tenant_id = $") || literal.contains("(tenant_id, ")
+    let joins = literal.contains("$1::bigint AS tenant_id")
+        && literal.contains(".tenant_id = told.tenant_id");
+    joins || literal.contains("tenant_id = $") || literal.contains("(tenant_id, ")
 }
 
 #[test]

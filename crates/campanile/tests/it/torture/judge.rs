@@ -322,7 +322,9 @@ fn users(evidence: &Evidence, broken: &mut Vec<String>) {
                 });
                 for ring in rings.filter(|ring| after(ring, told)) {
                     let (to, deed, late) = (&ring.to, &told.deed, late(ring, told));
-                    broken.push(format!("P5: {to} was called in a campaign {late} after {deed:?}"));
+                    broken.push(format!(
+                        "P5: {to} was called in a campaign {late} after {deed:?}"
+                    ));
                 }
             }
             Deed::Remove(phone) | Deed::OptOut(phone) => {

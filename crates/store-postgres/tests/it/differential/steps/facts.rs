@@ -49,7 +49,7 @@ const OUTCOMES: &[Outcome] = &[
 
 pub(super) async fn take(side: &Side, dice: &mut Dice<'_>, moment: Moment) -> Told {
     let mut facts = Vec::new();
-    for _ in 0..dice.of(&[1_u8, 1, 2, 3]) {
+    for _ in 0..dice.of(&[1_u8, 1, 2, 3, 9]) {
         if let Some(known) = any_attempt(side, dice) {
             // Whoever has something to tell has decided.
             side.store().send_board().forget(known.id);
