@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{Host, SslMode};
 
 use crate::tls::Verify;
 
@@ -56,9 +56,9 @@ impl Address {
     /// Host, port and database, without user and password.
     pub fn shown(&self) -> String {
         let host = match self.config.get_hosts().first() {
-            Some(tokio_postgres::config::Host::Tcp(name)) => name.clone(),
+            Some(Host::Tcp(name)) => name.clone(),
             #[cfg(unix)]
-            Some(tokio_postgres::config::Host::Unix(path)) => path.display().to_string(),
+            Some(Host::Unix(path)) => path.display().to_string(),
             None => "localhost".to_owned(),
         };
         let port = self.config.get_ports().first().copied().unwrap_or(5432);
@@ -135,8 +135,24 @@ fn tls(
             );
         }
     };
+    if has_only_sockets(config) {
+        // Nobody else is on the way there: libpq ignores sslmode then.
+        config.ssl_mode(SslMode::Disable);
+        return Ok(None);
+    }
     config.ssl_mode(ssl_mode);
     Ok(verify.map(|verify| (verify, roots)))
+}
+
+/// Whether the server is reached through the file system alone.
+fn has_only_sockets(config: &Config) -> bool {
+    let is_socket = |host: &Host| match host {
+        Host::Tcp(_) => false,
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    };
+    let hosts = config.get_hosts();
+    !hosts.is_empty() && hosts.iter().all(is_socket)
 }
 
 #[cfg(test)]
@@ -166,6 +182,19 @@ mod tests {
             with("?sslmode=verify-full&target_session_attrs=read-write"),
             (SslMode::Require, Some(Verify::ChainAndHost))
         );
+    }
+
+    #[test]
+    fn a_socket_of_the_file_system_needs_no_tls_whatever_is_asked_for() {
+        for query in ["", "&sslmode=require", "&sslmode=verify-full"] {
+            for place in ["u@/d?host=/run/postgresql", "%2Frun%2Fpostgresql/d?user=u"] {
+                let text = format!("postgres://{place}{query}");
+                assert_eq!(tls_of(&text), (SslMode::Disable, None), "{text}");
+            }
+        }
+        let both = "postgres://u@%2Frun%2Fpostgresql,db.example/d";
+        assert_eq!(tls_of(both), (SslMode::Prefer, Some(Verify::Nothing)));
+        assert!(Address::from_str("postgres://u@/d?host=/run&sslmode=maybe").is_err());
     }
 
     #[test]
