@@ -117,6 +117,13 @@ pub struct Ready {
     deadline: Duration,
 }
 
+impl Ready {
+    /// Whether it may not be sent any more, by the clock that nobody can set.
+    pub(crate) fn is_overdue(&self, monotonic: Duration) -> bool {
+        monotonic >= self.deadline
+    }
+}
+
 /// One instant on both clocks: the one that people set, and the one that nobody can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {

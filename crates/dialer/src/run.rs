@@ -31,6 +31,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(50);
 /// Facts that wait for the store. When it does not keep up, requests and look-ups that are answered
 /// wait with theirs, and so hold back new ones: nothing here grows without a bound.
 const MAX_WAITING_FACTS: usize = 1_024;
+/// Who comes so late to a turn in a line's pace has missed it. Timers have a grain of a millisecond.
+const LATE_FOR_TURN: Duration = Duration::from_millis(10);
 /// How long a stop waits for requests that are under way.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(8);
 /// Beyond this silence the loop counts as dead.
@@ -308,13 +310,28 @@ async fn send_one(core: &Core, ready: &Ready, facts: &mpsc::Sender<Told>) {
     if !early.is_zero() {
         tokio::time::sleep(early).await;
     }
-    let apart = core.pace(ready);
-    if !apart.is_zero() {
-        tokio::time::sleep(apart).await;
-    }
+    keep_pace(core, ready).await;
     failpoint::reach(Failpoint::CallDue);
     // The receiver outlives every sender; if it is gone, so is the process.
     let _ = facts.send(core.send(ready).await).await;
+}
+
+/// Waits for a turn in the line's pace. Whoever comes late to it, as all do who waited while the process
+/// stood still, waits for another: they would leave at once, however well their turns were spaced.
+async fn keep_pace(core: &Core, ready: &Ready) {
+    let monotonic = || core.parts().clock.monotonic();
+    loop {
+        let apart = core.pace(ready);
+        // One that is too late for good is withheld when it is to be sent.
+        if apart.is_zero() || ready.is_overdue(monotonic()) {
+            return;
+        }
+        let turn = monotonic().saturating_add(apart);
+        tokio::time::sleep(apart).await;
+        if monotonic().saturating_sub(turn) <= LATE_FOR_TURN {
+            return;
+        }
+    }
 }
 
 fn wait_for(core: &Core, at: Timestamp) -> Duration {
