@@ -2,6 +2,8 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -38,7 +40,8 @@ done
 "#;
 
 impl OwnCluster {
-    /// A cluster that runs. Who logs in as [`GUARDED`] needs the password of that name.
+    /// A cluster that runs. Who logs in as [`GUARDED`] needs the password of that name, and over TCP
+    /// TLS as well.
     pub fn start_new() -> Self {
         Self::start_in(&std::env::temp_dir(), WORTH_NOTHING)
     }
@@ -51,11 +54,16 @@ impl OwnCluster {
 
     fn start_in(base: &Path, settings: &str) -> Self {
         let own = Self::stopped(base);
-        let line = format!("local all {GUARDED} scram-sha-256");
+        let lines = [
+            format!("local all {GUARDED} scram-sha-256"),
+            format!("hostssl all {GUARDED} samehost scram-sha-256"),
+            format!("hostnossl all {GUARDED} samehost reject"),
+        ];
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let Cluster {
             folder, programs, ..
         } = &own.cluster;
-        init(programs, folder, server_user().as_ref(), settings, &[&line]);
+        init(programs, folder, server_user().as_ref(), settings, &lines);
         own.start();
         let make =
             format!("CREATE ROLE {ROLE} LOGIN; CREATE ROLE {GUARDED} LOGIN PASSWORD '{GUARDED}'");
@@ -131,6 +139,49 @@ impl OwnCluster {
             .next()
             .and_then(|line| line.trim().parse().ok());
         first.expect("its first line is the number of the process")
+    }
+
+    /// Listens on TCP as well, from a restart on: on an address of the loopback that is its own, so
+    /// that the port is free.
+    pub fn listen(&self) -> Ipv4Addr {
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let number = u8::try_from(next_number() % 100).expect("below 100");
+        let address = Ipv4Addr::new(127, 100 + number, high, low);
+        let set = format!("ALTER SYSTEM SET listen_addresses = '{address}'");
+        self.admin("postgres", &set);
+        self.stop(Stop::Fast);
+        self.start();
+        address
+    }
+
+    /// Speaks TLS with this certificate and its key, both PEM, from now on.
+    pub fn present(&self, certificate: &str, key: &str) {
+        let name = format!("server-{}", next_number());
+        for (end, text) in [("crt", certificate), ("key", key)] {
+            let file = self.data().join(format!("{name}.{end}"));
+            fs::write(&file, text).expect("the server's certificate");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("its rights");
+            if let Some((user, _)) = server_user() {
+                run(Command::new("chown").arg(user).arg(&file));
+            }
+        }
+        for set in [
+            format!("ssl_cert_file = '{name}.crt'"),
+            format!("ssl_key_file = '{name}.key'"),
+            "ssl = on".to_owned(),
+        ] {
+            self.admin("postgres", &format!("ALTER SYSTEM SET {set}"));
+        }
+        self.admin("postgres", "SELECT pg_reload_conf()");
+        let shown = "current_setting('ssl') || current_setting('ssl_cert_file')";
+        self.wait_for(&format!("SELECT {shown} = 'on{name}.crt'"));
+    }
+
+    /// Speaks TLS no more.
+    pub fn present_nothing(&self) {
+        self.admin("postgres", "ALTER SYSTEM SET ssl = off");
+        self.admin("postgres", "SELECT pg_reload_conf()");
+        self.wait_for("SELECT current_setting('ssl') = 'off'");
     }
 
     /// Another server that follows this one, a copy of it made now, and has caught up.

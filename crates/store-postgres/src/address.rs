@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{ChannelBinding, Host, SslMode, SslNegotiation};
 
 use crate::tls::Verify;
 
-/// Longest wait for a connection.
+/// Longest wait for a TCP connection, over all hosts that the address names: a machine that is gone
+/// shall leave time for the next one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A server that answers nothing for about so long, not even on the wire, is gone.
@@ -79,8 +81,8 @@ impl FromStr for Address {
         let (mut mode, mut roots) = (None, None);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
-                Some(("sslmode", value)) => mode = Some(value.to_owned()),
-                Some(("sslrootcert", value)) => roots = Some(value.to_owned()),
+                Some(("sslmode", value)) => mode = Some(decode(value)?),
+                Some(("sslrootcert", value)) => roots = Some(decode(value)?),
                 _ => kept.push(pair),
             }
         }
@@ -96,16 +98,27 @@ impl FromStr for Address {
         if config.get_dbname().is_none() {
             return refuse("it names no database: postgres://user@host/database");
         }
-        let roots = roots.filter(|path| path != "system").map(PathBuf::from);
-        let tls = tls(mode.as_deref(), roots, &mut config)?;
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            return refuse("it names no host: postgres://user@host/database");
+        }
+        if config.get_hosts().is_empty() {
+            // What is reached by its number alone is known, and certified, by that number.
+            for number in config.get_hostaddrs().to_vec() {
+                config.host(number.to_string());
+            }
+        }
+        let roots = roots.filter(|path| !path.is_empty());
+        let tls = tls(mode.as_deref(), roots.as_deref(), &mut config)?;
+        refuse_what_is_not_kept(&config)?;
         let options = match config.get_options() {
             Some(own) => format!("{SESSION} {own}"),
             None => SESSION.to_owned(),
         };
+        let patience = CONNECT_TIMEOUT / hosts(&config);
         config
             .options(options)
             .application_name("campanile")
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(patience)
             .keepalives_idle(SILENCE)
             .keepalives_interval(SILENCE / 2)
             .keepalives_retries(2)
@@ -116,13 +129,40 @@ impl FromStr for Address {
 
 type Tls = Option<(Verify, Option<PathBuf>)>;
 
-/// libpq's meanings: `require` with a file of roots checks the chain, as `verify-ca` does.
-fn tls(
-    mode: Option<&str>,
-    roots: Option<PathBuf>,
-    config: &mut Config,
-) -> Result<Tls, AddressError> {
-    let (ssl_mode, verify) = match mode.unwrap_or("prefer") {
+/// Values are percent-encoded, as those that the driver reads.
+fn decode(value: &str) -> Result<String, AddressError> {
+    match percent_decode_str(value).decode_utf8() {
+        Ok(text) => Ok(text.into_owned()),
+        Err(_) => refuse("its parameters are not UTF-8"),
+    }
+}
+
+fn hosts(config: &Config) -> u32 {
+    u32::try_from(config.get_hosts().len())
+        .unwrap_or(u32::MAX)
+        .max(1)
+}
+
+/// A promise of the address that nobody would keep.
+fn refuse_what_is_not_kept(config: &Config) -> Result<(), AddressError> {
+    if config.get_channel_binding() == ChannelBinding::Require {
+        return refuse(
+            "channel_binding=require is not supported: leave it out and say sslmode=verify-full, which lets nobody in between either",
+        );
+    }
+    if config.get_ssl_negotiation() == SslNegotiation::Direct {
+        return refuse("sslnegotiation=direct is not supported: leave it out");
+    }
+    Ok(())
+}
+
+/// libpq's meanings: `require` with a file of roots checks the chain, as `verify-ca` does, and the
+/// roots that everybody trusts prove something only together with the host's name.
+fn tls(mode: Option<&str>, roots: Option<&str>, config: &mut Config) -> Result<Tls, AddressError> {
+    let public = roots == Some("system");
+    let roots = roots.filter(|_| !public).map(PathBuf::from);
+    let mode = mode.unwrap_or(if public { "verify-full" } else { "prefer" });
+    let (ssl_mode, verify) = match mode {
         "disable" => (SslMode::Disable, None),
         "prefer" | "allow" => (SslMode::Prefer, Some(Verify::Nothing)),
         "require" if roots.is_some() => (SslMode::Require, Some(Verify::Chain)),
@@ -135,10 +175,18 @@ fn tls(
             );
         }
     };
+    if public && mode != "verify-full" {
+        return refuse("sslrootcert=system goes with sslmode=verify-full alone: say that");
+    }
     if has_only_sockets(config) {
         // Nobody else is on the way there: libpq ignores sslmode then.
         config.ssl_mode(SslMode::Disable);
         return Ok(None);
+    }
+    if verify == Some(Verify::Chain) && roots.is_none() {
+        return refuse(
+            "sslmode=verify-ca wants the certificate of the authority: name its file with sslrootcert, or say sslmode=verify-full",
+        );
     }
     config.ssl_mode(ssl_mode);
     Ok(verify.map(|verify| (verify, roots)))
@@ -198,12 +246,56 @@ mod tests {
     }
 
     #[test]
+    fn roots_that_everybody_trusts_go_with_the_name_of_the_host() {
+        for query in ["sslrootcert=system", "sslmode=verify-full"] {
+            let address = format!("postgres://u@h/d?{query}");
+            let tls = Address::from_str(&address).unwrap().tls;
+            assert_eq!(tls, Some((Verify::ChainAndHost, None)), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_roots_may_be_percent_encoded() {
+        let text = "postgres://u@h/d?sslmode=verify%2Dca&sslrootcert=%2Fan%20authority.pem";
+        let tls = Address::from_str(text).unwrap().tls;
+        let file = PathBuf::from("/an authority.pem");
+        assert_eq!(tls, Some((Verify::Chain, Some(file))));
+    }
+
+    #[test]
+    fn a_host_that_is_gone_leaves_time_for_the_next() {
+        let text = "postgres://u@one,two/d?target_session_attrs=read-write";
+        let address = Address::from_str(text).unwrap();
+        let patience = address.config.get_connect_timeout().copied();
+        assert_eq!(patience, Some(CONNECT_TIMEOUT / 2));
+    }
+
+    #[test]
     fn what_is_wrong_is_said_without_the_password() {
         for (text, why) in [
             ("sqlite:x", "begins with"),
             ("postgres://u:secret@h", "names no database"),
             ("postgres://u:secret@h/d?sslmode=maybe", "sslmode is one of"),
             ("postgres://u:secret@h:port/d", "port"),
+            ("postgres:///d?user=u&password=secret", "names no host"),
+            (
+                "postgres://u:secret@h/d?sslmode=verify-ca",
+                "with sslrootcert",
+            ),
+            (
+                "postgres://u:secret@h/d?sslmode=require&sslrootcert=system",
+                "sslmode=verify-full",
+            ),
+            (
+                "postgres://u:secret@h/d?channel_binding=require",
+                "leave it out",
+            ),
+            (
+                "postgres://u:secret@h/d?sslmode=require&sslnegotiation=direct",
+                "leave it out",
+            ),
+            ("postgres://u:secret@h/d?sslcert=/a.pem", "sslcert"),
+            ("postgres://u:secret@h/d?sslmode=%ff", "UTF-8"),
         ] {
             let error = Address::from_str(text).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use store::{PatienceOf, StoreError, StoreResult};
-use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
 use crate::address::Address;
-use crate::error::{describe, no_connection};
+use crate::error::no_connection;
 use crate::marker::Marker;
 use crate::migrate::{self, Inspection, MigrateError};
 use crate::node::Node;
+use crate::open_error::OpenError;
 use crate::shared::Shared;
 use crate::store_impl::PostgresStore;
 use crate::tls::{MakeTls, Verify};
@@ -23,6 +23,9 @@ use crate::tls::{MakeTls, Verify};
 const APART: u32 = 2;
 /// How long an operation waits for a free connection, or for a new one.
 const POOL_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a login may take, all hosts of the address together.
+const LOGIN_PATIENCE: Duration = Duration::from_secs(8);
 
 /// How to open a database.
 #[derive(Debug, Clone)]
@@ -38,60 +41,6 @@ pub struct Options {
     pub dials: bool,
     /// Where this node may keep its marker file; `None`: it remembers while it lives.
     pub marker: Option<PathBuf>,
-}
-
-/// Why a database cannot be opened. Each text says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Nobody answers.
-    #[error(
-        "cannot reach the database {address}: {cause}; check that the server runs and the address is right"
-    )]
-    Unreachable {
-        /// Where it should be.
-        address: String,
-        /// What went wrong.
-        cause: String,
-    },
-    /// The server does not let us in.
-    #[error(
-        "the database {address} refused the login: {cause}; check user, password and the server's pg_hba.conf"
-    )]
-    Login {
-        /// Where it is.
-        address: String,
-        /// What the server said.
-        cause: String,
-    },
-    /// There is no such database.
-    #[error(
-        "the server has no such database ({address}): {cause}; create it first: createdb --owner <user> <name>"
-    )]
-    Missing {
-        /// Where it should be.
-        address: String,
-        /// What the server said.
-        cause: String,
-    },
-    /// TLS cannot be set up.
-    #[error("the database {address} cannot be reached over TLS: {cause}")]
-    Tls {
-        /// Where it is.
-        address: String,
-        /// What went wrong.
-        cause: String,
-    },
-    /// The schema does not fit.
-    #[error(transparent)]
-    Migrate(#[from] MigrateError),
-}
-
-impl OpenError {
-    /// Whether the same may succeed later without anybody changing it: the server is down, starting,
-    /// or full.
-    pub const fn passes(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
-    }
 }
 
 impl PostgresStore {
@@ -193,14 +142,33 @@ pub(crate) async fn with_client<T>(
     address: &Address,
     work: impl AsyncFnOnce(&mut Client) -> Result<T, MigrateError>,
 ) -> Result<T, OpenError> {
-    let failed = |error: tokio_postgres::Error| open_error(address, &error);
     if let Some((verify, roots)) = &address.tls {
         let tls = make_tls(address, *verify, roots.as_ref())?;
-        let (mut client, connection) = address.config.connect(tls).await.map_err(failed)?;
+        let connecting = address.config.connect(tls);
+        let (mut client, connection) = within_patience(address, connecting).await?;
         drive(connection, work(&mut client)).await
     } else {
-        let (mut client, connection) = address.config.connect(NoTls).await.map_err(failed)?;
+        let connecting = address.config.connect(NoTls);
+        let (mut client, connection) = within_patience(address, connecting).await?;
         drive(connection, work(&mut client)).await
+    }
+}
+
+/// A server may take the connection and then say nothing: one that was stopped, or is none.
+pub(crate) async fn within_patience<T>(
+    address: &Address,
+    connecting: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, OpenError> {
+    match tokio::time::timeout(LOGIN_PATIENCE, connecting).await {
+        Ok(Ok(connected)) => Ok(connected),
+        Ok(Err(error)) => Err(OpenError::of(address, &error)),
+        Err(_) => Err(OpenError::Unreachable {
+            address: address.shown(),
+            cause: format!(
+                "it takes the connection, but no login was answered for {} s",
+                LOGIN_PATIENCE.as_secs()
+            ),
+        }),
     }
 }
 
@@ -222,10 +190,7 @@ pub(crate) fn make_tls(
     verify: Verify,
     roots: Option<&std::path::PathBuf>,
 ) -> Result<MakeTls, OpenError> {
-    MakeTls::new(verify, roots).map_err(|error| OpenError::Tls {
-        address: address.shown(),
-        cause: error.to_string(),
-    })
+    MakeTls::new(verify, roots).map_err(|error| OpenError::of_tls(address, &error))
 }
 
 pub(crate) fn pool(address: &Address, connections: u32) -> Result<Pool, OpenError> {
@@ -253,27 +218,4 @@ pub(crate) fn pool(address: &Address, connections: u32) -> Result<Pool, OpenErro
             address: address.shown(),
             cause: error.to_string(),
         })
-}
-
-fn open_error(address: &Address, error: &tokio_postgres::Error) -> OpenError {
-    let (address, cause) = (address.shown(), describe(error));
-    match error.code() {
-        Some(code)
-            if *code == SqlState::INVALID_PASSWORD
-                || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION =>
-        {
-            OpenError::Login { address, cause }
-        }
-        Some(code) if *code == SqlState::INVALID_CATALOG_NAME => {
-            OpenError::Missing { address, cause }
-        }
-        Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
-            OpenError::Login { address, cause }
-        }
-        None if cause.contains("TLS") || cause.contains("certificate") => {
-            OpenError::Tls { address, cause }
-        }
-        None if cause.contains("password") => OpenError::Login { address, cause },
-        _ => OpenError::Unreachable { address, cause },
-    }
 }

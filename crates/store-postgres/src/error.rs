@@ -1,6 +1,6 @@
 //! From PostgreSQL's errors to the store's.
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{PoolError, TimeoutType};
 use store::StoreError;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
@@ -59,6 +59,13 @@ pub(crate) fn describe(error: &Error) -> String {
 pub(crate) fn no_connection(error: PoolError) -> StoreError {
     match error {
         PoolError::Backend(error) => StoreError::Unavailable(describe(&error)),
+        PoolError::Timeout(TimeoutType::Wait) => StoreError::Unavailable(
+            "all of this process's connections are in use; raise --database-connections, or see what makes the database slow"
+                .to_owned(),
+        ),
+        PoolError::Timeout(_) => {
+            StoreError::Unavailable("its server does not answer a login".to_owned())
+        }
         other => StoreError::Unavailable(other.to_string()),
     }
 }

@@ -23,7 +23,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls};
 
-use crate::connect::make_tls;
+use crate::connect::{make_tls, within_patience};
 use crate::error::describe;
 use crate::shared::Shared;
 use crate::store_impl::PostgresStore;
@@ -78,14 +78,14 @@ impl PostgresStore {
                 Ok(tls) => tls,
                 Err(error) => return error.to_string(),
             };
-            match config.connect(tls).await {
+            match within_patience(&self.address, config.connect(tls)).await {
                 Ok((client, connection)) => link.stand(client, connection).await,
-                Err(error) => Err(error),
+                Err(error) => return error.to_string(),
             }
         } else {
-            match config.connect(NoTls).await {
+            match within_patience(&self.address, config.connect(NoTls)).await {
                 Ok((client, connection)) => link.stand(client, connection).await,
-                Err(error) => Err(error),
+                Err(error) => return error.to_string(),
             }
         };
         match ended {

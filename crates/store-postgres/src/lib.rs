@@ -32,6 +32,7 @@ mod line_reads;
 mod marker;
 mod migrate;
 mod node;
+mod open_error;
 mod ops;
 mod planning;
 mod query;
@@ -48,7 +49,8 @@ mod turns;
 mod work;
 
 pub use address::{Address, AddressError};
-pub use connect::{OpenError, Options, inspect_database, migrate_database};
+pub use connect::{Options, inspect_database, migrate_database};
 pub use migrate::{Inspection, MigrateError, SCHEMA_VERSION};
+pub use open_error::OpenError;
 pub use relocation::{Arrival, Holding, Target, TargetError};
 pub use store_impl::PostgresStore;

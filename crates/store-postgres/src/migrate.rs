@@ -6,6 +6,7 @@
 //! they know. One that *takes away* is made when nobody is left who needs it: it is refused while any
 //! process has a number, and a process that knows less gets no number any more (`node.rs`).
 
+use store::relocation::TABLES;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, GenericClient};
 
@@ -82,12 +83,32 @@ pub enum MigrateError {
     },
     /// The user may not make tables.
     #[error(
-        "the database user may not make or change campanile's tables ({cause}): make it the owner of the database, or run GRANT CREATE, USAGE ON SCHEMA public TO <user> as an administrator"
+        "the database user may not make or change campanile's tables ({cause}): make it the owner of the database and of the tables, or run GRANT CREATE, USAGE ON SCHEMA public TO <user> as an administrator"
     )]
     Rights {
         /// What the server said.
         cause: String,
     },
+    /// The tables are somebody else's.
+    #[error(
+        "the database user may not read and write campanile's table {table}, which is {owner}'s: connect as {owner}, or run GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO <user> as an administrator"
+    )]
+    Closed {
+        /// The first of them.
+        table: String,
+        /// Whose it is.
+        owner: String,
+    },
+    /// The server follows another one.
+    #[error(
+        "the PostgreSQL server is a standby and takes no writes: name the primary, or all servers and let the driver choose: postgres://user@one,two/database?target_session_attrs=read-write"
+    )]
+    Standby,
+    /// Somebody wants nothing written.
+    #[error(
+        "the database takes no writes, because default_transaction_read_only is on: switch it off where it was set, with ALTER DATABASE <name>, ALTER ROLE <user> or ALTER SYSTEM … SET default_transaction_read_only = off"
+    )]
+    ReadOnly,
     /// The schema is not the one of this program, and nobody asked to change it.
     #[error(
         "the database is at schema version {found}, this program needs {SCHEMA_VERSION}: run `campanile migrate` or start `campanile serve` on it"
@@ -131,10 +152,11 @@ pub enum MigrateError {
     },
 }
 
-/// Refuses servers that are too old.
+/// Refuses servers that are too old, and those that take no writes.
 pub(crate) async fn check_server(client: &Client) -> Result<(), MigrateError> {
-    let sql =
-        "SELECT current_setting('server_version_num')::bigint, current_setting('server_version')";
+    let sql = "SELECT current_setting('server_version_num')::bigint,
+                      current_setting('server_version'),
+                      pg_is_in_recovery(), current_setting('transaction_read_only')::boolean";
     let row = client
         .query_one(sql, &[])
         .await
@@ -142,13 +164,45 @@ pub(crate) async fn check_server(client: &Client) -> Result<(), MigrateError> {
     if row.get::<_, i64>(0) < OLDEST_SERVER {
         return Err(MigrateError::OldServer { found: row.get(1) });
     }
+    if row.get(2) {
+        return Err(MigrateError::Standby);
+    }
+    if row.get(3) {
+        return Err(MigrateError::ReadOnly);
+    }
     Ok(())
+}
+
+/// Refuses tables that the user may not read and write: the first operation would fail instead.
+async fn check_tables(client: &Client) -> Result<(), MigrateError> {
+    const SQL: &str = "SELECT relname::text, pg_get_userbyid(relowner)::text FROM pg_class
+         WHERE relkind = 'r' AND relname = ANY ($1)
+           AND relnamespace = (SELECT relnamespace FROM pg_class
+                               WHERE oid = to_regclass('schema_versions'))
+           AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+                    AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE'))
+         ORDER BY relname LIMIT 1";
+    let names = TABLES.iter().map(|table| table.name);
+    let names: Vec<&str> = names.chain(["schema_versions"]).collect();
+    let closed = client.query_opt(SQL, &[&names]).await;
+    match closed.map_err(failed(SCHEMA_VERSION))? {
+        None => Ok(()),
+        Some(row) => Err(MigrateError::Closed {
+            table: row.get(0),
+            owner: row.get(1),
+        }),
+    }
 }
 
 fn failed(to: i64) -> impl Fn(tokio_postgres::Error) -> MigrateError {
     move |error| {
         let cause = crate::error::describe(&error);
-        if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+        // Whoever may not use the only schema has none to make tables in.
+        let rights = [
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            SqlState::INVALID_SCHEMA_NAME,
+        ];
+        if error.code().is_some_and(|state| rights.contains(state)) {
             MigrateError::Rights { cause }
         } else {
             MigrateError::Failed { to, cause }
@@ -172,6 +226,7 @@ pub struct Inspection {
 /// Looks at server and schema.
 pub(crate) async fn inspect(client: &Client) -> Result<Inspection, MigrateError> {
     check_server(client).await?;
+    check_tables(client).await?;
     let failed = failed(SCHEMA_VERSION);
     let sql = "SELECT current_setting('server_version'),
                       (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user),
@@ -225,6 +280,7 @@ pub(crate) async fn check_schema(client: &Client) -> Result<i64, MigrateError> {
 /// which version it came; one that is newer, and that this program may work with, stays as it is.
 pub(crate) async fn migrate(client: &mut Client) -> Result<i64, MigrateError> {
     check_server(client).await?;
+    check_tables(client).await?;
     migrate_by(client, MIGRATIONS).await
 }
 
@@ -295,7 +351,8 @@ async fn refuse_while_in_use(
 mod tests {
     use super::*;
     use crate::address::Address;
-    use crate::connect::{OpenError, with_client};
+    use crate::connect::with_client;
+    use crate::open_error::OpenError;
 
     #[test]
     fn every_version_has_its_migration() {
@@ -346,7 +403,9 @@ mod tests {
             };
             Ok(())
         };
-        with_client(&address, beside_an_older_one).await.unwrap();
+        Box::pin(with_client(&address, beside_an_older_one))
+            .await
+            .unwrap();
         // The server takes a moment to see that the session is over.
         let mut made = bring(&address, all).await;
         while matches!(made, Err(MigrateError::InUse { .. })) {

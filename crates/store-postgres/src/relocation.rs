@@ -21,9 +21,10 @@ use tokio_postgres::error::SqlState;
 
 use crate::address::Address;
 use crate::code::{corrupt, micros};
-use crate::connect::{self, OpenError};
+use crate::connect;
 use crate::error::{no_connection, translate};
 use crate::migrate::{MigrateError, SCHEMA_VERSION};
+use crate::open_error::OpenError;
 use crate::query::{self, bound};
 use crate::work;
 

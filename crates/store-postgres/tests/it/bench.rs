@@ -156,7 +156,8 @@ impl PostgresBench {
     }
 }
 
-fn options(address: &str) -> Options {
+/// Options for a database.
+pub(crate) fn options(address: &str) -> Options {
     Options {
         address: address.parse().unwrap(),
         connections: 4,

@@ -8,6 +8,7 @@
 
 mod bench;
 mod conformance;
+mod connecting;
 mod differential;
 mod hints;
 mod hold;
