@@ -261,6 +261,16 @@ fn what_is_wrong_with_the_database_is_one_line_with_the_remedy() {
         address.replace(&role, &user)
     };
     create(&guarded("wrong")).refused(1, &["refused the login", "check user, password"]);
+    let doctor = Run::of(
+        home.command(&["doctor"])
+            .env("CAMPANILE_DATABASE_URL", guarded("wrong")),
+    );
+    assert_eq!(doctor.code, 1, "{doctor:?}");
+    for words in ["refused the login", "check user, password"] {
+        assert!(doctor.stdout.contains(words), "{doctor:?}");
+    }
+    let bound = format!("{address}&channel_binding=require");
+    create(&bound).refused(2, &["channel_binding=require", "leave it out"]);
     create(&address.replace(&role, &format!("user={GUARDED}"))).refused(1, &["password"]);
     create(&address.replace(&role, "user=nobody")).refused(1, &["refused the login"]);
     create(&guarded(GUARDED)).refused(1, &["may not make", "GRANT CREATE"]);
