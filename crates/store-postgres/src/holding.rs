@@ -43,6 +43,7 @@ impl PostgresStore {
         if let Some(detail) = sight.trouble().filter(|_| !sight.is_noted()) {
             server!(self, |db| async {
                 hold::lock(db).await?;
+                hold::note_loss(db, now).await?;
                 hold::put(db, &self.shared, now, HoldReason::WentBack, &detail, None).await
             })?;
         }
@@ -128,7 +129,10 @@ impl PostgresStore {
             Ok((unknown, adopt::tenants_of(db, calls).await?))
         })?;
         if !unknown.is_empty() {
-            self.hold_for_strange_calls(now, unknown.len()).await?;
+            let first = calls.iter().map(|call| adopt::created_at(call, now)).min();
+            let first = first.unwrap_or(now);
+            self.hold_for_strange_calls(now, unknown.len(), first)
+                .await?;
         }
         let mut adoptions = vec![Adoption::Known; calls.len()];
         let mut by_tenant: HashMap<Option<TenantId>, Vec<usize>> = HashMap::new();
@@ -151,7 +155,13 @@ impl PostgresStore {
         Ok(adoptions)
     }
 
-    async fn hold_for_strange_calls(&self, now: Timestamp, strange: usize) -> StoreResult<()> {
+    /// Others may have been placed about the time of the first one, and not been seen yet.
+    async fn hold_for_strange_calls(
+        &self,
+        now: Timestamp,
+        strange: usize,
+        first: Timestamp,
+    ) -> StoreResult<()> {
         let shared = &self.shared;
         let detail = format!(
             "a voice provider has {strange} call(s) of this installation that the database does not know: it is an older copy, restored together with its marker"
@@ -161,6 +171,7 @@ impl PostgresStore {
             if hold::needs_reconciliation(db).await? {
                 return Ok(());
             }
+            hold::note_gap(db, first, now).await?;
             hold::put(db, shared, now, HoldReason::StrangeCalls, &detail, None).await
         })
     }

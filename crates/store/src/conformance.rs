@@ -238,6 +238,7 @@ macro_rules! conformance_suite {
                 a_hold_survives_a_fresh_process,
                 a_clock_that_is_behind_what_is_stored_holds,
                 release_waits_for_every_line,
+                what_lines_answered_before_says_nothing_of_another_loss,
                 release_by_force_does_not_wait,
                 what_may_be_forgotten_reaches_to_the_start_of_the_process,
                 a_forgotten_call_takes_its_leads_place,

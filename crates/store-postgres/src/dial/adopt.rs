@@ -166,7 +166,8 @@ struct Target<'a> {
     at: Timestamp,
 }
 
-fn created_at(call: &StrangeCall, now: Timestamp) -> Timestamp {
+/// When the call was created at the latest, as far as is known.
+pub(crate) fn created_at(call: &StrangeCall, now: Timestamp) -> Timestamp {
     let told = call.facts.iter().filter_map(|fact| fact.at).min();
     call.created_at.or(told).map_or(now, |at| at.min(now))
 }

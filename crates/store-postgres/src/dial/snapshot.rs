@@ -9,6 +9,7 @@ use domain::planner::{
 };
 use domain::settings::{CampaignSettings, Numbers};
 use domain::{CampaignId, LineId, PoolId};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use store::{PoolStrategy, StoreResult};
 
@@ -17,6 +18,9 @@ use crate::dial::snapshot_leads;
 use crate::ops::pools::rests_by_number;
 use crate::query::{self, bound};
 use crate::work::Work;
+
+/// Campaigns whose questions are under way at once, on the one connection of the transaction.
+const CAMPAIGNS_AT_ONCE: usize = 16;
 
 /// The snapshot with what the planner does not need but a reservation does.
 pub(crate) struct Line {
@@ -53,12 +57,13 @@ pub(crate) async fn load(
     rows.truncate(most);
     let rests = rests_by_number(&work.tx, work.tenant_id, line_id, now).await?;
     let shares = shares(snapshot.virtual_time, &rows, budget);
-    let mut revisions = HashMap::new();
-    for (row, share) in rows.into_iter().zip(shares) {
-        revisions.insert(row.campaign_id, row.revision);
-        let campaign = campaign(work, row, &live, &rests, share, now).await?;
-        snapshot.campaigns.push(campaign);
-    }
+    let revisions = rows.iter().map(|row| (row.campaign_id, row.revision));
+    let revisions = revisions.collect();
+    // What is asked about one does not wait for the answers about the others.
+    let campaigns = rows.into_iter().zip(shares);
+    let campaigns = campaigns.map(|(row, share)| campaign(work, row, &live, &rests, share, now));
+    let campaigns = futures_util::stream::iter(campaigns).buffered(CAMPAIGNS_AT_ONCE);
+    snapshot.campaigns = campaigns.try_collect().await?;
     Ok(Some(Line {
         snapshot,
         revisions,

@@ -69,6 +69,8 @@ pub(crate) struct Sight {
     is_same_server: bool,
     /// Whether the greatest attempt that the node knows is there, or forgiven.
     pub(crate) knows_attempt: bool,
+    /// The number of that attempt.
+    last: i64,
 }
 
 impl Sight {
@@ -77,21 +79,24 @@ impl Sight {
         !self.holds.is_empty() || !self.is_same_server || !self.knows_attempt
     }
 
-    /// Whether it is on record that the database went back.
+    /// Whether it is on record that the database went back, as far as this node can tell: what it
+    /// remembers itself it has told nobody yet.
     pub(crate) fn is_noted(&self) -> bool {
         let went_back = HoldReason::WentBack.as_str();
-        self.holds.iter().any(|reason| reason == went_back)
+        self.knows_attempt && self.holds.iter().any(|reason| reason == went_back)
     }
 
     /// What is wrong with the database.
     pub(crate) fn trouble(&self) -> Option<String> {
-        if !self.is_same_server {
-            return Some(
-                "the database was restored, or another server was promoted: it is not the server, or not the branch of its history, that the last calls were reserved on, and may have lost the latest ones".to_owned(),
-            );
+        if !self.knows_attempt {
+            // The number tells one loss from the next.
+            return Some(format!(
+                "this node has placed calls that the database does not know, until number {}: an older copy was put back, or another server promoted",
+                self.last
+            ));
         }
-        (!self.knows_attempt).then(|| {
-            "this node has placed calls that the database does not know: an older copy was put back".to_owned()
+        (!self.is_same_server).then(|| {
+            "the database was restored, or another server was promoted: it is not the server, or not the branch of its history, that the last calls were reserved on, and may have lost the latest ones".to_owned()
         })
     }
 }
@@ -108,6 +113,7 @@ pub(crate) async fn look(db: &Db<'_>, last: i64) -> StoreResult<Sight> {
             holds: cells.get("holds")?,
             is_same_server: cells.get("is_same_server")?,
             knows_attempt: cells.get("knows_attempt")?,
+            last,
         })
     })
     .await?;
@@ -140,6 +146,7 @@ pub(crate) async fn judge_start(
     let sight = look(db, last).await?;
     let disagreement = disagreement(&sight, &found, &marker.shown());
     if let Some((reason, detail)) = &disagreement {
+        note_loss(db, now).await?;
         put(db, shared, now, *reason, detail, None).await?;
     }
     let start = Start {
@@ -226,7 +233,8 @@ async fn last_instant(db: &Db<'_>) -> StoreResult<Option<Timestamp>> {
     Ok(last.flatten())
 }
 
-async fn note_gap(db: &Db<'_>, from: Timestamp, until: Timestamp) -> StoreResult<()> {
+/// Notes a stretch of time of which calls may be forgotten.
+pub(crate) async fn note_gap(db: &Db<'_>, from: Timestamp, until: Timestamp) -> StoreResult<()> {
     let sql = "INSERT INTO gaps (from_at, until_at) VALUES ($1, $2)";
     query::execute(db, sql, bound![micros(from), micros(until)]).await?;
     let old = until.saturating_sub(GAP_LIFE).unwrap_or(Timestamp::MIN);
@@ -242,8 +250,25 @@ async fn note_gap(db: &Db<'_>, from: Timestamp, until: Timestamp) -> StoreResult
     Ok(())
 }
 
+/// The calls that went with what the database lost are those after the last one that it knows: nothing
+/// was reserved since it went back, whatever else was written to it.
+pub(crate) async fn note_loss(db: &Db<'_>, now: Timestamp) -> StoreResult<()> {
+    let sql =
+        "SELECT (SELECT planned_at FROM attempts ORDER BY attempt_id DESC LIMIT 1) AS last_at";
+    let last = query::one(db, sql, &[], |cells| cells.maybe_instant("last_at")).await?;
+    let from = match last.flatten() {
+        Some(last) => last,
+        // It has lost the very first of them.
+        None => last_instant(db).await?.unwrap_or(now),
+    };
+    note_gap(db, from.min(now), now).await
+}
+
 /// Puts the installation on hold for one reason, if it is not already. The hold's lock is held; no
 /// call that this process reserved begins any more, and none is reserved once this is committed.
+///
+/// What lines were asked for another reason, or for the same one with another detail, says nothing of
+/// this one: they are asked again.
 pub(crate) async fn put(
     db: &Db<'_>,
     shared: &Shared,
@@ -252,17 +277,26 @@ pub(crate) async fn put(
     detail: &str,
     ends_at: Option<Timestamp>,
 ) -> StoreResult<()> {
-    let asks_already = needs_reconciliation(db).await?;
-    let sql = "INSERT INTO holds (reason, detail, since, ends_at) VALUES ($1, $2, $3, $4)
-               ON CONFLICT (reason) WHERE ended_at IS NULL DO NOTHING";
-    let bound = bound![reason.as_str(), detail, micros(now), ends_at.map(micros)];
-    if query::execute(db, sql, bound).await? > 0 {
+    let sql = "SELECT detail FROM holds WHERE reason = $1 AND ended_at IS NULL";
+    let known = query::one(db, sql, bound![reason.as_str()], |cells| {
+        cells.get::<String>("detail")
+    })
+    .await?;
+    let is_new = match &known {
+        None => true,
+        Some(known) => reason.needs_reconciliation() && known != detail,
+    };
+    if is_new {
+        let sql = "INSERT INTO holds (reason, detail, since, ends_at) VALUES ($1, $2, $3, $4)
+                   ON CONFLICT (reason) WHERE ended_at IS NULL DO UPDATE SET detail = excluded.detail";
+        let bound = bound![reason.as_str(), detail, micros(now), ends_at.map(micros)];
+        query::execute(db, sql, bound).await?;
         tracing::error!(
             hold.reason = reason.as_str(),
             "on hold, nothing dials: {detail}"
         );
     }
-    if reason.needs_reconciliation() && !asks_already {
+    if reason.needs_reconciliation() && is_new {
         query::execute(db, "DELETE FROM held_lines", &[]).await?;
         let sql = "INSERT INTO held_lines (tenant_id, line_id, progress, updated_at)
                    SELECT tenant_id, line_id, 'pending', $1 FROM lines";

@@ -73,6 +73,28 @@ async fn a_node_that_runs_notices_that_another_server_took_over() {
 }
 
 #[tokio::test]
+async fn calls_of_the_time_that_another_server_lost_are_asked_for_each_time() {
+    let bench = PostgresBench::open();
+    let store = bench.store();
+    let (caller, campaign) = dialed(store).await;
+    for (round, called_at) in [(20, later(1)), (40, later(32))] {
+        // Whatever else the new server is told before a node looks: it knows no later call.
+        add(store, caller, campaign, u32::try_from(round).unwrap()).await;
+        bench.admin("UPDATE installation SET identity = 'another.' || identity");
+        assert!(tick(store, later(round)).await.is_empty());
+        let status = store.hold_status().await.unwrap();
+        let last = status.gaps.last().expect("a time that may be forgotten");
+        assert!(last.from <= called_at, "{last:?}");
+        assert_eq!(last.until, later(round));
+        assert!(!status.is_reconciled());
+        release(store, round + 1).await;
+        assert_eq!(store.hold_status().await.unwrap().gaps, []);
+        assert!(!tick(store, later(round + 12)).await.is_empty());
+    }
+    bench.check();
+}
+
+#[tokio::test]
 async fn a_node_that_runs_notices_that_its_own_calls_are_missing() {
     let bench = PostgresBench::open();
     let (caller, campaign) = dialed(bench.store()).await;

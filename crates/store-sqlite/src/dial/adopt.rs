@@ -54,6 +54,9 @@ pub(crate) fn adopt_all(
         let detail = format!(
             "a voice provider has {strange} call(s) of this installation that the database does not know: it is an older copy, restored together with its marker"
         );
+        // Others may have been placed about then, and not been seen yet.
+        let first = calls.iter().map(|call| created_at(call, now)).min();
+        hold::note_gap(work, first.unwrap_or(now), now)?;
         hold::put(work, now, HoldReason::StrangeCalls, &detail, None)?;
     }
     let mut adoptions = Vec::with_capacity(calls.len());

@@ -196,7 +196,8 @@ fn last_instant(db: &Connection) -> StoreResult<Option<Timestamp>> {
     Ok(last.flatten())
 }
 
-fn note_gap(work: &Work<'_>, from: Timestamp, until: Timestamp) -> StoreResult<()> {
+/// Notes a stretch of time of which calls may be forgotten.
+pub(crate) fn note_gap(work: &Work<'_>, from: Timestamp, until: Timestamp) -> StoreResult<()> {
     let sql = "INSERT INTO gaps (from_at, until_at) VALUES (?1, ?2)";
     query::execute(work.tx, sql, [micros(from), micros(until)])?;
     let old = until.saturating_sub(GAP_LIFE).unwrap_or(Timestamp::MIN);
@@ -217,6 +218,9 @@ fn note_gap(work: &Work<'_>, from: Timestamp, until: Timestamp) -> StoreResult<(
 
 /// Puts the installation on hold for one reason, if it is not already. No reserved call begins
 /// once this is durable.
+///
+/// What lines were asked for another reason, or for the same one with another detail, says nothing of
+/// this one: they are asked again. A copy that was made during a hold brings its answers with it.
 pub(crate) fn put(
     work: &mut Work<'_>,
     now: Timestamp,
@@ -224,18 +228,25 @@ pub(crate) fn put(
     detail: &str,
     ends_at: Option<Timestamp>,
 ) -> StoreResult<()> {
-    let sql = "INSERT INTO holds (reason, detail, since, ends_at) VALUES (?1, ?2, ?3, ?4)
-               ON CONFLICT (reason) WHERE ended_at IS NULL DO NOTHING";
-    let asks_already = needs_reconciliation(work.tx)?;
-    let bound = params![reason.as_str(), detail, micros(now), ends_at.map(micros)];
-    let began = query::execute(work.tx, sql, bound)? > 0;
-    if began {
+    let sql = "SELECT detail FROM holds WHERE reason = ?1 AND ended_at IS NULL";
+    let known = query::one(work.tx, sql, [reason.as_str()], |cells| {
+        cells.get::<String>("detail")
+    })?;
+    let is_new = match &known {
+        None => true,
+        Some(known) => reason.needs_reconciliation() && known != detail,
+    };
+    if is_new {
+        let sql = "INSERT INTO holds (reason, detail, since, ends_at) VALUES (?1, ?2, ?3, ?4)
+                   ON CONFLICT (reason) WHERE ended_at IS NULL DO UPDATE SET detail = excluded.detail";
+        let bound = params![reason.as_str(), detail, micros(now), ends_at.map(micros)];
+        query::execute(work.tx, sql, bound)?;
         tracing::error!(
             hold.reason = reason.as_str(),
             "on hold, nothing dials: {detail}"
         );
     }
-    if reason.needs_reconciliation() && !asks_already {
+    if reason.needs_reconciliation() && is_new {
         query::execute(work.tx, "DELETE FROM held_lines", [])?;
         let sql = "INSERT INTO held_lines (line_id, progress, updated_at)
                    SELECT line_id, 'pending', ?1 FROM lines";

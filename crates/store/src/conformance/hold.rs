@@ -361,6 +361,28 @@ pub async fn release_waits_for_every_line(store: &dyn Store) {
     assert_eq!(tick(store, now).await.len(), 1);
 }
 
+/// A database that was copied while it was on hold, and then put back, brings the lines' answers with it.
+pub async fn what_lines_answered_before_says_nothing_of_another_loss(store: &dyn Store) {
+    let (caller, _) = tenant_with_running(store, "Acme").await;
+    let lose = async |what: &str| {
+        let hold = store.hold(later(1), HoldReason::WentBack, what.to_owned());
+        hold.await.unwrap();
+    };
+    lose("calls until number 7").await;
+    let mut line = store.hold_status().await.unwrap().lines.remove(0);
+    assert_eq!(line.line_id, only_line(store, caller).await);
+    line.progress = LineProgress::Done;
+    store.note_held_line(later(2), line).await.unwrap();
+    // Another process that sees the same.
+    lose("calls until number 7").await;
+    assert!(store.hold_status().await.unwrap().is_reconciled());
+    lose("calls until number 9").await;
+    assert!(!store.hold_status().await.unwrap().is_reconciled());
+    assert_eq!(reasons(store).await, [HoldReason::WentBack]);
+    let released = store.release_hold(later(3), false).await.unwrap();
+    assert!(matches!(released, Release::NotReconciled(_)));
+}
+
 pub async fn release_by_force_does_not_wait(store: &dyn Store) {
     let (caller, id) = tenant_with_running(store, "Acme").await;
     add(store, caller, id, 1).await;
