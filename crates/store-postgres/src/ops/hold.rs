@@ -135,10 +135,15 @@ pub(crate) async fn judge_start(
     now: Timestamp,
 ) -> StoreResult<Start> {
     let remembered = last_instant(db).await?;
-    if let Some(last) = remembered {
-        note_gap(db, last.min(now), now).await?;
-    }
     let found = marker.read();
+    if let Some(last) = remembered {
+        // A clock that is behind says nothing of how late calls may have been placed.
+        let outside = match &found {
+            Found::Mark(mark) => mark.at,
+            Found::Missing | Found::Unreadable(_) => now,
+        };
+        note_gap(db, last.min(now), now.max(last).max(outside)).await?;
+    }
     let last = match &found {
         Found::Mark(mark) => i64::try_from(mark.number).unwrap_or(i64::MAX),
         Found::Missing | Found::Unreadable(_) => marker.last(),

@@ -112,13 +112,16 @@ pub(crate) fn judge_start(work: &mut Work<'_>, marker: &Marker, now: Timestamp) 
     let own = own_mark(work.tx)?;
     let found = marker.read();
     let remembered = last_instant(work.tx)?;
+    let outside = written_outside(own.as_ref(), &found);
     if let Some(last) = remembered {
-        note_gap(work, last.min(now), now)?;
+        // A clock that is behind says nothing of how late calls may have been placed.
+        let until = now.max(last).max(outside.unwrap_or(now));
+        note_gap(work, last.min(now), until)?;
     }
     if let Some((reason, detail)) = disagreement(own.as_ref(), &found, &marker.shown()) {
         put(work, now, reason, &detail, None)?;
     }
-    let last = remembered.max(written_outside(own.as_ref(), &found));
+    let last = remembered.max(outside);
     if let Some(last) = last.filter(|last| last.duration_since(now) > MAX_CLOCK_BEHIND) {
         let detail = format!(
             "the clock says {}, but the database was written at {}",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use failpoint::Failpoint;
+use failpoint::{Failpoint, Transaction};
 
 use crate::torture::kinds::deaths::{most_times, provoked_by, was_killed};
 use crate::torture::nodes::scene::Scene;
@@ -23,7 +23,18 @@ pub(super) fn at_random(scene: &mut Scene) -> Result<(), String> {
 
 pub(super) fn at(scene: &mut Scene, failpoint: Failpoint) -> Result<(), String> {
     let index = scene.any();
+    if provoked_by(failpoint) == Some(Transaction::Recovery) {
+        // There must be a call to give up, and the others leave it to whoever takes the number next.
+        die(scene, index, Failpoint::CallPermitted, 1)?;
+    }
     let times = scene.dice.between(1, most_times(failpoint).min(4));
+    let died = die(scene, index, failpoint, times);
+    scene.nodes.revive(index)?;
+    died
+}
+
+/// Has one of them die of this moment, and leaves it dead.
+fn die(scene: &mut Scene, index: usize, failpoint: Failpoint, times: u64) -> Result<(), String> {
     let order = format!("{}:kill@{times}", failpoint.name());
     scene.nodes.kill(index);
     scene.nodes.launch(index, &Launch::armed(&order));
@@ -41,7 +52,6 @@ pub(super) fn at(scene: &mut Scene, failpoint: Failpoint) -> Result<(), String> 
     });
     let ended = scene.nodes.members[index].server.ended();
     scene.nodes.kill(index);
-    scene.nodes.revive(index)?;
     match ended {
         Some(status) if was_killed(status) => Ok(()),
         other => Err(format!("{order} was never reached: {other:?}")),
