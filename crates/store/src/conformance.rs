@@ -245,6 +245,7 @@ macro_rules! conformance_suite {
                 a_forgotten_call_counts_in_the_caps_and_the_gap,
                 a_forgotten_call_that_was_answered_ends_the_lead,
                 a_forgotten_call_beside_a_live_one_harms_neither,
+                whom_a_forgotten_call_reached_is_not_called_again,
                 a_forgotten_call_that_names_no_campaign_counts_in_each,
                 a_forgotten_call_counts_for_a_lead_that_is_added_again,
                 a_call_that_belongs_nowhere_is_noted_once,

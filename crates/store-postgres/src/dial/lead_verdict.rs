@@ -80,8 +80,8 @@ impl Verdicts {
         for (freed, lead) in all.iter().zip(latest(work, &wanted).await?) {
             match at_once(freed, lead.as_ref()) {
                 Ok(verdict) => verdicts.keep(freed, verdict),
-                Err((outcome, since)) => match outbound(work, batch, freed.row).await? {
-                    Some(outbound) => open.push((freed, outcome, since, outbound)),
+                Err(since) => match outbound(work, batch, freed.row).await? {
+                    Some(outbound) => open.push((freed, since, outbound)),
                     None => {
                         verdicts.keep(freed, Verdict::Becomes(LeadStatus::Ready, soon(freed)));
                     }
@@ -90,11 +90,11 @@ impl Verdicts {
         }
         let wanted: Vec<_> = open
             .iter()
-            .map(|(freed, _, since, _)| (freed.now, freed.row, *since))
+            .map(|(freed, since, _)| (freed.now, freed.row, *since))
             .collect();
         let histories = histories(work, &wanted).await?;
-        for ((freed, outcome, _, outbound), history) in open.iter().zip(histories) {
-            verdicts.keep(freed, by_history(freed.now, *outcome, outbound, &history));
+        for ((freed, _, outbound), history) in open.iter().zip(histories) {
+            verdicts.keep(freed, by_history(freed, outbound, &history));
         }
         Ok(verdicts)
     }
@@ -200,11 +200,8 @@ async fn latest(
     Ok(leads)
 }
 
-/// The verdict, where it needs no history; else the outcome that counts, and since when others do.
-fn at_once(
-    freed: &Freed<'_>,
-    lead: Option<&Lead>,
-) -> Result<Verdict, (Outcome, Option<Timestamp>)> {
+/// The verdict, where it needs no history; else since when other calls count.
+fn at_once(freed: &Freed<'_>, lead: Option<&Lead>) -> Result<Verdict, Option<Timestamp>> {
     let Some(lead) = lead else {
         return Ok(Verdict::NotLatest);
     };
@@ -222,10 +219,7 @@ fn at_once(
     if lead.suppressed {
         return Ok(Verdict::Becomes(LeadStatus::OptedOut, soon(freed)));
     }
-    match freed.outcome {
-        None => Ok(Verdict::Becomes(LeadStatus::Ready, soon(freed))),
-        Some(outcome) => Err((outcome, lead.requeued_at)),
-    }
+    Err(lead.requeued_at)
 }
 
 fn soon(freed: &Freed<'_>) -> Timestamp {
@@ -282,26 +276,31 @@ async fn histories(
     Ok(histories)
 }
 
-fn by_history(
-    now: Timestamp,
-    outcome: Outcome,
-    outbound: &Outbound,
-    history: &[Counted],
-) -> Verdict {
-    let counted = u32::try_from(history.len()).unwrap_or(u32::MAX);
-    let mut status = outbound.policy.lead_after(outcome, counted);
+fn by_history(freed: &Freed<'_>, outbound: &Outbound, history: &[Counted]) -> Verdict {
     let voicemail_too = outbound.policy.voicemail_is_answered;
     let reached = |counted: &Counted| match counted.outcome {
         Some(Outcome::Answered) => true,
         Some(Outcome::Voicemail) => voicemail_too,
         _ => false,
     };
-    if status == LeadStatus::Ready && history.iter().any(reached) {
+    let reached_before = history.iter().any(reached);
+    let Some(outcome) = freed.outcome else {
+        // Nothing rang now; another call may have reached the person, one that was forgotten even.
+        let status = if reached_before {
+            LeadStatus::Answered
+        } else {
+            LeadStatus::Ready
+        };
+        return Verdict::Becomes(status, soon(freed));
+    };
+    let counted = u32::try_from(history.len()).unwrap_or(u32::MAX);
+    let mut status = outbound.policy.lead_after(outcome, counted);
+    if status == LeadStatus::Ready && reached_before {
         status = LeadStatus::Answered;
     }
     let last_end = history.iter().map(|counted| counted.ended_at).max();
     let due_at = last_end
-        .unwrap_or(now)
+        .unwrap_or(freed.now)
         .saturating_add(outbound.policy.gap_after(counted))
         .unwrap_or(Timestamp::MAX);
     Verdict::Becomes(status, due_at)

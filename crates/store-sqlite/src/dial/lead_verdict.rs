@@ -156,17 +156,25 @@ fn verdict(
     if is_suppressed(work, row.tenant_id, &row.phone, now)? {
         return Ok((LeadStatus::OptedOut, soon));
     }
-    let Some(outcome) = outcome else {
-        return Ok((LeadStatus::Ready, soon));
-    };
     let Some(outbound) = outbound(work, row)? else {
         return Ok((LeadStatus::Ready, soon));
+    };
+    let voicemail_too = outbound.policy.voicemail_is_answered;
+    let voicemail_too = domain::planted!("voicemail_is_retried", voicemail_too, false);
+    let Some(outcome) = outcome else {
+        // Nothing rang now; another call may have reached the person, one that was forgotten even.
+        let reached_before = was_reached(work, row, lead, voicemail_too)?;
+        let reached_before = domain::planted!("answered_is_retried", reached_before, false);
+        let status = if reached_before {
+            LeadStatus::Answered
+        } else {
+            LeadStatus::Ready
+        };
+        return Ok((status, soon));
     };
     let attempts = history(work, row.campaign_id, &row.phone, lead.requeued_at, now)?;
     let counted = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
     let mut status = outbound.policy.lead_after(outcome, counted);
-    let voicemail_too = outbound.policy.voicemail_is_answered;
-    let voicemail_too = domain::planted!("voicemail_is_retried", voicemail_too, false);
     let reached_before =
         status == LeadStatus::Ready && was_reached(work, row, lead, voicemail_too)?;
     if domain::planted!("answered_is_retried", reached_before, false) {

@@ -501,6 +501,23 @@ pub async fn a_forgotten_call_beside_a_live_one_harms_neither(store: &dyn Store)
     assert_eq!((shown.status, shown.attempts), (LeadStatus::Answered, 2));
 }
 
+/// The lead waits for a call in doubt, which turns out never to have been placed.
+pub async fn whom_a_forgotten_call_reached_is_not_called_again(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    let line_id = only_line(store, caller).await;
+    add(store, caller, id, 1).await;
+    let doubtful = tick(store, caller.now).await.remove(0).attempt_id;
+    store.send_board().forget(doubtful);
+    let mut call = strange(line_id, Some(id), 1);
+    call.facts = vec![told(&call, ended(Outcome::Answered))];
+    adopted(adopt(store, later(60), &call).await);
+    apply(store, later(70), doubtful, Fact::NeverSent).await;
+    let shown = lead(store, caller, id, 1).await;
+    assert_eq!((shown.status, shown.attempts), (LeadStatus::Answered, 1));
+    release(store, later(71)).await;
+    assert!(tick(store, later(100_000)).await.is_empty());
+}
+
 pub async fn a_forgotten_call_that_names_no_campaign_counts_in_each(store: &dyn Store) {
     let (caller, first_id) = tenant_with_running(store, "Acme").await;
     let line_id = only_line(store, caller).await;
