@@ -2,6 +2,10 @@
 //! agrees with it, and ends when the clock is back, when the providers' clocks agree with it, or
 //! when the operator says so.
 //!
+//! No call is sent by a clock that nobody was asked about: if no provider answered when the process
+//! started, the first calls are preceded by a question. Otherwise a call that was sent by a wrong clock, and
+//! whose answer was lost, is looked for in the wrong hours once the clock is right, and not found.
+//!
 //! Several processes may share a database, and each has a clock of its own. A hold that is gone
 //! makes a clock that was set no better, unless the operator ended it: another process, whose clock
 //! is right, may have done so for itself.
@@ -10,12 +14,15 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use domain::LineId;
 use jiff::{SignedDuration, Timestamp};
 use lines::OpenLine;
 use store::{HoldReason, HoldStatus, PageRequest, StoreResult};
+use tokio::sync::OnceCell;
 
 use crate::clock_watch::{ClockState, ClockWatch};
 use crate::core::Core;
+use crate::trial::Failed;
 
 /// Readings of both clocks that took longer belong to no common instant: the process was stopped
 /// between them.
@@ -29,7 +36,11 @@ const PAGE: u32 = 200;
 
 /// What this process knows of its clock.
 #[derive(Debug, Default)]
-pub(crate) struct ClockGuard(Mutex<Watched>);
+pub(crate) struct ClockGuard {
+    watched: Mutex<Watched>,
+    /// What providers say of the clock is known, and has put the installation on hold if it must.
+    compared: OnceCell<()>,
+}
 
 #[derive(Debug, Default)]
 struct Watched {
@@ -47,7 +58,7 @@ struct Watched {
 
 impl ClockGuard {
     fn lock(&self) -> MutexGuard<'_, Watched> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -119,10 +130,41 @@ impl Core {
     pub(crate) fn hear_the_time(&self, answer: &providers::ProviderAnswer) {
         let mut watched = self.guard_of_clock.lock();
         match self.clocks_agree(answer) {
-            Some(true) => watched.agreeing += 1,
+            Some(true) => {
+                watched.agreeing += 1;
+                // Fails if it is known already, or a call is finding it out.
+                self.guard_of_clock.compared.set(()).ok();
+            }
             Some(false) => watched.differing += 1,
             None => {}
         }
+    }
+
+    /// Asks the provider of a call that is about to be sent for the time, if none has told it to this
+    /// process yet; other calls wait for the answer. One that answers and does not tell it is not asked
+    /// again. An error says why the call must not be sent.
+    pub(crate) async fn compare_clocks(
+        &self,
+        line_id: LineId,
+        line: &OpenLine,
+        deadline: Duration,
+    ) -> Result<(), Failed> {
+        let not_now = |reason: String| Failed {
+            line_fault: None,
+            reason,
+        };
+        let ask = async || {
+            if self.parts().clock.monotonic() >= deadline {
+                return Err(not_now("nobody has told the time yet".to_owned()));
+            }
+            let answer = self.ask_provider(line).await?;
+            self.answered.note(line_id, self.parts().clock.monotonic());
+            self.hear_the_time(&answer);
+            let held = self.hold_if_none_agrees().await;
+            held.map_err(|error| not_now(error.to_string()))
+        };
+        self.guard_of_clock.compared.get_or_try_init(ask).await?;
+        Ok(())
     }
 
     /// Puts the installation on hold if providers told the time and none agreed with the clock: a
@@ -142,7 +184,10 @@ impl Core {
             "the server started while the clock said {now:.0}, and the clock of no voice provider that was asked agrees with it"
         );
         self.guard_of_clock.lock().must_hold = Some(detail);
-        self.hold_as_it_must(now).await
+        self.hold_as_it_must(now).await?;
+        // Whoever ends that hold vouches for the clock. Fails if a call is finding it out.
+        self.guard_of_clock.compared.set(()).ok();
+        Ok(())
     }
 
     /// Both clocks at one instant.

@@ -23,7 +23,7 @@ use store::{
 
 use crate::clock_hold::ClockGuard;
 use crate::clock_offset::ClockAgreement;
-use crate::trial::Answered;
+use crate::trial::{Answered, Failed};
 
 /// Most lines and calls in one transaction: long enough to share an fsync, short enough that a
 /// user's pause does not wait.
@@ -293,11 +293,9 @@ impl Core {
             (Err(message), _) => return self.withhold(dispatch, message, Some("line_unusable")),
             (Ok(_), None) => return self.withhold(dispatch, "the lead cannot be read", None),
         };
-        if dispatch.on_trial
-            && let Err(failed) = self.ask_first(dispatch.line_id, &line).await
-        {
+        if let Err(failed) = self.ask_before(ready, &line).await {
             let reason = line.conceal(&failed.reason);
-            return self.withhold(dispatch, &reason, Some(failed.line_fault));
+            return self.withhold(dispatch, &reason, failed.line_fault);
         }
         let request = line
             .adapter()
@@ -324,6 +322,16 @@ impl Core {
             self.parts.store.send_board().forget(dispatch.attempt_id);
         }
         (facts, permit)
+    }
+
+    /// What must be asked before a call is risked.
+    async fn ask_before(&self, ready: &Ready, line: &OpenLine) -> Result<(), Failed> {
+        let line_id = ready.dispatch.line_id;
+        self.compare_clocks(line_id, line, ready.deadline).await?;
+        if ready.dispatch.on_trial {
+            self.ask_first(line_id, line).await?;
+        }
+        Ok(())
     }
 
     /// Gives a reservation back without sending.
@@ -547,7 +555,11 @@ fn count_facts(facts: &[AttemptFact]) {
             Fact::AnswerLost => metrics::counter!("campanile_answers_lost_total").increment(1),
             Fact::NeverSent => metrics::counter!("campanile_calls_released_total").increment(1),
             Fact::Placed => metrics::counter!("campanile_calls_placed_total").increment(1),
-            Fact::Ringing | Fact::Connected | Fact::NotFound | Fact::LookupFailed => {}
+            Fact::Ringing
+            | Fact::Connected
+            | Fact::NotFound
+            | Fact::LookupInconclusive
+            | Fact::LookupFailed => {}
         }
     }
 }

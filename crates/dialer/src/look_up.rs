@@ -40,8 +40,8 @@ impl Core {
             return vec![fact];
         }
         let found = match self.open_line(check.line_id).await {
-            Ok(line) if check.same_account => self.ask(check, &line).await,
-            _ => None,
+            Ok(line) => self.ask(check, &line).await,
+            Err(_) => None,
         };
         failpoint::reach(Failpoint::CallLookedUp);
         let attempt = AttemptRef::Id(check.attempt_id);
@@ -54,14 +54,23 @@ impl Core {
                     Fact::NotFound
                 ),
             )],
-            Some(facts) if facts.is_empty() => vec![AttemptFact::new(attempt, Fact::NotFound)],
+            Some(facts) if facts.is_empty() => {
+                // Another key may be one of the same account, and find it; if it does not, that
+                // proves nothing.
+                let absent = if check.same_account {
+                    Fact::NotFound
+                } else {
+                    Fact::LookupInconclusive
+                };
+                vec![AttemptFact::new(attempt, absent)]
+            }
             Some(mut facts) => {
                 if !facts
                     .iter()
                     .any(|fact| matches!(fact.fact, Fact::Ended { .. }))
                 {
                     // Still up: ask again, and notice when it has been up for too long.
-                    facts.push(AttemptFact::new(attempt, Fact::LookupFailed));
+                    facts.push(AttemptFact::new(attempt, Fact::LookupInconclusive));
                 }
                 facts
             }

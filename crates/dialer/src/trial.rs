@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use domain::LineId;
 use lines::OpenLine;
+use providers::ProviderAnswer;
 
 use crate::core::{Core, LOOKUP_TIMEOUT};
 
@@ -36,7 +37,7 @@ impl Answered {
         at.is_some_and(|at| now.saturating_sub(at) < GOOD_FOR)
     }
 
-    fn note(&self, line_id: LineId, now: Duration) {
+    pub(crate) fn note(&self, line_id: LineId, now: Duration) {
         self.lock().insert(line_id, now);
     }
 
@@ -46,11 +47,11 @@ impl Answered {
     }
 }
 
-/// Why a line that is tried out is not ready for a call.
+/// Why a call must not be sent after all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failed {
     /// What the line rests for.
-    pub(crate) line_fault: &'static str,
+    pub(crate) line_fault: Option<&'static str>,
     /// For people.
     pub(crate) reason: String,
 }
@@ -62,19 +63,23 @@ impl Core {
         if self.answered.is_fresh(line_id, clock.monotonic()) {
             return Ok(());
         }
+        self.ask_provider(line).await?;
+        self.answered.note(line_id, clock.monotonic());
+        Ok(())
+    }
+
+    /// The least question there is, and any answer that is not a failure of the provider's own.
+    pub(crate) async fn ask_provider(&self, line: &OpenLine) -> Result<ProviderAnswer, Failed> {
         let request = line.adapter().verify_credentials(&line.access);
         let answer = self.parts().transport.exchange(request, LOOKUP_TIMEOUT);
         match answer.await {
-            Ok(answer) if answer.status < 500 => {
-                self.answered.note(line_id, clock.monotonic());
-                Ok(())
-            }
+            Ok(answer) if answer.status < 500 => Ok(answer),
             Ok(answer) => Err(Failed {
-                line_fault: "provider_broken",
+                line_fault: Some("provider_broken"),
                 reason: format!("the provider answers HTTP {} to everything", answer.status),
             }),
             Err(error) => Err(Failed {
-                line_fault: "provider_unreachable",
+                line_fault: Some("provider_unreachable"),
                 reason: error.message,
             }),
         }

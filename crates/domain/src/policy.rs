@@ -86,6 +86,33 @@ impl AttemptPolicy {
         }
     }
 
+    /// What a lead becomes when its latest attempt is over.
+    ///
+    /// `latest` is how that one ended, `None` if nothing rang. `counted` has all attempts on record that
+    /// count, that one included, each with its outcome (`None`: it is not over). How an earlier call ended
+    /// can be learned after the next attempt was planned (its callback came late, or the database was put
+    /// back and its provider was asked): what ends a lead ends it then, too.
+    pub fn lead_after_all(
+        &self,
+        latest: Option<Outcome>,
+        counted: &[Option<Outcome>],
+    ) -> LeadStatus {
+        let count = u32::try_from(counted.len()).unwrap_or(u32::MAX);
+        let status = latest.map_or(LeadStatus::Ready, |outcome| self.lead_after(outcome, count));
+        if status != LeadStatus::Ready {
+            return status;
+        }
+        let mut earlier = LeadStatus::Ready;
+        for outcome in counted.iter().flatten() {
+            match (self.lead_after(*outcome, 0), earlier) {
+                (LeadStatus::Answered, _) => return LeadStatus::Answered,
+                (LeadStatus::Ready, _) | (_, LeadStatus::Invalid) => {}
+                (ended, _) => earlier = ended,
+            }
+        }
+        earlier
+    }
+
     /// The pause after the `counted`-th attempt.
     pub fn gap_after(&self, counted: u32) -> SignedDuration {
         let last = self.retry_gaps_minutes.len().saturating_sub(1);
@@ -235,6 +262,48 @@ mod tests {
         assert_eq!(
             voicemail.lead_after(Outcome::Voicemail, 1),
             LeadStatus::Answered
+        );
+    }
+
+    #[test]
+    fn what_an_earlier_call_ended_a_lead_for_holds_when_it_is_learned_late() {
+        use Outcome::{Answered, Busy, FailedPermanent, InvalidNumber, NoAnswer, Voicemail};
+        let mut policy = policy();
+        let after = |policy: &AttemptPolicy, latest, counted: &[Outcome]| {
+            let counted: Vec<_> = counted.iter().copied().map(Some).chain([None]).collect();
+            policy.lead_after_all(latest, &counted)
+        };
+        assert_eq!(after(&policy, None, &[NoAnswer]), LeadStatus::Ready);
+        assert_eq!(after(&policy, None, &[Answered]), LeadStatus::Answered);
+        assert_eq!(after(&policy, None, &[InvalidNumber]), LeadStatus::Invalid);
+        assert_eq!(
+            after(&policy, None, &[InvalidNumber, Answered]),
+            LeadStatus::Answered
+        );
+        assert_eq!(
+            after(&policy, Some(Busy), &[InvalidNumber]),
+            LeadStatus::Invalid
+        );
+        // Nothing rang now, and the caps hold a READY lead: it is given up when a call has ended.
+        assert_eq!(
+            after(&policy, None, &[NoAnswer, Busy, Busy]),
+            LeadStatus::Ready
+        );
+        assert_eq!(
+            after(&policy, Some(NoAnswer), &[NoAnswer, Busy]),
+            LeadStatus::Exhausted
+        );
+        assert_eq!(after(&policy, None, &[FailedPermanent]), LeadStatus::Ready);
+        assert_eq!(after(&policy, Some(Busy), &[Voicemail]), LeadStatus::Ready);
+        policy.voicemail_is_answered = true;
+        assert_eq!(
+            after(&policy, Some(Busy), &[Voicemail]),
+            LeadStatus::Answered
+        );
+        policy.retry_outcomes = vec![NoAnswer];
+        assert_eq!(
+            after(&policy, Some(NoAnswer), &[Busy]),
+            LeadStatus::Exhausted
         );
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::header::DATE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use providers::{ProviderAnswer, ProviderRequest, SendGuard, Transport, TransportError};
 use rand::Rng;
@@ -115,6 +116,15 @@ impl SimulatedTransport {
         }
     }
 
+    /// The provider's clock is right, and told with every answer as HTTP wants it.
+    fn dated(&self, mut answer: ProviderAnswer) -> ProviderAnswer {
+        let date = self.clock.true_now().strftime("%a, %d %b %Y %H:%M:%S GMT");
+        if let Ok(date) = HeaderValue::from_str(&date.to_string()) {
+            answer.headers.insert(DATE, date);
+        }
+        answer
+    }
+
     /// A replica that lags: sometimes a read of a call shows what the first one showed.
     fn maybe_stale(&self, url: &str, answer: ProviderAnswer) -> ProviderAnswer {
         let mut state = self.state();
@@ -152,10 +162,11 @@ impl Transport for SimulatedTransport {
         let again: Option<ProviderRequest> =
             domain::planted!("lost_answer_sent_again", None, Some(request.clone()));
         let answer = self.carry(request, timeout);
-        match (again, answer) {
+        let answer = match (again, answer) {
             (Some(again), Err(_)) => self.carry(again, timeout),
             (_, answer) => answer,
-        }
+        };
+        answer.map(|answer| self.dated(answer))
     }
 
     async fn exchange(
@@ -168,9 +179,10 @@ impl Transport for SimulatedTransport {
             return Err(TransportError::never_sent("connection refused"));
         }
         let answer = self.carry(request, timeout)?;
-        Ok(match read {
+        let answer = match read {
             Some(url) => self.maybe_stale(&url, answer),
             None => answer,
-        })
+        };
+        Ok(self.dated(answer))
     }
 }

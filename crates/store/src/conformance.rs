@@ -63,6 +63,7 @@ macro_rules! conformance_suite {
                 a_lost_call_that_is_not_listed_frees_its_slot_but_not_its_lead,
                 a_call_found_again_beside_its_successor_harms_neither,
                 a_late_answer_of_an_older_call_stops_the_lead,
+                a_late_word_that_the_number_is_wrong_stops_the_lead,
                 doubled_facts_change_nothing,
                 a_tick_for_no_calls_reserves_none,
             }
@@ -245,7 +246,7 @@ macro_rules! conformance_suite {
                 a_forgotten_call_counts_in_the_caps_and_the_gap,
                 a_forgotten_call_that_was_answered_ends_the_lead,
                 a_forgotten_call_beside_a_live_one_harms_neither,
-                whom_a_forgotten_call_reached_is_not_called_again,
+                what_a_forgotten_call_ended_a_lead_for_holds,
                 a_forgotten_call_that_names_no_campaign_counts_in_each,
                 a_forgotten_call_counts_for_a_lead_that_is_added_again,
                 a_call_that_belongs_nowhere_is_noted_once,

@@ -4,7 +4,7 @@ use dialer::Dialer;
 use domain::ambient::Clock;
 use domain::attempt::{Fact, StateName};
 use jiff::SignedDuration;
-use store::{Check, CheckRoom, HoldReason, Release};
+use store::{AttemptFact, Check, CheckRoom, HoldReason, Release};
 use tokio_util::sync::CancellationToken;
 
 use crate::scene::{Habit, Scene};
@@ -68,6 +68,28 @@ async fn an_answer_without_a_readable_date_says_nothing_of_clocks() {
     assert_eq!(scene.core().look_up(&check).await[0].fact, Fact::NotFound);
 }
 
+/// A key that was changed may be another of the same account, or of another one.
+#[tokio::test(start_paused = true)]
+async fn another_key_finds_a_call_and_proves_no_absence() {
+    let scene = Scene::new();
+    let mut check = lost_call(&scene).await;
+    check.same_account = false;
+    let facts = scene.core().look_up(&check).await;
+    assert_eq!(facts[0].fact, Fact::LookupInconclusive);
+    check.provider_call_id = Some("00000000-0000-4000-8000-000000000001".to_owned());
+    let facts = scene.core().look_up(&check).await;
+    assert!(
+        matches!(
+            facts[..],
+            [AttemptFact {
+                fact: Fact::Ended { .. },
+                ..
+            }]
+        ),
+        "{facts:?}"
+    );
+}
+
 /// The holds of a fresh process whose two providers' clocks are so far from ours, and how many calls
 /// it then places.
 async fn starts(clocks: [Option<i64>; 2]) -> (Vec<HoldReason>, usize) {
@@ -101,6 +123,54 @@ async fn a_process_that_starts_on_a_clock_with_which_no_provider_agrees_dials_no
     // One that agrees is enough, and who says nothing does not count.
     assert_eq!(starts([Some(-86_400), Some(1)]).await, (vec![], 3));
     assert_eq!(starts([None, None]).await, (vec![], 3));
+}
+
+/// The holds of a fresh process, and how many calls it places, when its only provider is back after it
+/// could not be asked for anything at the start, and tells a time so far from ours.
+async fn meets(clock: Option<i64>) -> (Vec<HoldReason>, usize) {
+    let scene = Scene::new();
+    scene.campaign(HOST, (5, 5), 3).await;
+    scene.network.teach(HOST, Habit::Refused);
+    let stop = CancellationToken::new();
+    let running = tokio::task::JoinSet::from_iter([Dialer::new(scene.parts()).run(stop.clone())]);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert!(scene.network.tried.lock().unwrap().is_empty());
+    let habit = clock.map_or(Habit::Empty, |seconds| apart(&scene, seconds));
+    scene.network.teach(HOST, habit);
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let status = scene.store.hold_status().await.unwrap();
+    stop.cancel();
+    for ended in running.join_all().await {
+        ended.unwrap();
+    }
+    let reasons = status.holds.iter().map(|hold| hold.reason).collect();
+    (reasons, scene.network.sent.lock().unwrap().len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_called_by_a_clock_that_no_provider_was_asked_about() {
+    assert_eq!(meets(Some(10_800)).await, (vec![HoldReason::ClockStep], 0));
+    assert_eq!(meets(Some(1)).await, (vec![], 3));
+    assert_eq!(meets(None).await, (vec![], 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_ends_the_hold_vouches_for_a_clock_with_which_no_provider_agrees() {
+    let scene = Scene::new();
+    scene.campaign(HOST, (5, 5), 3).await;
+    scene.network.teach(HOST, apart(&scene, 10_800));
+    let stop = CancellationToken::new();
+    let running = tokio::task::JoinSet::from_iter([Dialer::new(scene.parts()).run(stop.clone())]);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert!(is_held_for_the_clock(&scene).await);
+    let released = scene.store.release_hold(scene.clock.now(), true).await;
+    assert!(matches!(released, Ok(Release::Released(_))));
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(scene.network.sent.lock().unwrap().len(), 3);
+    stop.cancel();
+    for ended in running.join_all().await {
+        ended.unwrap();
+    }
 }
 
 fn set_clock(scene: &Scene, hours: i64) {

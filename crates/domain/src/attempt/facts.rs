@@ -64,7 +64,10 @@ pub enum Fact {
     },
     /// A complete look-up did not find it.
     NotFound,
-    /// A look-up did not answer.
+    /// A look-up was answered, and settles nothing: the call goes on, or the line means another account
+    /// by now that does not have it.
+    LookupInconclusive,
+    /// A look-up was not answered, or not usably.
     LookupFailed,
 }
 

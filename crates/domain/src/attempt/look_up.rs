@@ -13,6 +13,10 @@ const MAX_PROBES: u32 = 12;
 /// After a look-up that was not answered, the next one comes no later than this: the doubt holds a
 /// slot of the line, and the provider may be back at any time.
 pub(super) const UNANSWERED_PAUSE: SignedDuration = SignedDuration::from_mins(5);
+/// For that long after a call can last have been placed (or, once it is known to have been, can last have
+/// been up) a provider that does not answer is waited for, before the call is presumed: whom it reached
+/// would be called again. Its slot waits as long; nobody can use it while the provider is away.
+const UNANSWERED_AT_MOST: SignedDuration = SignedDuration::from_hours(6);
 /// Silence of a sender, after its deadline, that exceeds all its own limits of time.
 const SENDER_SILENCE: SignedDuration = SignedDuration::from_secs(30);
 /// Two look-ups that agree on absence must be this far apart.
@@ -20,7 +24,7 @@ pub(super) const ABSENCE_APART: SignedDuration = SignedDuration::from_secs(60);
 /// Silence after which a placed or ringing call is looked up.
 const QUIET_BEFORE_ANSWER: SignedDuration = SignedDuration::from_secs(30);
 /// Silence after which a connected call is looked up.
-const QUIET_IN_CALL: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const QUIET_IN_CALL: SignedDuration = SignedDuration::from_secs(60);
 /// Beyond ringing and talking, how long a call's end may be overdue.
 const OVERDUE_GRACE: SignedDuration = SignedDuration::from_mins(10);
 
@@ -52,7 +56,9 @@ pub fn next_check(
             absent_at: None,
         } => {
             let index = usize::try_from(*probes).unwrap_or(usize::MAX);
-            let scheduled = *PROBE_SECONDS.get(index)?;
+            let Some(&scheduled) = PROBE_SECONDS.get(index) else {
+                return Some(after(now, UNANSWERED_PAUSE));
+            };
             let before = index.checked_sub(1).map_or(0, |index| PROBE_SECONDS[index]);
             // Behind schedule (the server was down): still not all at once.
             let least = SignedDuration::from_secs((scheduled - before).min(60));
@@ -72,8 +78,20 @@ pub fn next_check(
 /// extra: only a provider that has not answered for the whole of the schedule ends it.
 pub(super) fn is_scheduled(sent_by: Timestamp, probes: u32, now: Timestamp) -> bool {
     let index = usize::try_from(probes).unwrap_or(usize::MAX);
-    let due_after = PROBE_SECONDS.get(index).copied().unwrap_or_default();
-    after(sent_by, SignedDuration::from_secs(due_after)) <= now
+    PROBE_SECONDS
+        .get(index)
+        .is_some_and(|seconds| after(sent_by, SignedDuration::from_secs(*seconds)) <= now)
+}
+
+/// Whether the schedule of an UNKNOWN attempt is at its end.
+pub(super) fn is_exhausted(probes: u32) -> bool {
+    usize::try_from(probes).is_ok_and(|probes| probes >= PROBE_SECONDS.len())
+}
+
+/// Until when a provider that does not answer is waited for, when an answer would have settled the
+/// matter at `from`.
+pub(super) fn unanswered_until(from: Timestamp) -> Timestamp {
+    after(from, UNANSWERED_AT_MOST)
 }
 
 /// When a sender that has not told what became of its request is taken for dead.

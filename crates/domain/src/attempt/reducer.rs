@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::facts::{Change, Effect, EndFault, Fact, Patience, Refusal};
 use super::look_up::{
-    ABSENCE_APART, UNANSWERED_PAUSE, after, after_ms, is_scheduled, next_check, overdue_at,
-    silent_at,
+    ABSENCE_APART, QUIET_IN_CALL, UNANSWERED_PAUSE, after, after_ms, is_exhausted, is_scheduled,
+    next_check, overdue_at, silent_at, unanswered_until,
 };
 use super::state::{AttemptState, StateName};
 use crate::outcome::Outcome;
@@ -44,8 +44,11 @@ pub fn apply(
         Fact::Ringing => progress(state, AttemptState::Ringing, planned_at, patience, now),
         Fact::Connected => progress(state, AttemptState::InProgress, planned_at, patience, now),
         Fact::Ended { outcome, fault } => ended(state, *outcome, *fault),
-        Fact::NotFound => looked_up(state, true, planned_at, patience, now),
-        Fact::LookupFailed => looked_up(state, false, planned_at, patience, now),
+        Fact::NotFound => looked_up(state, LookUp::Absent, planned_at, patience, now),
+        Fact::LookupInconclusive => {
+            looked_up(state, LookUp::Inconclusive, planned_at, patience, now)
+        }
+        Fact::LookupFailed => looked_up(state, LookUp::Unanswered, planned_at, patience, now),
     }
 }
 
@@ -249,13 +252,23 @@ const fn proves_a_call(outcome: Outcome) -> bool {
     )
 }
 
+/// What came of a look-up that did not find how the call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LookUp {
+    Absent,
+    Inconclusive,
+    Unanswered,
+}
+
 fn looked_up(
     state: AttemptState,
-    absent: bool,
+    look_up: LookUp,
     planned_at: Timestamp,
     patience: Patience,
     now: Timestamp,
 ) -> Change {
+    let absent = look_up == LookUp::Absent;
+    let unanswered = look_up == LookUp::Unanswered;
     match state {
         // Its sender died without a word.
         AttemptState::Dispatching { send_not_after } if now >= silent_at(send_not_after) => {
@@ -264,7 +277,7 @@ fn looked_up(
                 probes: 0,
                 absent_at: None,
             };
-            let mut change = looked_up(state, absent, planned_at, patience, now);
+            let mut change = looked_up(state, look_up, planned_at, patience, now);
             change.effects.insert(0, Effect::LeadUnresolved);
             change
         }
@@ -287,6 +300,10 @@ fn looked_up(
                 probes,
                 absent_at,
             };
+            let waits = unanswered && now < unanswered_until(sent_by);
+            if absent_at.is_none() && is_exhausted(probes) && !waits {
+                return presumed_placed();
+            }
             match next_check(&state, planned_at, patience, now) {
                 Some(check_at) if absent => keep(state, Some(check_at)),
                 Some(check_at) => {
@@ -295,6 +312,14 @@ fn looked_up(
                 }
                 None => presumed_placed(),
             }
+        }
+        // It rang, and only its provider can tell how it ended.
+        AttemptState::Placed | AttemptState::Ringing | AttemptState::InProgress
+            if unanswered && now < unanswered_until(overdue_at(planned_at, patience)) =>
+        {
+            let check_at = next_check(&state, planned_at, patience, now);
+            let again = after(now, QUIET_IN_CALL);
+            keep(state, check_at.max(Some(again)))
         }
         _ => no_news(state, planned_at, patience, now),
     }

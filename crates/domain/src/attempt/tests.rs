@@ -11,6 +11,8 @@ const PATIENCE: Patience = Patience {
     max_ring_ms: 300_000,
     max_talk_ms: 1_800_000,
 };
+/// For how long a provider that does not answer is waited for, seconds.
+const SIX_HOURS: i64 = 6 * 3_600;
 const DISPATCHING: AttemptState = AttemptState::Dispatching {
     send_not_after: second(2),
 };
@@ -203,7 +205,7 @@ fn an_answer_that_never_came_is_looked_up_on_schedule() {
         (state, check_at) = (change.state, change.check_at);
     }
     // Beside the schedule, a provider that does not answer is asked every five minutes.
-    let every_five_minutes = (1..=12).map(|five| five * 300);
+    let every_five_minutes = (1..=72).map(|five| five * 300);
     let expected: Vec<_> = [20, 28, 48, 120]
         .into_iter()
         .chain(every_five_minutes)
@@ -219,10 +221,9 @@ fn a_look_up_between_does_not_shorten_the_schedule() {
         probes,
         absent_at: None,
     };
-    for (at, probes) in [(2 + 3_599, 6), (2 + 3_600, 7)] {
-        let change = apply_at(unknown(6), &Fact::LookupFailed, at);
-        let expected = if probes == 6 { unknown(6) } else { PRESUMED };
-        assert_eq!(change.state, expected, "{at}");
+    for (at, probes) in [(2 + 3_599, 6), (2 + 3_600, 7), (2 + 3_900, 7)] {
+        let change = apply_at(unknown(probes.min(6)), &Fact::LookupFailed, at);
+        assert_eq!(change.state, unknown(probes), "{at}");
     }
     // One that was answered is followed as scheduled.
     let answered = apply_at(unknown(5), &Fact::NotFound, 2 + 600);
@@ -359,13 +360,31 @@ fn after_the_last_look_up_a_call_is_presumed_placed_and_counts() {
         probes: 6,
         absent_at: None,
     };
-    for fact in [Fact::NotFound, Fact::LookupFailed] {
-        let change = apply(last, &fact, second(0), patient, second(3_602));
+    for (fact, at) in [(Fact::NotFound, 3_602), (Fact::LookupFailed, 2 + SIX_HOURS)] {
+        let change = apply(last, &fact, second(0), patient, second(at));
         assert_eq!(change.state, PRESUMED);
         assert_eq!(change.effects, [freed(Some(Outcome::PresumedPlaced), 0)]);
         assert_eq!(change.check_at, None);
         assert!(change.state.counts());
     }
+}
+
+/// Whom the call reached would be called again.
+#[test]
+fn a_provider_that_does_not_answer_is_waited_for() {
+    let unanswered = AttemptState::Unknown {
+        sent_by: second(2),
+        probes: 7,
+        absent_at: None,
+    };
+    let mut change = apply_at(unanswered, &Fact::LookupFailed, SIX_HOURS + 1);
+    assert_eq!((change.state, change.effects.len()), (unanswered, 0));
+    assert_eq!(change.check_at, Some(second(SIX_HOURS + 301)));
+    // Back again, it is believed as ever: absence needs to be seen twice.
+    change = apply_at(unanswered, &Fact::NotFound, SIX_HOURS);
+    assert_eq!(change.check_at, Some(second(SIX_HOURS + 60)));
+    change = apply_at(change.state, &Fact::NotFound, SIX_HOURS + 60);
+    assert_eq!(change.state, AttemptState::Absent);
 }
 
 #[test]
@@ -424,12 +443,17 @@ fn a_call_whose_end_is_overdue_frees_its_slot() {
         AttemptState::InProgress,
     ];
     for state in live {
-        for fact in [Fact::NotFound, Fact::LookupFailed, Fact::Placed] {
-            let before = apply_at(state, &fact, overdue - 1);
+        for (fact, until) in [
+            (Fact::NotFound, overdue),
+            (Fact::LookupInconclusive, overdue),
+            (Fact::LookupFailed, overdue + SIX_HOURS),
+            (Fact::Placed, overdue),
+        ] {
+            let before = apply_at(state, &fact, until - 1);
             assert_eq!((before.state, before.effects), (state, vec![]));
             let check_at = before.check_at.unwrap();
-            assert!(check_at > second(overdue - 1) && check_at <= second(overdue + 60));
-            let after = apply_at(state, &fact, overdue);
+            assert!(check_at > second(until - 1) && check_at <= second(until + 60));
+            let after = apply_at(state, &fact, until);
             assert_eq!(after.state, PRESUMED);
             assert_eq!(after.effects, [freed(Some(Outcome::PresumedPlaced), 0)]);
         }
@@ -552,6 +576,7 @@ fn facts() -> impl Strategy<Value = Fact> {
         Fact::Ringing,
         Fact::Connected,
         Fact::NotFound,
+        Fact::LookupInconclusive,
         Fact::LookupFailed,
     ]);
     prop_oneof![
@@ -608,7 +633,10 @@ proptest! {
             prop_assert!(state.counts() || !state.name().is_live());
             // The same fact again, at once, says nothing new, except that look-ups are counted
             // and that a call which cannot be up any more ends.
-            let looked_up = matches!(fact, Fact::NotFound | Fact::LookupFailed);
+            let looked_up = matches!(
+                fact,
+                Fact::NotFound | Fact::LookupInconclusive | Fact::LookupFailed
+            );
             if !looked_up && second(now) < overdue_at(second(0), PATIENCE) {
                 let again = apply_at(state, &fact, now);
                 prop_assert_eq!((again.state, again.effects), (state, vec![]));
@@ -632,7 +660,7 @@ proptest! {
             now = at;
             let change = apply(state, &look_up, second(0), PATIENCE, now);
             (state, check_at) = (change.state, change.check_at);
-            prop_assert!(now - started_at < seconds(3 * 3_600), "{state:?}");
+            prop_assert!(now - started_at < seconds(3 * 3_600 + SIX_HOURS), "{state:?}");
         }
         prop_assert!(!state.name().is_live());
     }

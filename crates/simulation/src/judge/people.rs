@@ -220,11 +220,15 @@ fn judge_history(seen: &Seen<'_>, earlier: &[Call<'_>], call: &Call<'_>, verdict
             verdict.broken_by("P7", call, "sooner than the gap after the call before");
         }
     }
-    if counted
-        .iter()
-        .any(|other| ends_the_lead(&drafts, other) && is_learnable(seen, other))
-    {
-        verdict.broken_by("P8", call, "after the lead was reached or given up");
+    let ended = |other: &&&Call<'_>| ends_the_lead(&drafts, other) && is_learnable(seen, other);
+    if let Some(other) = counted.iter().find(ended) {
+        let detail = format!(
+            "after the lead was reached or given up: {} at {}, which ended {:?}",
+            other.ring.outcome.as_deref().unwrap_or_default(),
+            other.at(),
+            other.ring.ended_at,
+        );
+        verdict.broken_by("P8", call, &detail);
     }
 }
 

@@ -115,7 +115,7 @@ impl Verdicts {
     ) -> StoreResult<()> {
         match self.by_attempt.get(&row.attempt_id) {
             None | Some(Verdict::Stays) => Ok(()),
-            Some(Verdict::NotLatest) => reached_earlier(work, batch, now, row, outcome).await,
+            Some(Verdict::NotLatest) => ended_earlier(work, batch, now, row, outcome).await,
             Some(Verdict::PutBack) => {
                 self.change(now, row, (LeadStatus::Ready, None), now);
                 Ok(())
@@ -277,31 +277,16 @@ async fn histories(
 }
 
 fn by_history(freed: &Freed<'_>, outbound: &Outbound, history: &[Counted]) -> Verdict {
-    let voicemail_too = outbound.policy.voicemail_is_answered;
-    let reached = |counted: &Counted| match counted.outcome {
-        Some(Outcome::Answered) => true,
-        Some(Outcome::Voicemail) => voicemail_too,
-        _ => false,
-    };
-    let reached_before = history.iter().any(reached);
-    let Some(outcome) = freed.outcome else {
-        // Nothing rang now; another call may have reached the person, one that was forgotten even.
-        let status = if reached_before {
-            LeadStatus::Answered
-        } else {
-            LeadStatus::Ready
-        };
+    let outcomes: Vec<_> = history.iter().map(|counted| counted.outcome).collect();
+    let status = outbound.policy.lead_after_all(freed.outcome, &outcomes);
+    if freed.outcome.is_none() {
         return Verdict::Becomes(status, soon(freed));
-    };
-    let counted = u32::try_from(history.len()).unwrap_or(u32::MAX);
-    let mut status = outbound.policy.lead_after(outcome, counted);
-    if status == LeadStatus::Ready && reached_before {
-        status = LeadStatus::Answered;
     }
     let last_end = history.iter().map(|counted| counted.ended_at).max();
+    let count = u32::try_from(history.len()).unwrap_or(u32::MAX);
     let due_at = last_end
         .unwrap_or(freed.now)
-        .saturating_add(outbound.policy.gap_after(counted))
+        .saturating_add(outbound.policy.gap_after(count))
         .unwrap_or(Timestamp::MAX);
     Verdict::Becomes(status, due_at)
 }
@@ -323,10 +308,10 @@ fn tell(
     events::append(work, now, kind, subject(row), &data);
 }
 
-/// An older attempt, or one of a lead that was removed and added again, turns out to have reached
-/// the person: a lead that waits for its next attempt is done. One that is in a call gets that
+/// An older attempt, or one of a lead that was removed and added again, turns out to have ended the
+/// lead (it reached the person, say): one that waits for its next attempt is done. One that is in a call gets that
 /// verdict when the call ends.
-async fn reached_earlier(
+async fn ended_earlier(
     work: &mut Work<'_>,
     batch: &mut Batch,
     now: Timestamp,
@@ -339,11 +324,13 @@ async fn reached_earlier(
     let Some(outbound) = outbound(work, batch, row).await? else {
         return Ok(());
     };
-    let reached = |outcome| outbound.policy.lead_after(outcome, 0) == LeadStatus::Answered;
-    if !outcome.is_some_and(reached) {
+    let ended = outcome.map_or(LeadStatus::Ready, |outcome| {
+        outbound.policy.lead_after(outcome, 0)
+    });
+    if ended == LeadStatus::Ready {
         return Ok(());
     }
-    let sql = "UPDATE leads SET status = 'ANSWERED', last_outcome = $5, updated_at = $6
+    let sql = "UPDATE leads SET status = $7, last_outcome = $5, updated_at = $6
                WHERE tenant_id = $1 AND campaign_id = $2 AND phone = $3 AND status = 'READY'
                  AND coalesce(requeued_at, $4) <= $4
                RETURNING lead_id";
@@ -354,6 +341,7 @@ async fn reached_earlier(
         micros(row.planned_at),
         outcome.map(Outcome::as_str),
         micros(now),
+        ended.as_str(),
     ];
     let waiting = query::one(&work.tx, sql, bound, |cells| {
         Ok(LeadId::from_raw(cells.get("lead_id")?))
@@ -368,7 +356,7 @@ async fn reached_earlier(
         lead_id: Some(lead_id),
         ..subject(row)
     };
-    let data = json!({ "status": "ANSWERED", "outcome": outcome.map(Outcome::as_str) });
+    let data = json!({ "status": ended.as_str(), "outcome": outcome.map(Outcome::as_str) });
     events::append(work, now, "lead.completed", subject, &data);
     Ok(())
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use store::{NO_LEAD, Scope, StoreResult};
 
 use crate::code::{Cells, micros};
-use crate::dial::leads::{history, is_suppressed};
+use crate::dial::leads::is_suppressed;
 use crate::dial::row::AttemptRow;
 use crate::error::translate;
 use crate::events::{self, Subject};
@@ -51,7 +51,7 @@ pub(crate) fn freed(
     retry_after: SignedDuration,
 ) -> StoreResult<()> {
     let Some(lead) = latest(work, row)? else {
-        return reached_earlier(work, now, row, outcome);
+        return ended_earlier(work, now, row, outcome);
     };
     if lead.status == LeadStatus::OptedOut {
         return Ok(());
@@ -79,10 +79,10 @@ pub(crate) fn freed(
     events::append(work, now, kind, subject(row), &data)
 }
 
-/// An older attempt, or one of a lead that was removed and added again, turns out to have reached
-/// the person: a lead that waits for its next attempt is done. One that is in a call gets that
+/// An older attempt, or one of a lead that was removed and added again, turns out to have ended the
+/// lead (it reached the person, say): one that waits for its next attempt is done. One that is in a call gets that
 /// verdict when the call ends.
-fn reached_earlier(
+fn ended_earlier(
     work: &mut Work<'_>,
     now: Timestamp,
     row: &AttemptRow,
@@ -94,11 +94,13 @@ fn reached_earlier(
     let Some(outbound) = outbound(work, row)? else {
         return Ok(());
     };
-    let reached = |outcome| outbound.policy.lead_after(outcome, 0) == LeadStatus::Answered;
-    if !outcome.is_some_and(reached) {
+    let ended = outcome.map_or(LeadStatus::Ready, |outcome| {
+        outbound.policy.lead_after(outcome, 0)
+    });
+    if ended == LeadStatus::Ready {
         return Ok(());
     }
-    let sql = "UPDATE leads SET status = 'ANSWERED', last_outcome = ?4, updated_at = ?5
+    let sql = "UPDATE leads SET status = ?6, last_outcome = ?4, updated_at = ?5
                WHERE campaign_id = ?1 AND phone = ?2 AND status = 'READY' AND coalesce(requeued_at, ?3) <= ?3
                RETURNING lead_id";
     let bound = params![
@@ -106,7 +108,8 @@ fn reached_earlier(
         row.phone.as_str(),
         micros(row.planned_at),
         outcome.map(Outcome::as_str),
-        micros(now)
+        micros(now),
+        ended.as_str(),
     ];
     let waiting = query::one(work.tx, sql, bound, |cells| {
         Ok(LeadId::from_raw(cells.get("lead_id")?))
@@ -120,28 +123,39 @@ fn reached_earlier(
         lead_id: Some(lead_id),
         ..subject(row)
     };
-    let data = json!({ "status": "ANSWERED", "outcome": outcome.map(Outcome::as_str) });
+    let data = json!({ "status": ended.as_str(), "outcome": outcome.map(Outcome::as_str) });
     events::append(work, now, "lead.completed", subject, &data)
 }
 
-/// Whether any attempt on record reached the person.
-fn was_reached(
+/// An attempt that counts.
+struct Counted {
+    ended_at: Timestamp,
+    outcome: Option<Outcome>,
+}
+
+/// The attempts to the number that count in the campaign, since its lead was last put back.
+fn counted(
     work: &Work<'_>,
+    now: Timestamp,
     row: &AttemptRow,
     lead: &Lead,
-    voicemail_too: bool,
-) -> StoreResult<bool> {
-    let sql = "SELECT 1 FROM attempts WHERE campaign_id = ?1 AND phone = ?2 AND planned_at >= ?3 AND counts = 1
-               AND (outcome = 'ANSWERED' OR (?4 AND outcome = 'VOICEMAIL'))";
+) -> StoreResult<Vec<Counted>> {
+    let sql = "SELECT coalesce(gap_from, ended_at, ?4) AS ended_at, outcome FROM attempts
+               WHERE campaign_id = ?1 AND phone = ?2 AND planned_at >= ?3 AND counts = 1";
     let since = lead.requeued_at.map_or(i64::MIN, micros);
+    let since = domain::planted!("history_forgotten", since, micros(now) - 3_600_000_000);
     let bound = params![
         row.campaign_id.raw(),
         row.phone.as_str(),
         since,
-        voicemail_too
+        micros(now)
     ];
-    let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
-    statement.exists(bound).map_err(translate)
+    query::many(work.tx, sql, bound, |cells| {
+        Ok(Counted {
+            ended_at: cells.instant("ended_at")?,
+            outcome: cells.maybe_choice("outcome", Outcome::parse)?,
+        })
+    })
 }
 
 fn verdict(
@@ -159,34 +173,17 @@ fn verdict(
     let Some(outbound) = outbound(work, row)? else {
         return Ok((LeadStatus::Ready, soon));
     };
-    let voicemail_too = outbound.policy.voicemail_is_answered;
-    let voicemail_too = domain::planted!("voicemail_is_retried", voicemail_too, false);
-    let Some(outcome) = outcome else {
-        // Nothing rang now; another call may have reached the person, one that was forgotten even.
-        let reached_before = was_reached(work, row, lead, voicemail_too)?;
-        let reached_before = domain::planted!("answered_is_retried", reached_before, false);
-        let status = if reached_before {
-            LeadStatus::Answered
-        } else {
-            LeadStatus::Ready
-        };
+    let history = counted(work, now, row, lead)?;
+    let outcomes: Vec<_> = history.iter().map(|attempt| attempt.outcome).collect();
+    let status = outbound.policy.lead_after_all(outcome, &outcomes);
+    if outcome.is_none() {
         return Ok((status, soon));
-    };
-    let attempts = history(work, row.campaign_id, &row.phone, lead.requeued_at, now)?;
-    let counted = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
-    let mut status = outbound.policy.lead_after(outcome, counted);
-    let reached_before =
-        status == LeadStatus::Ready && was_reached(work, row, lead, voicemail_too)?;
-    if domain::planted!("answered_is_retried", reached_before, false) {
-        status = LeadStatus::Answered;
     }
-    let last_end = attempts
-        .iter()
-        .map(|attempt| attempt.ended_at)
-        .max()
-        .unwrap_or(now);
+    let last_end = history.iter().map(|attempt| attempt.ended_at).max();
+    let count = u32::try_from(history.len()).unwrap_or(u32::MAX);
     let due_at = last_end
-        .saturating_add(outbound.policy.gap_after(counted))
+        .unwrap_or(now)
+        .saturating_add(outbound.policy.gap_after(count))
         .unwrap_or(Timestamp::MAX);
     Ok((status, due_at))
 }

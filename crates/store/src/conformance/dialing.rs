@@ -92,6 +92,15 @@ pub async fn a_call_found_again_beside_its_successor_harms_neither(store: &dyn S
 }
 
 pub async fn a_late_answer_of_an_older_call_stops_the_lead(store: &dyn Store) {
+    an_older_call_stops_the_lead(store, Outcome::Answered, LeadStatus::Answered).await;
+}
+
+pub async fn a_late_word_that_the_number_is_wrong_stops_the_lead(store: &dyn Store) {
+    an_older_call_stops_the_lead(store, Outcome::InvalidNumber, LeadStatus::Invalid).await;
+}
+
+/// How the older call ended is told when the lead waits for the third.
+async fn an_older_call_stops_the_lead(store: &dyn Store, outcome: Outcome, status: LeadStatus) {
     let (caller, id) = tenant_with_running(store, "Acme").await;
     add(store, caller, id, 1).await;
     let first = tick(store, caller.now).await.remove(0);
@@ -102,17 +111,8 @@ pub async fn a_late_answer_of_an_older_call_stops_the_lead(store: &dyn Store) {
     }
     call_and_end(store, later(1_101), Outcome::NoAnswer).await;
     assert_eq!(lead(store, caller, id, 1).await.status, LeadStatus::Ready);
-    apply(
-        store,
-        later(1_200),
-        first.attempt_id,
-        ended(Outcome::Answered),
-    )
-    .await;
-    assert_eq!(
-        lead(store, caller, id, 1).await.status,
-        LeadStatus::Answered
-    );
+    apply(store, later(1_200), first.attempt_id, ended(outcome)).await;
+    assert_eq!(lead(store, caller, id, 1).await.status, status);
     assert!(tick(store, later(9_000)).await.is_empty());
 }
 

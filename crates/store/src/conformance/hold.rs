@@ -502,20 +502,35 @@ pub async fn a_forgotten_call_beside_a_live_one_harms_neither(store: &dyn Store)
 }
 
 /// The lead waits for a call in doubt, which turns out never to have been placed.
-pub async fn whom_a_forgotten_call_reached_is_not_called_again(store: &dyn Store) {
+pub async fn what_a_forgotten_call_ended_a_lead_for_holds(store: &dyn Store) {
     let (caller, id) = tenant_with_running(store, "Acme").await;
     let line_id = only_line(store, caller).await;
-    add(store, caller, id, 1).await;
-    let doubtful = tick(store, caller.now).await.remove(0).attempt_id;
-    store.send_board().forget(doubtful);
-    let mut call = strange(line_id, Some(id), 1);
-    call.facts = vec![told(&call, ended(Outcome::Answered))];
-    adopted(adopt(store, later(60), &call).await);
-    apply(store, later(70), doubtful, Fact::NeverSent).await;
-    let shown = lead(store, caller, id, 1).await;
-    assert_eq!((shown.status, shown.attempts), (LeadStatus::Answered, 1));
-    release(store, later(71)).await;
-    assert!(tick(store, later(100_000)).await.is_empty());
+    edit(store, caller, id, |draft| {
+        draft.retry_outcomes = Some(vec!["NO_ANSWER".to_owned()]);
+    })
+    .await
+    .unwrap();
+    let told_of = [
+        (Outcome::Answered, LeadStatus::Answered),
+        (Outcome::InvalidNumber, LeadStatus::Invalid),
+        (Outcome::Busy, LeadStatus::Exhausted),
+        (Outcome::NoAnswer, LeadStatus::Ready),
+    ];
+    for (number, (outcome, status)) in (1..).zip(told_of) {
+        let now = later(i64::from(number) * 100);
+        add(store, at(caller, now), id, number).await;
+        let doubtful = tick(store, now).await.remove(0).attempt_id;
+        store.send_board().forget(doubtful);
+        let mut call = strange(line_id, Some(id), number);
+        call.facts = vec![told(&call, ended(outcome))];
+        adopted(adopt(store, now, &call).await);
+        release(store, now).await;
+        apply(store, now, doubtful, Fact::NeverSent).await;
+        let shown = lead(store, caller, id, number).await;
+        assert_eq!((shown.status, shown.attempts), (status, 1), "{outcome:?}");
+    }
+    let dialed = tick(store, later(100_000)).await;
+    assert_eq!(dialed.len(), 1, "only who did not answer");
 }
 
 pub async fn a_forgotten_call_that_names_no_campaign_counts_in_each(store: &dyn Store) {

@@ -102,7 +102,7 @@ fn reference(known: &KnownAttempt, side: &Side, dice: &mut Dice<'_>) -> AttemptR
 }
 
 fn any_fact(dice: &mut Dice<'_>) -> Fact {
-    match dice.below(20) {
+    match dice.below(21) {
         0..=3 => Fact::Placed,
         4 | 5 => Fact::Ringing,
         6 | 7 => Fact::Connected,
@@ -114,6 +114,7 @@ fn any_fact(dice: &mut Dice<'_>) -> Fact {
         14 | 15 => Fact::Refused(dice.of(REFUSALS)),
         16 | 17 => Fact::AnswerLost,
         18 => Fact::NotFound,
+        19 => Fact::LookupInconclusive,
         _ => Fact::LookupFailed,
     }
 }
