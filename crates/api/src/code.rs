@@ -49,6 +49,7 @@ codes! {
     PROVIDER_REFUSED = "provider_refused";
     PROVIDER_UNREACHABLE = "provider_unreachable";
     UNAVAILABLE = "unavailable";
+    COMMIT_UNKNOWN = "commit_unknown";
     REQUEST_TIMEOUT = "request_timeout";
 
     // Of one fault in the input.

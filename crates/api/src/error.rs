@@ -79,6 +79,8 @@ pub(crate) enum ApiError {
     ProviderUnreachable(String),
     /// The database cannot take it now.
     Unavailable(String),
+    /// The database was lost while it committed this.
+    CommitUnknown(String),
     /// The request took too long.
     RequestTimeout,
     /// A bug or damage. The reason is logged, not told.
@@ -106,6 +108,7 @@ impl From<StoreError> for ApiError {
             StoreError::Unavailable(_) | StoreError::Full(_) | StoreError::Held(_) => {
                 Self::Unavailable(error.to_string())
             }
+            StoreError::CommitUnknown(_) => Self::CommitUnknown(error.to_string()),
             StoreError::Corrupt(reason) => Self::Internal(reason),
         }
     }

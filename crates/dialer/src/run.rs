@@ -201,7 +201,9 @@ async fn recover(
                 trouble.is_over();
                 return Ok(Some(recovered));
             }
-            Err(error @ StoreError::Unavailable(_)) => trouble.failed(clock, &error),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::CommitUnknown(_))) => {
+                trouble.failed(clock, &error);
+            }
             Err(error) => return Err(error.into()),
         }
         let stopped = tokio::time::timeout(UNREACHED_PAUSE, shutdown.cancelled());

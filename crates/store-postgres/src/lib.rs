@@ -21,6 +21,7 @@
 
 mod address;
 mod code;
+mod commit;
 mod connect;
 mod dial;
 mod error;

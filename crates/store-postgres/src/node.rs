@@ -4,11 +4,14 @@
 //! ends, for whatever reason. So the numbers that are locked are the nodes that live, and no lease has
 //! to be renewed. A process whose session broke claims a number again before it next writes.
 
+use std::sync::Arc;
+
 use deadpool_postgres::{ClientWrapper, Object, Pool};
 use store::{StoreError, StoreResult};
 use tokio::sync::Mutex;
 use tokio_postgres::GenericClient;
 
+use crate::commit::commit;
 use crate::error::{no_connection, translate};
 use crate::ids::NODES;
 use crate::migrate::{self, SCHEMA_VERSION};
@@ -29,9 +32,13 @@ pub(crate) struct Node {
     claim: Mutex<Option<Claim>>,
 }
 
-struct Claim {
-    owned: Owned,
-    session: ClientWrapper,
+/// The number that a process has, and the session that holds it.
+#[derive(Clone)]
+pub(crate) struct Claim {
+    /// What is its own.
+    pub(crate) owned: Owned,
+    /// While it lives, so does the claim, and the server has not been restarted.
+    pub(crate) session: Arc<ClientWrapper>,
 }
 
 /// What a process has of its own.
@@ -50,13 +57,18 @@ impl Node {
         Ok(self.owned(pool, shared).await?.number)
     }
 
-    /// The same, with what else is to be known of the claim.
+    /// The same, with what else is to be known of it.
     pub(crate) async fn owned(&self, pool: &Pool, shared: &Shared) -> StoreResult<Owned> {
+        Ok(self.claim(pool, shared).await?.owned)
+    }
+
+    /// The same, with its session.
+    pub(crate) async fn claim(&self, pool: &Pool, shared: &Shared) -> StoreResult<Claim> {
         let mut claim = self.claim.lock().await;
         if let Some(held) = claim.as_ref()
             && !held.session.is_closed()
         {
-            return Ok(held.owned);
+            return Ok(held.clone());
         }
         *claim = None;
         let client = pool.get().await.map_err(no_connection)?;
@@ -66,15 +78,15 @@ impl Node {
         let number = lock_a_number(&*tx).await?;
         work::enter(&tx, work::SERVER).await?;
         let greatest = meta::greatest_id(&tx).await?;
-        tx.commit().await.map_err(translate)?;
+        commit(tx).await?;
         shared.ids.raise(greatest);
         tracing::info!(node.number = number, "this process has its number");
         let owned = Owned {
             number,
             after: greatest,
         };
-        *claim = Some(Claim { owned, session });
-        Ok(owned)
+        let session = Arc::new(session);
+        Ok(claim.insert(Claim { owned, session }).clone())
     }
 }
 

@@ -21,6 +21,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::address::Address;
 use crate::code::{corrupt, micros};
+use crate::commit::commit;
 use crate::connect;
 use crate::error::{no_connection, translate};
 use crate::migrate::{MigrateError, SCHEMA_VERSION};
@@ -221,7 +222,7 @@ impl Target {
         query::execute(&tx, "DELETE FROM gaps", &[]).await?;
         let sql = "UPDATE installation SET identity = $1";
         query::execute(&tx, sql, bound![NO_SERVER]).await?;
-        tx.commit().await.map_err(translate)
+        commit(tx).await
     }
 
     /// How far each table is, by its name.
@@ -263,7 +264,7 @@ impl Target {
         let rows = i64::try_from(page.rows).unwrap_or(i64::MAX);
         let last = page.last.as_ref().map(Key::text);
         query::execute(&tx, sql, bound![table.name, rows, last, page.is_last]).await?;
-        tx.commit().await.map_err(translate)
+        commit(tx).await
     }
 
     /// How many rows a table has.
@@ -324,7 +325,7 @@ impl Target {
         query::execute(&tx, sql, bound![installation]).await?;
         let sql = "UPDATE relocation SET ended_at = $1 WHERE ended_at IS NULL";
         query::execute(&tx, sql, bound![micros(now)]).await?;
-        tx.commit().await.map_err(translate)?;
+        commit(tx).await?;
         self.gather_statistics().await;
         Ok(())
     }

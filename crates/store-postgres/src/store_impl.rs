@@ -106,10 +106,10 @@ macro_rules! write {
         $store.check_prepared()?;
         // Until the transaction has ended.
         let _turn = $store.shared.turns.of($tenant).await?;
-        let node = $store.node.number(&$store.pool, &$store.shared).await?;
+        let claim = $store.node.claim(&$store.pool, &$store.shared).await?;
         let mut client = $store.client().await?;
         let tx = client.transaction().await.map_err(translate)?;
-        let mut work = Work::begin(tx, &$store.shared, node, $tenant).await?;
+        let mut work = Work::begin(tx, &$store.shared, claim, $tenant).await?;
         let result = {
             let $work = &mut work;
             async { $body.await }.await
@@ -128,7 +128,7 @@ macro_rules! server {
             let $db = &tx;
             $body.await?
         };
-        tx.commit().await.map_err(translate)?;
+        $crate::commit::commit(tx).await?;
         store::StoreResult::Ok(done)
     }};
 }

@@ -181,10 +181,10 @@ impl PostgresStore {
         tenant_id: TenantId,
         group: &mut Vec<Brought>,
     ) -> StoreResult<Vec<Vec<Applied>>> {
-        let node = self.node.number(&self.pool, &self.shared).await?;
+        let claim = self.node.claim(&self.pool, &self.shared).await?;
         let mut client = self.client().await?;
         let tx = client.transaction().await.map_err(translate)?;
-        let mut work = Work::begin(tx, &self.shared, node, tenant_id).await?;
+        let mut work = Work::begin(tx, &self.shared, claim, tenant_id).await?;
         *group = self.shared.queues.take(tenant_id);
         let result = self.apply_all(&mut work, group).await;
         work.finish(result).await

@@ -17,8 +17,10 @@ use failpoint::Failpoint;
 use jiff::Timestamp;
 use store::{Dispatch, Scope, StoreError, StoreResult};
 
-use crate::error::{describe, translate};
+use crate::commit::{Witness, commit_before};
+use crate::error::translate;
 use crate::events::{self, Pending};
+use crate::node::Claim;
 use crate::query::{self, bound};
 use crate::shared::Shared;
 
@@ -31,6 +33,7 @@ pub(crate) struct Work<'a> {
     /// For whom it works.
     pub(crate) tenant_id: TenantId,
     node: i64,
+    witness: Witness,
     last_sequence: i64,
     events: Vec<Pending>,
     steps: Vec<Step>,
@@ -70,21 +73,27 @@ impl<'a> Work<'a> {
     pub(crate) async fn begin(
         tx: Transaction<'a>,
         shared: &'a Shared,
-        node: i64,
+        claim: Claim,
         tenant_id: TenantId,
     ) -> StoreResult<Self> {
         enter(&tx, &tenant_id.raw().to_string()).await?;
-        let sql = "SELECT last_sequence FROM tenants WHERE tenant_id = $1 FOR NO KEY UPDATE";
-        let last = query::one(&tx, sql, bound![tenant_id.raw()], |cells| {
-            cells.get::<i64>("last_sequence")
+        let sql = "SELECT last_sequence, pg_current_xact_id()::text AS transaction
+                   FROM tenants WHERE tenant_id = $1 FOR NO KEY UPDATE";
+        let locked = query::one(&tx, sql, bound![tenant_id.raw()], |cells| {
+            Ok((cells.get("last_sequence")?, cells.get("transaction")?))
         })
         .await?;
+        let (last_sequence, transaction) = locked.ok_or(StoreError::NotFound("tenant"))?;
         Ok(Self {
             tx,
             shared,
             tenant_id,
-            node,
-            last_sequence: last.ok_or(StoreError::NotFound("tenant"))?,
+            node: claim.owned.number,
+            witness: Witness {
+                session: claim.session,
+                transaction,
+            },
+            last_sequence,
             events: Vec::new(),
             steps: Vec::new(),
             wakes: false,
@@ -224,18 +233,7 @@ impl<'a> Work<'a> {
             keep: false,
         };
         reach(&self.kinds, Failpoint::BeforeCommit);
-        if let Err(error) = self.tx.commit().await {
-            drop(guard);
-            let unknown = error.code().is_none();
-            return Err(if unknown {
-                StoreError::Unavailable(format!(
-                    "the connection was lost while committing, so it is not known whether this was done: {}",
-                    describe(&error)
-                ))
-            } else {
-                translate(error)
-            });
-        }
+        commit_before(self.tx, &self.witness).await?;
         guard.keep();
         for step in &self.steps {
             if let Step::Reserve(dispatches) = step {

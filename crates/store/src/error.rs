@@ -26,6 +26,11 @@ pub enum StoreError {
     /// The database cannot take it now: full, locked, shutting down. Trying again may help.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// The connection was lost while the operation was committed: it was done, or it was not.
+    #[error(
+        "the connection to the database was lost while this was committed, so it may have been done or not: {0}"
+    )]
+    CommitUnknown(String),
     /// The disk is full. It can take it when there is room again.
     #[error("the disk of the database is full: {0}")]
     Full(String),
@@ -98,10 +103,11 @@ impl From<Conflict> for StoreError {
 }
 
 impl StoreError {
-    /// Whether the same operation may succeed later without anybody changing it.
+    /// Whether the same operation may succeed later without anybody changing it. One whose fate is unknown
+    /// may have been done already: only what does no harm twice is repeated by itself.
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Unavailable(_) | Self::Full(_) | Self::Held(_) => true,
+            Self::Unavailable(_) | Self::CommitUnknown(_) | Self::Full(_) | Self::Held(_) => true,
             Self::NotFound(_)
             | Self::Conflict(_)
             | Self::Stale { .. }

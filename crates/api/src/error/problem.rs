@@ -143,7 +143,7 @@ impl From<ApiError> for Problem {
             ApiError::TooMuchContention
             | ApiError::IdempotencyRunning
             | ApiError::RequestTimeout => problem.with_header(RETRY_AFTER, "1"),
-            ApiError::Unavailable(reason) => {
+            ApiError::Unavailable(reason) | ApiError::CommitUnknown(reason) => {
                 problem.with_header(RETRY_AFTER, "1").with_reason(reason)
             }
             ApiError::Internal(reason) => problem.with_reason(reason),
@@ -181,6 +181,7 @@ fn status_and_code(error: &ApiError) -> (StatusCode, &'static str) {
         E::ProviderRefused(_) => (S::BAD_GATEWAY, code::PROVIDER_REFUSED),
         E::ProviderUnreachable(_) => (S::SERVICE_UNAVAILABLE, code::PROVIDER_UNREACHABLE),
         E::Unavailable(_) => (S::SERVICE_UNAVAILABLE, code::UNAVAILABLE),
+        E::CommitUnknown(_) => (S::SERVICE_UNAVAILABLE, code::COMMIT_UNKNOWN),
         E::RequestTimeout => (S::SERVICE_UNAVAILABLE, code::REQUEST_TIMEOUT),
     }
 }
@@ -257,7 +258,9 @@ fn message(error: &ApiError) -> String {
         } => {
             return format!("This token sends too many requests; wait {retry_after_seconds} s.");
         }
-        E::Internal(_) | E::Unavailable(_) | E::RequestTimeout => own_fault(error),
+        E::Internal(_) | E::Unavailable(_) | E::CommitUnknown(_) | E::RequestTimeout => {
+            own_fault(error)
+        }
         E::ProviderRefused(words) => {
             return format!("{}; nothing was changed.", words.trim_end_matches('.'));
         }
@@ -274,6 +277,9 @@ fn message(error: &ApiError) -> String {
 const fn own_fault(error: &ApiError) -> &'static str {
     match error {
         ApiError::Unavailable(_) => "The database cannot take this now; try again.",
+        ApiError::CommitUnknown(_) => {
+            "The database was lost while it stored this, so it may have been done or not; look before you send it again, or repeat it with the same `Idempotency-Key`."
+        }
         ApiError::RequestTimeout => {
             "The request took too long and may still take effect; look before you try again."
         }

@@ -87,6 +87,13 @@ impl PostgresBench {
         options(&self.cluster.address(&self.database))
     }
 
+    /// The same, where another host than the server's own is connected to.
+    pub(crate) fn options_over(&self, host: &Path) -> Options {
+        let own = self.cluster.host().display().to_string();
+        let address = self.cluster.address(&self.database);
+        options(&address.replace(&own, &host.display().to_string()))
+    }
+
     /// Another process on the same database.
     pub(crate) fn other_node(&self) -> PostgresStore {
         PostgresStore::connect(&self.options()).unwrap()

@@ -7,6 +7,7 @@
 )]
 
 mod bench;
+mod commits;
 mod conformance;
 mod connecting;
 mod differential;

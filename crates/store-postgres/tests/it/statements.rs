@@ -102,6 +102,7 @@ const OF_THE_SERVER: &[(&str, &str)] = &[
     ("DELETE FROM meta", "what an idle process left"),
     ("set_config(", "saying the tenant"),
     ("pg_try_advisory_lock", "claiming a node's number"),
+    ("pg_xact_status", "what has become of a commit"),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -242,9 +242,11 @@ async fn compare(source: &Source, target: &mut Target, names: &Names) -> Outcome
 fn stopped(error: impl Into<TargetError>) -> Failure {
     let error = error.into();
     match &error {
-        TargetError::Store(StoreError::Unavailable(_) | StoreError::Full(_)) => Failure::failed(
-            format!("{error}; mend that and run the same command again: it goes on where it was"),
-        ),
+        TargetError::Store(
+            StoreError::Unavailable(_) | StoreError::CommitUnknown(_) | StoreError::Full(_),
+        ) => Failure::failed(format!(
+            "{error}; mend that and run the same command again: it goes on where it was"
+        )),
         TargetError::Store(_) => Failure::failed(format!(
             "{error}; this is a bug, please report it; unless it says of itself that it was moved, the source can be served as before"
         )),
