@@ -65,6 +65,18 @@ pub(crate) struct Batch {
     wakes: BTreeMap<(CampaignId, LineId), Timestamp>,
 }
 
+/// Whether the lead's next fact must find what follows from this.
+const fn changes_the_lead(effect: &Effect) -> bool {
+    match effect {
+        Effect::LeadFreed { .. } | Effect::LeadUnresolved | Effect::LeadInCall => true,
+        Effect::LineRests { .. }
+        | Effect::CircuitOpens
+        | Effect::NumberRests
+        | Effect::LineWorks
+        | Effect::Corrected => false,
+    }
+}
+
 impl Batch {
     /// Reads what the facts are about.
     pub(crate) async fn read<'a>(
@@ -141,7 +153,7 @@ impl Batch {
 
     /// What follows from a fact, in its turn.
     pub(crate) fn follow_up(&mut self, follow_up: FollowUp) {
-        if !follow_up.effects.is_empty() {
+        if follow_up.effects.iter().any(changes_the_lead) {
             let row = &follow_up.row;
             let number = (row.campaign_id, row.phone.as_str().to_owned());
             self.waiting_leads.insert(row.lead_id);
