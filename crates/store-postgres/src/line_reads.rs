@@ -81,11 +81,15 @@ impl PostgresStore {
                 let keys: Vec<&str> = wanted.iter().map(|(key, _)| key.as_str()).collect();
                 let lines = self.lines_by_key(&keys).await;
                 for ((key, askers), place) in wanted.into_iter().zip(0..) {
-                    let line: StoreResult<Option<LineRecord>> = match &lines {
+                    let line = match &lines {
                         Ok(lines) => Ok(lines.get(place).cloned().flatten()),
-                        Err(error) => Err(error.clone()),
+                        Err(error) if error.is_retryable() => Err(error.clone()),
+                        // Nobody is refused for what another asked for.
+                        Err(_) => self
+                            .lines_by_key(&[&key])
+                            .await
+                            .map(|found| found[0].clone()),
                     };
-                    drop(key);
                     for asker in askers {
                         let _ = asker.send(line.clone());
                     }

@@ -30,13 +30,12 @@ impl PostgresStore {
         let patience_of = self.patience_of;
         let mut given_up = 0;
         for (tenant_id, attempts) in &orphans {
-            write!(self, *tenant_id, |work| recover::give_up(
+            given_up += write!(self, *tenant_id, |work| recover::give_up(
                 work,
                 now,
                 attempts,
                 patience_of
             ))?;
-            given_up += u64::try_from(attempts.len()).unwrap_or(u64::MAX);
         }
         self.shared.wake.notify_one();
         Ok(given_up)

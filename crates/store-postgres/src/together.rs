@@ -8,7 +8,7 @@
 //! - What is queued is taken when the tenant's row is locked: facts are applied in the order in which
 //!   they came, however many turns are under way.
 //! - A group that fails by what one caller brought falls apart: each is applied alone, so that nobody is
-//!   refused for another's facts. What the database cannot take now is refused to all.
+//!   refused for another's facts; what comes meanwhile may go before them. What the database cannot take now is refused to all.
 //! - Whoever works for others may be cancelled, as a client hangs up: then nobody was answered, and the
 //!   others queue again. Facts are idempotent, whatever became of that commit.
 //! - Facts of callers who have gone are left out.
@@ -17,6 +17,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::TenantId;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use store::{Applied, AttemptFact, AttemptRef, StoreError, StoreResult};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -77,18 +78,29 @@ impl PostgresStore {
     ) -> StoreResult<Vec<Applied>> {
         let tenants = self.tenants_of(&facts).await?;
         let mut applied = vec![Applied::Unmatched; facts.len()];
-        for (tenant_id, places) in dial::facts::by_tenant(&tenants) {
-            let of_tenant = places.iter().map(|place| facts[*place].clone()).collect();
-            let answers = match self.apply_of_tenant(now, tenant_id, of_tenant).await {
+        // Side by side: a tenant whose row is locked for long holds up its own facts only.
+        let of_tenants =
+            dial::facts::by_tenant(&tenants)
+                .into_iter()
+                .map(async |(tenant_id, places)| {
+                    let of_tenant = places.iter().map(|place| facts[*place].clone()).collect();
+                    let answers = self.apply_of_tenant(now, tenant_id, of_tenant).await;
+                    (places, answers)
+                });
+        let mut failed = None;
+        for (places, answers) in join_all(of_tenants).await {
+            match answers {
+                Ok(answers) => {
+                    for (place, answer) in places.into_iter().zip(answers) {
+                        applied[place] = answer;
+                    }
+                }
                 // One that was remembered, and went with a database that was put back.
-                Err(StoreError::NotFound(_)) => continue,
-                answers => answers?,
-            };
-            for (place, answer) in places.into_iter().zip(answers) {
-                applied[place] = answer;
+                Err(StoreError::NotFound(_)) => {}
+                Err(error) => failed = Some(error),
             }
         }
-        Ok(applied)
+        failed.map_or(Ok(applied), Err)
     }
 
     /// Whose these are. What is not remembered is read.

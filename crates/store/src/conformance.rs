@@ -94,6 +94,7 @@ macro_rules! conformance_suite {
                 lines_of_another_tenant_are_not_found,
                 a_mended_account_is_tried_at_once,
                 a_line_that_fails_in_a_row_rests_longer_each_time,
+                a_fault_of_a_line_that_is_told_again_counts_once,
                 new_limits_of_a_line_hold_at_once,
             }
             pools {

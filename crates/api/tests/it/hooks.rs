@@ -176,6 +176,9 @@ async fn addresses_that_do_not_exist_are_not_found() {
         hook.replace("/vapi/", "/sandbox/"),
         hook.replace("/vapi/", "/VAPI/"),
         "/hooks/vapi/%ff".to_owned(),
+        "/hooks/vapi/%00".to_owned(),
+        format!("{hook}/%00"),
+        format!("{hook}/a%20key"),
     ];
     for path in paths {
         let reply = report(&server, &path, &message).await;

@@ -137,7 +137,11 @@ fn progress(
         _ => false,
     };
     let is_old = !corrects && from.rank() >= to.name().rank();
-    if crate::planted!("progress_goes_back", is_old, !from.is_at_provider()) {
+    if crate::planted!(
+        "progress_goes_back",
+        is_old,
+        is_old && !from.is_at_provider()
+    ) {
         return no_news(state, planned_at, patience, now);
     }
     let mut effects = proves_the_line(from);

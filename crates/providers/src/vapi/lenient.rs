@@ -113,7 +113,8 @@ fn read_instant(raw: &str) -> Option<Timestamp> {
 }
 
 /// A text that may hold half a surrogate pair, as JavaScript writes when it cuts an emoji in two.
-/// serde_json refuses those in a `String` but hands them out as bytes.
+/// serde_json refuses those in a `String` but hands them out as bytes. U+0000 is left out: PostgreSQL
+/// stores no text with one, and a report must not be lost for it.
 struct LossyText(String);
 
 impl<'de> Deserialize<'de> for LossyText {
@@ -128,11 +129,11 @@ impl<'de> Deserialize<'de> for LossyText {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<LossyText, E> {
-                Ok(LossyText(text.to_owned()))
+                Ok(LossyText(text.replace('\0', "")))
             }
 
             fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<LossyText, E> {
-                Ok(LossyText(String::from_utf8_lossy(bytes).into_owned()))
+                self.visit_str(&String::from_utf8_lossy(bytes))
             }
         }
 

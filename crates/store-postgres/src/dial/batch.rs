@@ -13,12 +13,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use domain::attempt::Effect;
+use domain::attempt::{Effect, StateName};
 use domain::settings::CampaignSettings;
 use domain::{AttemptId, CampaignId, LeadId, LineId};
 use jiff::Timestamp;
 use serde_json::Value;
-use store::{AttemptFact, AttemptRef, StoreResult};
+use store::{AttemptFact, AttemptRef, NO_LEAD, StoreResult};
 
 use crate::dial::change::Changes;
 use crate::dial::details::Details;
@@ -110,20 +110,26 @@ impl Batch {
         self.rows.insert(row.attempt_id, row);
     }
 
-    /// The attempt of the tenant that a fact is about, if we have it. Whoever takes it keeps it again.
+    /// Whether the attempt was read and is DISPATCHING.
+    pub(crate) fn is_dispatching(&self, attempt: &AttemptRef) -> bool {
+        let row = self.known(attempt).and_then(|known| self.rows.get(&known));
+        row.is_some_and(|row| row.state.name() == StateName::Dispatching)
+    }
+
+    /// The attempt of the tenant that a fact is about, if we have it. Whoever changes it keeps it again.
     pub(crate) async fn find(
         &mut self,
         work: &Work<'_>,
         attempt: &AttemptRef,
     ) -> StoreResult<Option<AttemptRow>> {
         if let Some(known) = self.known(attempt) {
-            return Ok(self.rows.remove(&known));
+            return Ok(self.rows.get(&known).cloned());
         }
         // By what the provider calls it, perhaps, which a fact of this batch may have told.
         self.changes.write(work).await?;
         let found = row::find(work, attempt).await?;
         // Nothing of it waits any more, but what is in memory is the same.
-        Ok(found.map(|found| self.rows.remove(&found.attempt_id).unwrap_or(found)))
+        Ok(found.map(|found| self.rows.get(&found.attempt_id).cloned().unwrap_or(found)))
     }
 
     fn known(&self, attempt: &AttemptRef) -> Option<AttemptId> {
@@ -156,7 +162,9 @@ impl Batch {
         if follow_up.effects.iter().any(changes_the_lead) {
             let row = &follow_up.row;
             let number = (row.campaign_id, row.phone.as_str().to_owned());
-            self.waiting_leads.insert(row.lead_id);
+            if row.lead_id != NO_LEAD {
+                self.waiting_leads.insert(row.lead_id);
+            }
             self.waiting_numbers.insert(number);
         }
         self.follow_ups.push(follow_up);
@@ -172,10 +180,14 @@ impl Batch {
         effects::carry_out(work, self, &follow_ups).await
     }
 
-    /// Whether a line's failures are to be forgotten for all that is known: the first success since
-    /// one.
-    pub(crate) fn line_works(&mut self, line_id: LineId) -> bool {
-        self.sound_lines.insert(line_id)
+    /// Whether a line is known to have no failures to forget.
+    pub(crate) fn is_sound(&self, line_id: LineId) -> bool {
+        self.sound_lines.contains(&line_id)
+    }
+
+    /// A line has none.
+    pub(crate) fn line_is_sound(&mut self, line_id: LineId) {
+        self.sound_lines.insert(line_id);
     }
 
     /// A line failed, or has to rest.

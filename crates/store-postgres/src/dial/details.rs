@@ -10,14 +10,14 @@ use crate::code::{micros, to_json};
 use crate::query::{self, bound};
 use crate::work::Work;
 
-/// So many letters wait at most, about: transcripts are long.
-const MOST_LETTERS: usize = 4_000_000;
+/// So many bytes wait at most, about: transcripts are long, and what is read out of them may be.
+const MOST_BYTES: usize = 4_000_000;
 
 /// What waits to be written, and of which attempts an analysis is on record.
 #[derive(Default)]
 pub(crate) struct Details {
     waiting: BTreeMap<AttemptId, CallDetails>,
-    letters: usize,
+    bytes: usize,
     /// Attempts that were looked for, before anything of them was written here.
     looked: HashSet<AttemptId>,
     /// Those that have an analysis.
@@ -32,8 +32,12 @@ pub(crate) const fn have_analysis(details: &CallDetails) -> bool {
 impl Details {
     /// Lays a report over what waits already.
     pub(crate) fn add(&mut self, attempt_id: AttemptId, told: &CallDetails) {
-        let letters = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        self.letters += letters(&told.transcript) + letters(&told.summary);
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let data = told
+            .structured_data
+            .as_ref()
+            .map_or(0, |data| to_json(data).len());
+        self.bytes += length(&told.transcript) + length(&told.summary) + data;
         let known = self.waiting.entry(attempt_id).or_default();
         known.started_at = told.started_at.or(known.started_at);
         known.ended_at = told.ended_at.or(known.ended_at);
@@ -53,7 +57,7 @@ impl Details {
 
     /// Whether so much waits that it is to be written before more comes.
     pub(crate) const fn are_many(&self) -> bool {
-        self.letters > MOST_LETTERS
+        self.bytes > MOST_BYTES
     }
 
     /// Whether this is the attempt's first analysis; the next one is not.
@@ -93,7 +97,7 @@ impl Details {
         }
         self.look(work).await?;
         let waiting = std::mem::take(&mut self.waiting);
-        self.letters = 0;
+        self.bytes = 0;
         let sql = "INSERT INTO call_details AS known (tenant_id, attempt_id, started_at, ended_at, cost_micro_usd,
                        transcript, summary, recording_url, structured_data)
                    SELECT $1, * FROM UNNEST($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[],

@@ -13,7 +13,7 @@ use crate::events;
 use crate::work::Work;
 
 /// Carries all out in their order, in the transaction of the changes, which are written. No two of
-/// them are about the same lead or the same number.
+/// them change the same lead, or leads of one number in a campaign.
 pub(crate) async fn carry_out(
     work: &mut Work<'_>,
     batch: &mut Batch,
@@ -96,8 +96,8 @@ async fn carry_out_one(
         }
         Effect::NumberRests => line_health::rest_number(work, now, row).await?,
         Effect::LineWorks => {
-            if batch.line_works(row.line_id) {
-                line_health::works(work, now, row).await?;
+            if !batch.is_sound(row.line_id) && line_health::works(work, now, row).await? {
+                batch.line_is_sound(row.line_id);
             }
         }
         Effect::Corrected => {

@@ -109,11 +109,13 @@ fn follow_up(now: Timestamp, row: &AttemptRow, told: &AttemptFact, change: Chang
         .flatten();
     let frees_slot = !row.missed && call_rules::is_missed(now, false, &told.fact, &change.state);
     let never_sent = told.fact == Fact::NeverSent;
+    // Told again, it is no other failure.
+    let line_fault = told.line_fault.filter(|_| change.state != row.state);
     FollowUp {
         now,
         event,
         frees_slot,
-        line_fault: told.line_fault.map(|reason| (reason, never_sent)),
+        line_fault: line_fault.map(|reason| (reason, never_sent)),
         is_analysed: told.details.as_ref().is_some_and(have_analysis),
         effects: change.effects,
         row: row.clone(),

@@ -98,20 +98,28 @@ async fn set_rest(
     wake::line_only(work, row.line_id, now).await
 }
 
-/// A request was answered by a call: failures in a row are forgotten.
+/// A request was answered by a call: failures in a row are forgotten. Answers whether there is nothing
+/// left to forget, at whatever time; a rest that a refusal asked for goes on.
 pub(crate) async fn works(
     work: &mut Work<'_>,
     now: Timestamp,
     row: &AttemptRow,
-) -> StoreResult<()> {
+) -> StoreResult<bool> {
     let key = (work.tenant_id.raw(), row.line_id.raw());
-    let sql = "SELECT failures > 0 AND rests_until IS NOT NULL AS rested FROM lines
-               WHERE tenant_id = $1 AND line_id = $2 AND (failures > 0 OR rests_until <= $3)";
-    let rested = query::one(&work.tx, sql, bound![key.0, key.1, micros(now)], |cells| {
-        cells.get::<bool>("rested")
+    let sql = "SELECT failures > 0 AS failed, rests_until FROM lines
+               WHERE tenant_id = $1 AND line_id = $2 AND (failures > 0 OR rests_until IS NOT NULL)";
+    let found = query::one(&work.tx, sql, bound![key.0, key.1], |cells| {
+        let rests_until = cells.maybe_instant("rests_until")?;
+        Ok((cells.get::<bool>("failed")?, rests_until))
     })
     .await?;
-    let Some(rested) = rested else { return Ok(()) };
+    let Some((failed, rests_until)) = found else {
+        return Ok(true);
+    };
+    if !failed && rests_until.is_some_and(|until| until > now) {
+        return Ok(false);
+    }
+    let rested = failed && rests_until.is_some();
     let sql = "UPDATE lines SET failures = 0, rests_until = NULL, rest_reason = NULL
                WHERE tenant_id = $1 AND line_id = $2";
     query::execute(&work.tx, sql, bound![key.0, key.1]).await?;
@@ -120,7 +128,8 @@ pub(crate) async fn works(
         events::append(work, now, "line.recovered", Subject::TENANT, &data);
         wake_campaigns(work, now, row).await?;
     }
-    wake::line_only(work, row.line_id, now).await
+    wake::line_only(work, row.line_id, now).await?;
+    Ok(true)
 }
 
 /// Campaigns that say that the line is unavailable are looked at, so that they say so no longer.

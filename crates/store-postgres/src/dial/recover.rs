@@ -34,13 +34,14 @@ pub(crate) async fn orphans(
     Ok(by_tenant)
 }
 
-/// The attempts become UNKNOWN.
+/// Those of the attempts that are DISPATCHING still become UNKNOWN; answers how many. A callback may have
+/// told of one since they were found.
 pub(crate) async fn give_up(
     work: &mut Work<'_>,
     now: Timestamp,
     attempts: &[AttemptId],
     patience_of: PatienceOf,
-) -> StoreResult<()> {
+) -> StoreResult<u64> {
     work.keep_quiet();
     work.is_a(failpoint::Transaction::Recovery);
     let facts: Vec<_> = attempts
@@ -52,10 +53,14 @@ pub(crate) async fn give_up(
         })
         .collect();
     let mut batch = Batch::read(work, facts.iter()).await?;
+    let mut given_up = 0;
     for fact in &facts {
-        facts::apply_in(work, &mut batch, now, fact, patience_of).await?;
+        if batch.is_dispatching(&fact.attempt) {
+            facts::apply_in(work, &mut batch, now, fact, patience_of).await?;
+            given_up += 1;
+        }
     }
     batch.finish(work).await?;
     work.wake();
-    Ok(())
+    Ok(given_up)
 }

@@ -105,7 +105,7 @@ async fn a_fresh_node_hides_no_call_that_a_node_without_a_session_may_send() {
         assert_eq!(pause.await.live_calls.len(), 1, "it is listed as up");
     };
     let (given_up, ()) = tokio::join!(recovered, narrowed);
-    given_up.unwrap();
+    assert_eq!(given_up.unwrap(), 0, "somebody has told what became of it");
     drop((sender, pauser));
     bench.check();
 }

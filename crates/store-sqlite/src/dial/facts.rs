@@ -62,7 +62,8 @@ pub(crate) fn apply(
         wake::campaign(work, row.campaign_id, now)?;
         wake::line_only(work, row.line_id, now)?;
     }
-    if let Some(reason) = told.line_fault {
+    // Told again, it is no other failure.
+    if let Some(reason) = told.line_fault.filter(|_| changed) {
         line_health::fault(work, now, &row, reason, told.fact == Fact::NeverSent)?;
     }
     if let Some(details) = told.details.as_ref().filter(|details| !details.is_empty()) {

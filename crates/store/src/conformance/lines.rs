@@ -289,6 +289,24 @@ pub async fn a_line_that_fails_in_a_row_rests_longer_each_time(store: &dyn Store
     assert_eq!(lost, [None, None, Some(2), Some(4), Some(8), Some(16)]);
 }
 
+/// A group of facts may be told again, when it is not known what became of it.
+pub async fn a_fault_of_a_line_that_is_told_again_counts_once(store: &dyn Store) {
+    let (caller, id) = tenant_with_running(store, "Acme").await;
+    add(store, caller, id, 1).await;
+    let dispatch = tick(store, caller.now).await.remove(0);
+    store.send_board().forget(dispatch.attempt_id);
+    let failed = || AttemptFact {
+        line_fault: Some("no answer"),
+        ..AttemptFact::new(AttemptRef::Id(dispatch.attempt_id), Fact::NeverSent)
+    };
+    for _ in 0..3 {
+        let told = vec![failed(), failed()];
+        store.apply_facts(caller.now, told).await.unwrap();
+    }
+    let line = store.get_line(caller.tenant_id, dispatch.line_id).await;
+    assert_eq!(line.unwrap().rests_until, Some(later(2)));
+}
+
 pub async fn new_limits_of_a_line_hold_at_once(store: &dyn Store) {
     let caller = tenant(store, "Acme").await;
     let narrow = NewLine {

@@ -39,7 +39,8 @@ pub(super) struct Address {
 /// makes the vendor send it again.
 pub(super) async fn deliver(app: &App, address: Address, request: Request) -> ApiResult<Answer> {
     const NO_SUCH: ApiError = ApiError::NotFound("callback address");
-    if address.line_key.len() > MAX_KEY_BYTES {
+    let keys = [Some(&address.line_key), address.attempt_key.as_ref()];
+    if !keys.into_iter().flatten().all(|key| may_be_a_key(key)) {
         return Err(NO_SUCH);
     }
     let line = app
@@ -71,6 +72,12 @@ pub(super) async fn deliver(app: &App, address: Address, request: Request) -> Ap
         .filter_map(|event| attributed(event, address.attempt_key.as_deref()));
     apply(app, line.line_id, events.collect()).await?;
     Ok(Answer::of(StatusCode::OK, &Received { status: "success" }))
+}
+
+/// Whether a part of an address can be a key of ours. Anybody can ask for any address, and not every
+/// text can be looked for.
+fn may_be_a_key(text: &str) -> bool {
+    text.len() <= MAX_KEY_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 async fn apply(app: &App, line_id: LineId, events: Vec<CallEvent>) -> ApiResult<()> {

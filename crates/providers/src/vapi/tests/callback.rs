@@ -427,3 +427,19 @@ fn an_empty_secret_matches_nothing() {
         assert!(VAPI.verify_callback(raw, "").is_err(), "{name}: {value}");
     }
 }
+
+#[test]
+fn no_text_holds_what_a_database_cannot_store() {
+    let text = report()
+        .to_string()
+        .replace("User: Hello", r"User: Hel\u0000lo");
+    let text = text.replace("customer-ended-call", r"customer-\u0000ended-call");
+    assert!(text.contains(r"\u0000"));
+    let events = callback_bytes(text.as_bytes());
+    let Ok([event]) = events.as_deref() else {
+        panic!("one event: {events:?}")
+    };
+    let transcript = end_of(event).transcript.as_deref();
+    assert!(transcript.is_some_and(|text| text.contains("User: Hello")));
+    assert!(!format!("{event:?}").contains(r"\0"), "{event:?}");
+}
