@@ -78,11 +78,14 @@ fn next_cohort(
     campaign_id: CampaignId,
     after: &(i64, String),
 ) -> StoreResult<Option<(i64, String)>> {
-    let sql = "SELECT rank, zone FROM due WHERE campaign_id = ?1 AND (rank, zone) > (?2, ?3)
+    // By `(rank, zone) > (?2, ?3)` SQLite would begin at the first row that equals them, and read the whole
+    // group to its end: a million rows, perhaps. Nothing is due at the last instant.
+    let sql =
+        "SELECT rank, zone FROM due WHERE campaign_id = ?1 AND (rank, zone, due_at) > (?2, ?3, ?4)
                ORDER BY rank, zone LIMIT 1";
     let mut statement = work.tx.prepare_cached(sql).map_err(translate)?;
     let mut rows = statement
-        .query(params![campaign_id.raw(), after.0, after.1])
+        .query(params![campaign_id.raw(), after.0, after.1, i64::MAX])
         .map_err(translate)?;
     let Some(row) = rows.next().map_err(translate)? else {
         return Ok(None);
