@@ -37,7 +37,7 @@ impl Core {
             self.parts().store.send_board().forget(check.attempt_id);
             let mut fact = AttemptFact::new(AttemptRef::Id(check.attempt_id), Fact::AnswerLost);
             fact.reason = Some("the sender vanished".to_owned());
-            return vec![fact];
+            return domain::planted!("dispatches_forgotten", vec![fact], Vec::new());
         }
         let found = match self.open_line(check.line_id).await {
             Ok(line) => self.ask(check, &line).await,
