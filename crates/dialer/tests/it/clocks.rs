@@ -103,14 +103,27 @@ async fn starts(clocks: [Option<i64>; 2]) -> (Vec<HoldReason>, usize) {
         let habit = clock.map_or(Habit::Empty, |seconds| apart(&scene, seconds));
         scene.network.teach(host, habit);
     }
+    with_dialer(&scene, async {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        held_and_sent(&scene).await
+    })
+    .await
+}
+
+/// What comes of it while a fresh process runs.
+async fn with_dialer<T>(scene: &Scene, meanwhile: impl Future<Output = T>) -> T {
     let stop = CancellationToken::new();
     let running = tokio::task::JoinSet::from_iter([Dialer::new(scene.parts()).run(stop.clone())]);
-    tokio::time::sleep(Duration::from_secs(20)).await;
-    let status = scene.store.hold_status().await.unwrap();
+    let came = meanwhile.await;
     stop.cancel();
     for ended in running.join_all().await {
         ended.unwrap();
     }
+    came
+}
+
+async fn held_and_sent(scene: &Scene) -> (Vec<HoldReason>, usize) {
+    let status = scene.store.hold_status().await.unwrap();
     let reasons = status.holds.iter().map(|hold| hold.reason).collect();
     (reasons, scene.network.sent.lock().unwrap().len())
 }
@@ -131,20 +144,15 @@ async fn meets(clock: Option<i64>) -> (Vec<HoldReason>, usize) {
     let scene = Scene::new();
     scene.campaign(HOST, (5, 5), 3).await;
     scene.network.teach(HOST, Habit::Refused);
-    let stop = CancellationToken::new();
-    let running = tokio::task::JoinSet::from_iter([Dialer::new(scene.parts()).run(stop.clone())]);
-    tokio::time::sleep(Duration::from_secs(20)).await;
-    assert!(scene.network.tried.lock().unwrap().is_empty());
-    let habit = clock.map_or(Habit::Empty, |seconds| apart(&scene, seconds));
-    scene.network.teach(HOST, habit);
-    tokio::time::sleep(Duration::from_secs(100)).await;
-    let status = scene.store.hold_status().await.unwrap();
-    stop.cancel();
-    for ended in running.join_all().await {
-        ended.unwrap();
-    }
-    let reasons = status.holds.iter().map(|hold| hold.reason).collect();
-    (reasons, scene.network.sent.lock().unwrap().len())
+    with_dialer(&scene, async {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert!(scene.network.tried.lock().unwrap().is_empty());
+        let habit = clock.map_or(Habit::Empty, |seconds| apart(&scene, seconds));
+        scene.network.teach(HOST, habit);
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        held_and_sent(&scene).await
+    })
+    .await
 }
 
 #[tokio::test(start_paused = true)]
@@ -159,18 +167,15 @@ async fn who_ends_the_hold_vouches_for_a_clock_with_which_no_provider_agrees() {
     let scene = Scene::new();
     scene.campaign(HOST, (5, 5), 3).await;
     scene.network.teach(HOST, apart(&scene, 10_800));
-    let stop = CancellationToken::new();
-    let running = tokio::task::JoinSet::from_iter([Dialer::new(scene.parts()).run(stop.clone())]);
-    tokio::time::sleep(Duration::from_secs(20)).await;
-    assert!(is_held_for_the_clock(&scene).await);
-    let released = scene.store.release_hold(scene.clock.now(), true).await;
-    assert!(matches!(released, Ok(Release::Released(_))));
-    tokio::time::sleep(Duration::from_secs(20)).await;
-    assert_eq!(scene.network.sent.lock().unwrap().len(), 3);
-    stop.cancel();
-    for ended in running.join_all().await {
-        ended.unwrap();
-    }
+    with_dialer(&scene, async {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert!(is_held_for_the_clock(&scene).await);
+        let released = scene.store.release_hold(scene.clock.now(), true).await;
+        assert!(matches!(released, Ok(Release::Released(_))));
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(held_and_sent(&scene).await, (vec![], 3));
+    })
+    .await;
 }
 
 fn set_clock(scene: &Scene, hours: i64) {
