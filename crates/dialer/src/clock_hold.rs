@@ -14,7 +14,6 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::LineId;
 use jiff::{SignedDuration, Timestamp};
 use lines::OpenLine;
 use store::{HoldReason, HoldStatus, PageRequest, StoreResult};
@@ -142,10 +141,10 @@ impl Core {
 
     /// Asks the provider of a call that is about to be sent for the time, if none has told it to this
     /// process yet; other calls wait for the answer. One that answers and does not tell it is not asked
-    /// again. An error says why the call must not be sent.
+    /// again; one that answers with a failure of its own tells it as well. An error says why the call must
+    /// not be sent.
     pub(crate) async fn compare_clocks(
         &self,
-        line_id: LineId,
         line: &OpenLine,
         deadline: Duration,
     ) -> Result<(), Failed> {
@@ -158,7 +157,6 @@ impl Core {
                 return Err(not_now("nobody has told the time yet".to_owned()));
             }
             let answer = self.ask_provider(line).await?;
-            self.answered.note(line_id, self.parts().clock.monotonic());
             self.hear_the_time(&answer);
             let held = self.hold_if_none_agrees().await;
             held.map_err(|error| not_now(error.to_string()))

@@ -327,7 +327,7 @@ impl Core {
     /// What must be asked before a call is risked.
     async fn ask_before(&self, ready: &Ready, line: &OpenLine) -> Result<(), Failed> {
         let line_id = ready.dispatch.line_id;
-        self.compare_clocks(line_id, line, ready.deadline).await?;
+        self.compare_clocks(line, ready.deadline).await?;
         if ready.dispatch.on_trial {
             self.ask_first(line_id, line).await?;
         }

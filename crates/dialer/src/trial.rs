@@ -37,7 +37,7 @@ impl Answered {
         at.is_some_and(|at| now.saturating_sub(at) < GOOD_FOR)
     }
 
-    pub(crate) fn note(&self, line_id: LineId, now: Duration) {
+    fn note(&self, line_id: LineId, now: Duration) {
         self.lock().insert(line_id, now);
     }
 
@@ -63,25 +63,24 @@ impl Core {
         if self.answered.is_fresh(line_id, clock.monotonic()) {
             return Ok(());
         }
-        self.ask_provider(line).await?;
+        let answer = self.ask_provider(line).await?;
+        if answer.status >= 500 {
+            return Err(Failed {
+                line_fault: Some("provider_broken"),
+                reason: format!("the provider answers HTTP {} to everything", answer.status),
+            });
+        }
         self.answered.note(line_id, clock.monotonic());
         Ok(())
     }
 
-    /// The least question there is, and any answer that is not a failure of the provider's own.
+    /// The least question there is, and whatever the provider answers.
     pub(crate) async fn ask_provider(&self, line: &OpenLine) -> Result<ProviderAnswer, Failed> {
         let request = line.adapter().verify_credentials(&line.access);
         let answer = self.parts().transport.exchange(request, LOOKUP_TIMEOUT);
-        match answer.await {
-            Ok(answer) if answer.status < 500 => Ok(answer),
-            Ok(answer) => Err(Failed {
-                line_fault: Some("provider_broken"),
-                reason: format!("the provider answers HTTP {} to everything", answer.status),
-            }),
-            Err(error) => Err(Failed {
-                line_fault: Some("provider_unreachable"),
-                reason: error.message,
-            }),
-        }
+        answer.await.map_err(|error| Failed {
+            line_fault: Some("provider_unreachable"),
+            reason: error.message,
+        })
     }
 }

@@ -163,6 +163,18 @@ async fn nobody_is_called_by_a_clock_that_no_provider_was_asked_about() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_provider_that_only_takes_calls_is_dialed() {
+    let scene = Scene::new();
+    scene.campaign(HOST, (5, 5), 3).await;
+    scene.network.teach(HOST, Habit::TakesCallsOnly);
+    with_dialer(&scene, async {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(held_and_sent(&scene).await, (vec![], 3));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_ends_the_hold_vouches_for_a_clock_with_which_no_provider_agrees() {
     let scene = Scene::new();
     scene.campaign(HOST, (5, 5), 3).await;

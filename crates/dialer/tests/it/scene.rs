@@ -80,6 +80,8 @@ pub(crate) enum Habit {
         /// Whether it has the calls it took.
         has_ours: bool,
     },
+    /// It takes every call, and fails at everything else.
+    TakesCallsOnly,
     /// Nobody listens there.
     Refused,
     /// It answers requests to place calls, and all others, with these statuses.
@@ -223,7 +225,11 @@ impl Transport for Network {
         match habit {
             Habit::Hangs => return Err(self.hang(&host, timeout).await),
             Habit::Answers { places, .. } => return Ok(answer(places, UNWILLING)),
-            Habit::Empty | Habit::Dated(_) | Habit::Crowded { .. } | Habit::Refused => {}
+            Habit::Empty
+            | Habit::Dated(_)
+            | Habit::Crowded { .. }
+            | Habit::TakesCallsOnly
+            | Habit::Refused => {}
         }
         let body: Value = serde_json::from_slice(&request.body).unwrap();
         if let Habit::Crowded { has_ours, .. } = habit {
@@ -277,6 +283,7 @@ impl Transport for Network {
             }
             Habit::Hangs => return Err(self.hang(&host, timeout).await),
             Habit::Refused => return Err(refused()),
+            Habit::TakesCallsOnly => return Ok(answer(503, UNWILLING)),
             Habit::Answers { reads, .. } => return Ok(answer(reads, UNWILLING)),
         }
         Ok(found)
