@@ -42,6 +42,7 @@ mod relocation;
 mod settings_cache;
 mod settle;
 mod shared;
+mod statistics;
 mod store_impl;
 mod tenants;
 mod tls;

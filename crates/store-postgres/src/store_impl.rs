@@ -10,6 +10,7 @@ use domain::{
     AttemptId, CampaignId, ImportId, LeadId, LineId, PhoneNumber, PoolId, TenantId, TokenId,
 };
 use failpoint::Failpoint;
+use futures_util::future::join;
 use jiff::Timestamp;
 use store::{
     Adoption, Applied, AttemptFact, CallFilter, CallRecord, Caller, CampaignFilter, CampaignOrder,
@@ -779,7 +780,7 @@ impl Store for PostgresStore {
     }
 
     async fn exchange_hints(&self) {
-        self.carry_hints().await;
+        join(self.carry_hints(), self.keep_statistics()).await;
     }
 
     fn wake_signal(&self) -> Arc<Notify> {

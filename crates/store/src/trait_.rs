@@ -373,7 +373,8 @@ pub trait Store: Send + Sync {
     async fn recover(&self, now: Timestamp) -> StoreResult<u64>;
     /// Tells the dialers of other processes on the database of changes made by this one, and rings
     /// [`Store::wake_signal`] for changes made by them, as long as it is polled. It only shortens
-    /// waits: without it, dialers notice at their next scan. Ends only where there are no other
+    /// waits: without it, dialers notice at their next scan. What else a back end sees to all the
+    /// while (statistics of its tables) is done here as well. Ends only where there are no other
     /// processes; a failure ends nothing.
     async fn exchange_hints(&self);
     /// Rung when something may have become due earlier than the last tick said.

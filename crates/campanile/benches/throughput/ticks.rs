@@ -1,6 +1,7 @@
 //! What planning costs when there is much to plan: the store's own tick, in this process, on
 //! databases made through the store's own operations.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +22,8 @@ use crate::numbers::{median, percentile};
 const LINES: usize = 10;
 /// Calls per second of each line.
 const RATE: u32 = 50;
-const TICKS: i64 = 60;
+/// Ticks that are measured.
+pub(crate) const TICKS: i32 = 60;
 /// A tick looks this far ahead, so that a dialer under load ticks about so often.
 const STEP: SignedDuration = SignedDuration::from_millis(200);
 
@@ -51,7 +53,7 @@ pub(crate) async fn measure(name: &'static str, big: Size) -> Vec<Figure> {
     let (small, _) = run(SMALL).await;
     let (big, mib) = run(big).await;
     let mean =
-        |cost: &Cost| cost.per_tick.iter().sum::<Duration>().as_secs_f64() * 1e3 / TICKS as f64;
+        |cost: &Cost| cost.per_tick.iter().sum::<Duration>().as_secs_f64() * 1e3 / f64::from(TICKS);
     let median = |cost: &Cost| {
         median(
             cost.per_tick
@@ -96,19 +98,23 @@ async fn run(size: Size) -> (Cost, f64) {
     let started_at = build(&store, size).await;
     let built = began.elapsed();
     let mib = std::fs::metadata(&path).unwrap().len() as f64 / (1024.0 * 1024.0);
-    (tick(&*store, started_at, built).await, mib)
+    (tick(&*store, started_at, 0..TICKS, built).await, mib)
 }
 
-/// Ticks from the start of the last campaign on.
-pub(crate) async fn tick(store: &dyn Store, started_at: Timestamp, built: Duration) -> Cost {
+/// Ticks from the start of the last campaign on, those of these numbers.
+pub(crate) async fn tick(
+    store: &dyn Store,
+    started_at: Timestamp,
+    numbers: Range<i32>,
+    built: Duration,
+) -> Cost {
     let mut cost = Cost {
         per_tick: Vec::new(),
         calls: 0,
         built,
     };
-    let mut now = started_at;
-    for tick in 0..TICKS {
-        now += STEP;
+    for tick in numbers {
+        let now = started_at + STEP * (tick + 1);
         let mut call = 0;
         let keys = Box::new(move || {
             call += 1;

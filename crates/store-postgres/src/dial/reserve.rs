@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use domain::attempt::StateName;
 use domain::planner::PlannedCall;
 use domain::{AttemptId, LeadId};
+use futures_util::future::try_join3;
 use jiff::Timestamp;
 use store::{Dispatch, NO_LEAD, StoreResult, call_rules};
 
@@ -30,7 +31,13 @@ pub(crate) async fn insert(
     for call in calls {
         dispatches.push(dispatch(work, now, line, call, next_key())?);
     }
-    let numbers = take_leads(work, now, calls).await?;
+    let leads: Vec<_> = calls.iter().map(|call| call.lead_id).collect();
+    let (numbers, (), ()) = try_join3(
+        take_leads(work, now, calls),
+        due::remove_all(work, &leads),
+        mark_numbers_used(work, &dispatches),
+    )
+    .await?;
     let insertion = Insertion {
         now,
         holder,
@@ -38,9 +45,6 @@ pub(crate) async fn insert(
         numbers,
     };
     insert_attempts(work, &insertion, calls, &dispatches).await?;
-    mark_numbers_used(work, &dispatches).await?;
-    let leads: Vec<_> = calls.iter().map(|call| call.lead_id).collect();
-    due::remove_all(work, &leads).await?;
     Ok(dispatches)
 }
 

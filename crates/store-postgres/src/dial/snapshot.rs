@@ -1,6 +1,9 @@
 //! Reading a bounded snapshot of one line inside the planning transaction.
+//!
+//! A line may have a hundred campaigns that are awake. What is asked about them is asked about all at
+//! once: how many statements a plan takes does not depend on how many campaigns it reads.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use domain::campaign::{CampaignStatus, CampaignType};
@@ -9,18 +12,15 @@ use domain::planner::{
 };
 use domain::settings::{CampaignSettings, Numbers};
 use domain::{CampaignId, LineId, PoolId};
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::future::try_join3;
 use jiff::Timestamp;
 use store::{PoolStrategy, StoreResult};
 
 use crate::code::{Cells, micros, stored};
-use crate::dial::snapshot_leads;
+use crate::dial::snapshot_leads::{self, Ask};
 use crate::ops::pools::rests_by_number;
 use crate::query::{self, bound};
 use crate::work::Work;
-
-/// Campaigns whose questions are under way at once, on the one connection of the transaction.
-const CAMPAIGNS_AT_ONCE: usize = 16;
 
 /// The snapshot with what the planner does not need but a reservation does.
 pub(crate) struct Line {
@@ -32,8 +32,23 @@ pub(crate) struct Line {
 #[derive(Default)]
 struct Live {
     total: u32,
-    by_campaign: HashMap<i64, u32>,
+    by_campaign: HashMap<CampaignId, u32>,
     by_number: HashMap<String, u32>,
+}
+
+impl Live {
+    fn of(&self, campaign_id: CampaignId) -> u32 {
+        let calls = self.by_campaign.get(&campaign_id);
+        calls.copied().unwrap_or_default()
+    }
+}
+
+/// A line without its campaigns, and what they share.
+struct Shared {
+    line: LineSnapshot,
+    live: Live,
+    /// When each number that rests is free again.
+    rests: HashMap<String, Timestamp>,
 }
 
 /// Loads the line, if it exists.
@@ -42,32 +57,15 @@ pub(crate) async fn load(
     line_id: LineId,
     now: Timestamp,
 ) -> StoreResult<Option<Line>> {
-    let Some(mut snapshot) = line_row(work, line_id).await? else {
+    let Some(mut shared) = shared(work, line_id, now).await? else {
         return Ok(None);
     };
-    let live = live_calls(work, line_id).await?;
-    snapshot.live_calls = live.total;
-    if snapshot.on_trial {
-        snapshot.dispatching_calls = dispatching_calls(work, line_id).await?;
-    }
-    let budget = planner::budget(&snapshot, now);
+    let budget = planner::budget(&shared.line, now);
     let most = planner::campaigns_to_list(budget);
     let mut rows = campaign_rows(work, line_id, now, most + 1).await?;
-    snapshot.more_campaigns = rows.len() > most;
+    shared.line.more_campaigns = rows.len() > most;
     rows.truncate(most);
-    let rests = rests_by_number(&work.tx, work.tenant_id, line_id, now).await?;
-    let shares = shares(snapshot.virtual_time, &rows, budget);
-    let revisions = rows.iter().map(|row| (row.campaign_id, row.revision));
-    let revisions = revisions.collect();
-    // What is asked about one does not wait for the answers about the others.
-    let campaigns = rows.into_iter().zip(shares);
-    let campaigns = campaigns.map(|(row, share)| campaign(work, row, &live, &rests, share, now));
-    let campaigns = futures_util::stream::iter(campaigns).buffered(CAMPAIGNS_AT_ONCE);
-    snapshot.campaigns = campaigns.try_collect().await?;
-    Ok(Some(Line {
-        snapshot,
-        revisions,
-    }))
+    with_campaigns(work, shared, rows, now).await.map(Some)
 }
 
 /// A line with one of its campaigns alone, awake or not.
@@ -76,18 +74,11 @@ pub(crate) async fn load_alone(
     campaign_id: CampaignId,
     now: Timestamp,
 ) -> StoreResult<Option<Line>> {
-    let Some((mut snapshot, row, live, rests)) = one_campaign(work, campaign_id, now).await? else {
+    let Some((shared, row)) = one_campaign(work, campaign_id, now).await? else {
         return Ok(None);
     };
-    let budget = planner::budget(&snapshot, now);
-    let revisions = HashMap::from([(campaign_id, row.revision)]);
-    let mut shares = shares(snapshot.virtual_time, std::slice::from_ref(&row), budget);
-    let campaign = campaign(work, row, &live, &rests, shares.remove(0), now).await?;
-    snapshot.campaigns.push(campaign);
-    Ok(Some(Line {
-        snapshot,
-        revisions,
-    }))
+    let rows = vec![row];
+    with_campaigns(work, shared, rows, now).await.map(Some)
 }
 
 /// A line with nothing on it but the one call that a user asks for, at any hour: the limits of
@@ -98,20 +89,23 @@ pub(crate) async fn load_for_test_call(
     lead: LeadSnapshot,
     now: Timestamp,
 ) -> StoreResult<Option<Line>> {
-    let Some((mut snapshot, row, live, rests)) = one_campaign(work, campaign_id, now).await? else {
+    let Some((shared, row)) = one_campaign(work, campaign_id, now).await? else {
         return Ok(None);
     };
-    let own_calls = live.by_campaign.get(&campaign_id.raw());
+    let rotations = pool_rotations(work, std::slice::from_ref(&row)).await?;
+    let numbers = numbers(&row, &shared, &rotations);
+    let live_calls = shared.live.of(campaign_id);
+    let mut snapshot = shared.line;
     snapshot.campaigns.push(CampaignSnapshot {
         campaign_id,
         status: CampaignStatus::Running,
         settings: Arc::new(row.settings.at_any_hour()),
-        live_calls: own_calls.copied().unwrap_or_default(),
+        live_calls,
         next_start_at: row.next_start_at,
         // A test shall show whether the campaign works again.
         circuit_open_until: None,
         pass: row.pass,
-        numbers: numbers(work, &row, &live, &rests).await?,
+        numbers,
         cohorts: vec![CohortSnapshot {
             zone: None,
             leads: vec![lead],
@@ -126,15 +120,12 @@ pub(crate) async fn load_for_test_call(
     }))
 }
 
-/// A line, a row of a campaign on it, its live calls, and when each of its resting numbers is free.
-type OneCampaign = (LineSnapshot, CampaignRow, Live, HashMap<String, Timestamp>);
-
-/// The line of a campaign without campaigns, the campaign's row, and what both need.
+/// A campaign with its line.
 async fn one_campaign(
     work: &Work<'_>,
     campaign_id: CampaignId,
     now: Timestamp,
-) -> StoreResult<Option<OneCampaign>> {
+) -> StoreResult<Option<(Shared, CampaignRow)>> {
     let sql = "SELECT line_id, campaign_id, revision, kind, pool_id, settings, next_start_at, circuit_open_until, pass
                FROM campaigns WHERE tenant_id = $1 AND campaign_id = $2";
     let bound = bound![work.tenant_id.raw(), campaign_id.raw()];
@@ -146,16 +137,25 @@ async fn one_campaign(
     let Some((line_id, row)) = found else {
         return Ok(None);
     };
-    let Some(mut snapshot) = line_row(work, line_id).await? else {
+    let shared = shared(work, line_id, now).await?;
+    Ok(shared.map(|shared| (shared, row)))
+}
+
+async fn shared(work: &Work<'_>, line_id: LineId, now: Timestamp) -> StoreResult<Option<Shared>> {
+    let (line, live, rests) = try_join3(
+        line_row(work, line_id),
+        live_calls(work, line_id),
+        rests_by_number(&work.tx, work.tenant_id, line_id, now),
+    )
+    .await?;
+    let Some(mut line) = line else {
         return Ok(None);
     };
-    let live = live_calls(work, line_id).await?;
-    snapshot.live_calls = live.total;
-    if snapshot.on_trial {
-        snapshot.dispatching_calls = dispatching_calls(work, line_id).await?;
+    line.live_calls = live.total;
+    if line.on_trial {
+        line.dispatching_calls = dispatching_calls(work, line_id).await?;
     }
-    let rests = rests_by_number(&work.tx, work.tenant_id, line_id, now).await?;
-    Ok(Some((snapshot, row, live, rests)))
+    Ok(Some(Shared { line, live, rests }))
 }
 
 async fn line_row(work: &Work<'_>, line_id: LineId) -> StoreResult<Option<LineSnapshot>> {
@@ -187,7 +187,7 @@ async fn live_calls(work: &Work<'_>, line_id: LineId) -> StoreResult<Live> {
                GROUP BY campaign_id, phone_number_id";
     let bound = bound![work.tenant_id.raw(), line_id.raw()];
     let counted = query::many(&work.tx, sql, bound, |cells| {
-        let campaign: i64 = cells.get("campaign_id")?;
+        let campaign = CampaignId::from_raw(cells.get("campaign_id")?);
         let number: String = cells.get("phone_number_id")?;
         Ok((campaign, number, cells.number::<u32>("calls")?))
     })
@@ -208,15 +208,6 @@ async fn dispatching_calls(work: &Work<'_>, line_id: LineId) -> StoreResult<u32>
     let bound = bound![work.tenant_id.raw(), line_id.raw()];
     let found = query::one(&work.tx, sql, bound, |cells| cells.number("calls")).await?;
     Ok(found.unwrap_or_default())
-}
-
-/// How many leads of each campaign are read.
-fn shares(virtual_time: i64, rows: &[CampaignRow], budget: usize) -> Vec<Share> {
-    let contenders: Vec<_> = rows
-        .iter()
-        .map(|row| (row.pass, row.settings.as_ref()))
-        .collect();
-    planner::shares(virtual_time, &contenders, budget)
 }
 
 struct CampaignRow {
@@ -263,111 +254,161 @@ fn campaign_row(work: &Work<'_>, cells: &Cells<'_>) -> StoreResult<CampaignRow> 
     })
 }
 
-async fn campaign(
+/// Puts campaigns on their line, with as many leads of each as the plan may want.
+async fn with_campaigns(
     work: &Work<'_>,
-    row: CampaignRow,
-    live: &Live,
-    rests: &HashMap<String, Timestamp>,
-    share: Share,
+    mut shared: Shared,
+    rows: Vec<CampaignRow>,
     now: Timestamp,
-) -> StoreResult<CampaignSnapshot> {
-    let live_calls = live
-        .by_campaign
-        .get(&row.campaign_id.raw())
-        .copied()
-        .unwrap_or_default();
-    let own_limit = row.settings.max_concurrent_calls;
-    let share = share.within(own_limit.map(|most| most.saturating_sub(live_calls)));
-    let (has_open_leads, has_leads) = lead_counts(work, row.campaign_id).await?;
-    let cohorts = match &row.settings.outbound {
-        Some(outbound) => {
-            snapshot_leads::cohorts(work, row.campaign_id, outbound, share, now).await?
-        }
-        None => Vec::new(),
-    };
-    Ok(CampaignSnapshot {
-        campaign_id: row.campaign_id,
-        status: CampaignStatus::Running,
-        live_calls,
-        next_start_at: row.next_start_at,
-        circuit_open_until: row.circuit_open_until,
-        pass: row.pass,
-        numbers: numbers(work, &row, live, rests).await?,
-        cohorts,
-        has_open_leads,
-        has_leads,
-        settings: row.settings,
+) -> StoreResult<Line> {
+    let asks = asks(&shared, &rows, now);
+    let (counts, rotations, mut cohorts) = try_join3(
+        lead_counts(work, &rows),
+        pool_rotations(work, &rows),
+        snapshot_leads::cohorts(work, &asks, now),
+    )
+    .await?;
+    let revisions = rows.iter().map(|row| (row.campaign_id, row.revision));
+    let revisions = revisions.collect();
+    for row in rows {
+        let campaign_id = row.campaign_id;
+        let counted = counts.get(&campaign_id).copied().unwrap_or_default();
+        shared.line.campaigns.push(CampaignSnapshot {
+            campaign_id,
+            status: CampaignStatus::Running,
+            live_calls: shared.live.of(campaign_id),
+            next_start_at: row.next_start_at,
+            circuit_open_until: row.circuit_open_until,
+            pass: row.pass,
+            numbers: numbers(&row, &shared, &rotations),
+            cohorts: cohorts.remove(&campaign_id).unwrap_or_default(),
+            has_open_leads: counted.open,
+            has_leads: counted.any,
+            settings: row.settings,
+        });
+    }
+    Ok(Line {
+        snapshot: shared.line,
+        revisions,
     })
 }
 
-/// Whether any lead is not final or still to come, and whether there are leads at all.
-async fn lead_counts(work: &Work<'_>, campaign_id: CampaignId) -> StoreResult<(bool, bool)> {
+/// How many leads of each campaign are read.
+fn asks(shared: &Shared, rows: &[CampaignRow], now: Timestamp) -> Vec<Ask> {
+    let contenders: Vec<_> = rows
+        .iter()
+        .map(|row| (row.pass, row.settings.as_ref()))
+        .collect();
+    let budget = planner::budget(&shared.line, now);
+    let shares = planner::shares(shared.line.virtual_time, &contenders, budget);
+    let ask = |(row, share): (&CampaignRow, Share)| {
+        let live_calls = shared.live.of(row.campaign_id);
+        let own_limit = row.settings.max_concurrent_calls;
+        row.settings.outbound.as_ref()?;
+        Some(Ask {
+            campaign_id: row.campaign_id,
+            settings: Arc::clone(&row.settings),
+            share: share.within(own_limit.map(|most| most.saturating_sub(live_calls))),
+        })
+    };
+    rows.iter().zip(shares).filter_map(ask).collect()
+}
+
+/// What is known of a campaign's leads without reading any.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    /// Whether any lead is not final, or still to come.
+    open: bool,
+    /// Whether there are leads at all.
+    any: bool,
+}
+
+async fn lead_counts(
+    work: &Work<'_>,
+    rows: &[CampaignRow],
+) -> StoreResult<HashMap<CampaignId, Counted>> {
     // Leads that are still being added are open too: a campaign does not end while they come.
-    let sql = "SELECT coalesce(sum(leads) FILTER (WHERE status IN ('READY', 'IN_CALL', 'UNRESOLVED')), 0) > 0
-                      OR EXISTS (SELECT 1 FROM imports WHERE tenant_id = $1 AND campaign_id = $2
-                                                         AND finished_at IS NULL) AS open,
-                      coalesce(sum(leads), 0) > 0 AS some
-               FROM lead_counts WHERE tenant_id = $1 AND campaign_id = $2";
-    let bound = bound![work.tenant_id.raw(), campaign_id.raw()];
-    let counted = query::one(&work.tx, sql, bound, |cells| {
-        Ok((cells.get("open")?, cells.get("some")?))
+    let sql = "SELECT wanted.campaign_id, counted.open OR EXISTS (
+                          SELECT 1 FROM imports
+                          WHERE imports.tenant_id = $1 AND imports.campaign_id = wanted.campaign_id
+                            AND finished_at IS NULL) AS open,
+                      counted.some
+               FROM UNNEST($2::bigint[]) AS wanted (campaign_id), LATERAL
+                   (SELECT coalesce(sum(leads) FILTER (WHERE status IN ('READY', 'IN_CALL', 'UNRESOLVED')), 0) > 0 AS open,
+                           coalesce(sum(leads), 0) > 0 AS some
+                    FROM lead_counts
+                    WHERE lead_counts.tenant_id = $1 AND lead_counts.campaign_id = wanted.campaign_id) AS counted";
+    let ids: Vec<_> = rows.iter().map(|row| row.campaign_id.raw()).collect();
+    let counted = query::many(&work.tx, sql, bound![work.tenant_id.raw(), ids], |cells| {
+        let (open, any) = (cells.get("open")?, cells.get("some")?);
+        let campaign_id = CampaignId::from_raw(cells.get("campaign_id")?);
+        Ok((campaign_id, Counted { open, any }))
     })
     .await?;
-    Ok(counted.unwrap_or_default())
+    Ok(counted.into_iter().collect())
 }
 
-async fn numbers(
-    work: &Work<'_>,
-    row: &CampaignRow,
-    live: &Live,
-    rests: &HashMap<String, Timestamp>,
-) -> StoreResult<Vec<NumberSnapshot>> {
-    let number = |phone_number_id: String, max_concurrent_calls| NumberSnapshot {
-        live_calls: live
+/// The numbers that a campaign calls from, the next one first.
+fn numbers(row: &CampaignRow, shared: &Shared, rotations: &Rotations) -> Vec<NumberSnapshot> {
+    let number = |phone_number_id: &str, max_concurrent_calls| NumberSnapshot {
+        live_calls: shared
+            .live
             .by_number
-            .get(&phone_number_id)
+            .get(phone_number_id)
             .copied()
             .unwrap_or_default(),
-        rests_until: rests.get(&phone_number_id).copied(),
-        phone_number_id,
+        rests_until: shared.rests.get(phone_number_id).copied(),
+        phone_number_id: phone_number_id.to_owned(),
         max_concurrent_calls,
     };
     match (&row.settings.numbers, row.pool_id) {
-        (Numbers::Single(Some(id)), _) => Ok(vec![number(id.clone(), None)]),
+        (Numbers::Single(Some(id)), _) => vec![number(id, None)],
         (Numbers::Pool(_), Some(pool_id)) => {
-            let rotation = pool_rotation(work, pool_id).await?;
-            Ok(rotation
-                .into_iter()
-                .map(|(id, most)| number(id, most))
-                .collect())
+            let rotation = rotations.get(&pool_id).into_iter().flatten();
+            rotation.map(|(id, most)| number(id, *most)).collect()
         }
-        _ => Ok(Vec::new()),
+        _ => Vec::new(),
     }
 }
 
-/// Enabled numbers of a pool, the next one first.
-async fn pool_rotation(
-    work: &Work<'_>,
-    pool_id: PoolId,
-) -> StoreResult<Vec<(String, Option<u32>)>> {
-    let sql = "SELECT strategy, phone_number_id, max_concurrent_calls, last_used
-               FROM pools JOIN pool_numbers USING (tenant_id, pool_id)
-               WHERE tenant_id = $1 AND pool_id = $2 AND enabled ORDER BY position";
-    let bound = bound![work.tenant_id.raw(), pool_id.raw()];
-    let mut numbers = query::many(&work.tx, sql, bound, |cells| {
-        let most = cells.maybe_number("max_concurrent_calls")?;
-        let number = (cells.get("phone_number_id")?, most, cells.get("last_used")?);
-        Ok((cells.choice("strategy", PoolStrategy::parse)?, number))
-    })
-    .await?
-    .into_iter();
-    let mut strategy = PoolStrategy::LeastRecentlyUsed;
-    let mut in_order: Vec<(String, Option<u32>, i64)> = Vec::new();
-    for (of_pool, number) in &mut numbers {
-        strategy = of_pool;
-        in_order.push(number);
+/// The enabled numbers of pools with the most calls that each may have, the next one first.
+type Rotations = HashMap<PoolId, Vec<(String, Option<u32>)>>;
+
+async fn pool_rotations(work: &Work<'_>, rows: &[CampaignRow]) -> StoreResult<Rotations> {
+    let pools: HashSet<_> = rows.iter().filter_map(|row| row.pool_id).collect();
+    if pools.is_empty() {
+        return Ok(Rotations::new());
     }
-    strategy.put_in_order(&mut in_order, |(_, _, last_used)| *last_used);
-    let number = |(id, most, _)| (id, most);
-    Ok(in_order.into_iter().map(number).collect())
+    let sql = "SELECT pool_id, strategy, phone_number_id, max_concurrent_calls, last_used
+               FROM pools JOIN pool_numbers USING (tenant_id, pool_id)
+               WHERE tenant_id = $1 AND pool_id = ANY($2) AND enabled ORDER BY pool_id, position";
+    let pools: Vec<_> = pools.into_iter().map(PoolId::raw).collect();
+    let numbers = query::many(
+        &work.tx,
+        sql,
+        bound![work.tenant_id.raw(), pools],
+        |cells| {
+            let most = cells.maybe_number("max_concurrent_calls")?;
+            let number = (cells.get("phone_number_id")?, most, cells.get("last_used")?);
+            let pool_id = PoolId::from_raw(cells.get("pool_id")?);
+            Ok((
+                pool_id,
+                cells.choice("strategy", PoolStrategy::parse)?,
+                number,
+            ))
+        },
+    )
+    .await?;
+    let mut pools: HashMap<PoolId, (PoolStrategy, Vec<(String, Option<u32>, i64)>)> =
+        HashMap::new();
+    for (pool_id, strategy, number) in numbers {
+        let pool = pools.entry(pool_id).or_insert((strategy, Vec::new()));
+        pool.1.push(number);
+    }
+    let rotation = |(pool_id, (strategy, mut in_order)): (_, (PoolStrategy, Vec<_>))| {
+        strategy.put_in_order(&mut in_order, |(_, _, last_used)| *last_used);
+        let number = |(id, most, _)| (id, most);
+        (pool_id, in_order.into_iter().map(number).collect())
+    };
+    Ok(pools.into_iter().map(rotation).collect())
 }

@@ -7,7 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use domain::planner::{self, CampaignPlan, Deferral, LinePlan};
-use domain::{CampaignId, LeadId, LineId, TenantId};
+use domain::{LineId, TenantId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::{Dispatch, KeySource, StoreError, StoreResult};
@@ -147,9 +147,14 @@ async fn apply(work: &mut Work<'_>, now: Timestamp, plan: &LinePlan) -> StoreRes
         settle_status(work, now, deferral).await?;
     }
     move_hints(work, &plan.deferrals).await?;
-    for campaign in &plan.campaigns {
-        update_campaign(work, now, campaign).await?;
+    let (complete, going_on): (Vec<_>, Vec<_>) = plan
+        .campaigns
+        .iter()
+        .partition(|campaign| campaign.completes);
+    for campaign in complete {
+        campaign_edit::complete(work, now, campaign.campaign_id).await?;
     }
+    update_campaigns(work, &going_on).await?;
     update_line(work, now, plan).await
 }
 
@@ -178,50 +183,44 @@ async fn settle_status(
     Ok(())
 }
 
-/// Writes the new hints of deferred leads, campaign by campaign.
+/// Writes the new hints of deferred leads.
 async fn move_hints(work: &Work<'_>, deferrals: &[Deferral]) -> StoreResult<()> {
-    let gone = deferrals
-        .iter()
-        .filter(|deferral| deferral.due_at.is_none());
-    let gone: Vec<LeadId> = gone.map(|deferral| deferral.lead_id).collect();
-    if !gone.is_empty() {
-        due::remove_all(work, &gone).await?;
+    if deferrals.is_empty() {
+        return Ok(());
     }
-    let mut by_campaign: Vec<(CampaignId, Vec<(LeadId, Timestamp)>)> = Vec::new();
-    for deferral in deferrals {
-        let Some(due_at) = deferral.due_at else {
-            continue;
-        };
-        let moved = (deferral.lead_id, due_at);
-        let of = |(campaign_id, _): &&mut (CampaignId, _)| *campaign_id == deferral.campaign_id;
-        match by_campaign.iter_mut().find(of) {
-            Some((_, leads)) => leads.push(moved),
-            None => by_campaign.push((deferral.campaign_id, vec![moved])),
-        }
-    }
-    for (campaign_id, leads) in &by_campaign {
-        due::put_all(work, *campaign_id, leads).await?;
-    }
-    Ok(())
+    let all: Vec<_> = deferrals.iter().map(|deferral| deferral.lead_id).collect();
+    due::remove_all(work, &all).await?;
+    let moved = |deferral: &Deferral| Some((deferral.lead_id, deferral.due_at?));
+    let moved: Vec<_> = deferrals.iter().filter_map(moved).collect();
+    due::put_those_out(work, &moved).await
 }
 
-async fn update_campaign(
-    work: &mut Work<'_>,
-    now: Timestamp,
-    plan: &CampaignPlan,
-) -> StoreResult<()> {
-    if plan.completes {
-        return campaign_edit::complete(work, now, plan.campaign_id).await;
+async fn update_campaigns(work: &Work<'_>, plans: &[&CampaignPlan]) -> StoreResult<()> {
+    if plans.is_empty() {
+        return Ok(());
     }
-    let sql = "UPDATE campaigns SET wake_at = $3, status_reason = $4, next_start_at = $5, pass = $6
-               WHERE tenant_id = $1 AND campaign_id = $2 AND status = 'RUNNING'";
+    // Each is looked for by itself; see `change.rs`.
+    let sql = "UPDATE campaigns SET wake_at = told.wake_at, status_reason = told.reason,
+                   next_start_at = told.next_start_at, pass = told.pass
+               FROM (SELECT $1::bigint AS tenant_id, plans.*
+                     FROM UNNEST($2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[])
+                              AS plans (campaign_id, wake_at, reason, next_start_at, pass)
+                     OFFSET 0) AS told
+               WHERE campaigns.tenant_id = told.tenant_id AND campaigns.campaign_id = told.campaign_id
+                 AND campaigns.status = 'RUNNING'";
+    let of = |value: fn(&CampaignPlan) -> Option<Timestamp>| -> Vec<_> {
+        plans.iter().map(|plan| value(plan).map(micros)).collect()
+    };
+    let campaigns: Vec<_> = plans.iter().map(|plan| plan.campaign_id.raw()).collect();
+    let reasons: Vec<_> = plans.iter().map(|plan| plan.reason.as_str()).collect();
+    let passes: Vec<_> = plans.iter().map(|plan| plan.pass).collect();
     let bound = bound![
         work.tenant_id.raw(),
-        plan.campaign_id.raw(),
-        plan.wake_at.map(micros),
-        plan.reason.as_str(),
-        plan.next_start_at.map(micros),
-        plan.pass,
+        campaigns,
+        of(|plan| plan.wake_at),
+        reasons,
+        of(|plan| plan.next_start_at),
+        passes,
     ];
     query::execute(&work.tx, sql, bound).await?;
     Ok(())

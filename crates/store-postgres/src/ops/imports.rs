@@ -254,14 +254,18 @@ async fn tell_progress(work: &Work<'_>, import: &Running, tally: &Tally) -> Stor
 
 /// Of each tenant's oldest import, the one that was stepped least recently.
 pub(crate) async fn next_in_turn(db: &Db<'_>, now: Timestamp) -> StoreResult<Option<Running>> {
-    let sql = "SELECT import_id, tenant_id, campaign_id, token_id, on_duplicate, source_campaign_id,
-                      copied_to, copies_up_to, asked_after,
-                      (SELECT max(turn) + 1 FROM imports WHERE finished_at IS NULL) AS next_turn
-               FROM imports
-               WHERE finished_at IS NULL
-                 AND NOT EXISTS (SELECT 1 FROM imports AS older
-                                 WHERE older.finished_at IS NULL AND older.tenant_id = imports.tenant_id
-                                   AND older.import_id < imports.import_id)
+    // From tenant to tenant: one may have thousands of them waiting.
+    let sql = "WITH RECURSIVE oldest AS (
+                   (SELECT tenant_id, import_id FROM imports WHERE finished_at IS NULL
+                    ORDER BY tenant_id, import_id LIMIT 1)
+                   UNION ALL
+                   SELECT later.tenant_id, later.import_id FROM oldest, LATERAL
+                       (SELECT imports.tenant_id, imports.import_id FROM imports
+                        WHERE finished_at IS NULL AND imports.tenant_id > oldest.tenant_id
+                        ORDER BY imports.tenant_id, imports.import_id LIMIT 1) AS later)
+               SELECT import_id, tenant_id, campaign_id, token_id, on_duplicate, source_campaign_id,
+                      copied_to, copies_up_to, asked_after, max(turn) OVER () + 1 AS next_turn
+               FROM oldest JOIN imports USING (tenant_id, import_id)
                ORDER BY turn, import_id LIMIT 1";
     query::one(db, sql, &[], |cells| {
         let source = cells.get::<Option<i64>>("source_campaign_id")?;

@@ -40,10 +40,7 @@ const OF_THE_SERVER: &[(&str, &str)] = &[
         "SELECT 1 FROM imports WHERE finished_at",
         "whether any import waits",
     ),
-    (
-        "NOT EXISTS (SELECT 1 FROM imports AS older",
-        "whose import is next",
-    ),
+    ("WITH RECURSIVE oldest", "whose import is next"),
     (
         "subject_id, kind FROM erasures",
         "what is to be erased next",
@@ -91,6 +88,7 @@ const OF_THE_SERVER: &[(&str, &str)] = &[
     ("INSERT INTO relocation", "that the database is moved to"),
     ("UPDATE relocation SET", "that the database is moved to"),
     ("FROM pg_stat_activity", "who else uses the database"),
+    ("JOIN pg_class", "how large tables are"),
     ("SELECT count(*) FROM \\", "a move, of all tenants"),
     ("SELECT EXISTS (SELECT 1 FROM \\", "a move, of all tenants"),
     ("INSERT INTO \\", "a move, of all tenants"),

@@ -68,6 +68,7 @@ pub(crate) fn copy(
             after: 0,
             up_to: last,
         }),
+        turn: 1,
     };
     step(work, &import, at_once)?;
     Ok(Some(import_id))
@@ -154,6 +155,8 @@ struct Running {
     on_duplicate: OnDuplicate,
     /// Where its leads come from; `None`: they are queued.
     copies: Option<Copying>,
+    /// Its place in the order of turns after this step.
+    turn: i64,
 }
 
 /// Which leads of another campaign are still to be copied.
@@ -198,7 +201,7 @@ fn tell_progress(work: &Work<'_>, import: &Running, tally: &Tally) -> StoreResul
     let sql =
         "UPDATE imports SET added = added + ?2, updated = updated + ?3, skipped = skipped + ?4,
                    rejected = rejected + ?5, processed = processed + ?2 + ?3 + ?4 + ?5,
-                   turn = 1 + (SELECT max(turn) FROM imports WHERE finished_at IS NULL),
+                   turn = ?7,
                    finished_at = CASE WHEN copied_to < copies_up_to
                                         OR EXISTS (SELECT 1 FROM import_rows WHERE import_id = ?1)
                                       THEN NULL ELSE ?6 END
@@ -215,7 +218,8 @@ fn tell_progress(work: &Work<'_>, import: &Running, tally: &Tally) -> StoreResul
         updated,
         skipped,
         rejected,
-        micros(import.caller.now)
+        micros(import.caller.now),
+        import.turn
     ];
     query::execute(work.tx, sql, bound)?;
     // Leads of a copy may have been removed from its source meanwhile.
@@ -230,14 +234,20 @@ fn tell_progress(work: &Work<'_>, import: &Running, tally: &Tally) -> StoreResul
 
 /// Of each tenant's oldest import, the one that was stepped least recently.
 fn next_in_turn(work: &Work<'_>, now: Timestamp) -> StoreResult<Option<Running>> {
-    let sql = "SELECT import_id, tenant_id, campaign_id, token_id, on_duplicate, source_campaign_id,
-                      copied_to, copies_up_to
-               FROM imports
-               WHERE finished_at IS NULL
-                 AND NOT EXISTS (SELECT 1 FROM imports AS older
-                                 WHERE older.finished_at IS NULL AND older.tenant_id = imports.tenant_id
-                                   AND older.import_id < imports.import_id)
-               ORDER BY turn, import_id LIMIT 1";
+    // From tenant to tenant: one may have thousands of them waiting.
+    let sql = "WITH RECURSIVE waiting (tenant_id) AS (
+                   SELECT min(tenant_id) FROM imports WHERE finished_at IS NULL
+                   UNION ALL
+                   SELECT (SELECT min(tenant_id) FROM imports
+                           WHERE finished_at IS NULL AND tenant_id > waiting.tenant_id)
+                   FROM waiting WHERE waiting.tenant_id IS NOT NULL)
+               SELECT imports.import_id, imports.tenant_id, campaign_id, token_id, on_duplicate,
+                      source_campaign_id, copied_to, copies_up_to, max(turn) OVER () + 1 AS next_turn
+               FROM waiting JOIN imports
+                    ON imports.import_id = (SELECT min(oldest.import_id) FROM imports AS oldest
+                                            WHERE oldest.finished_at IS NULL
+                                              AND oldest.tenant_id = waiting.tenant_id)
+               ORDER BY turn, imports.import_id LIMIT 1";
     query::one(work.tx, sql, [], |cells| {
         Ok(Running {
             import_id: ImportId::from_raw(cells.get("import_id")?),
@@ -256,6 +266,7 @@ fn next_in_turn(work: &Work<'_>, now: Timestamp) -> StoreResult<Option<Running>>
                     up_to: cells.get("copies_up_to")?,
                 }),
             },
+            turn: cells.get("next_turn")?,
         })
     })
 }

@@ -9,10 +9,13 @@ use store_postgres::{Options, PostgresStore};
 use super::{Kept, Server};
 use crate::Figure;
 use crate::numbers::{median, millis};
-use crate::ticks::{self, Cost, SMALL, Size};
+use crate::ticks::{self, Cost, SMALL, Size, TICKS};
 
 /// Campaigns of the big size.
 const CAMPAIGNS: usize = 10_000;
+
+/// Ticks before those that are measured.
+const FIRST: i32 = 10;
 
 /// Both sizes one after the other, with the same number of calls a tick.
 pub(super) async fn measure(server: Server, name: &'static str, leads: usize) -> Vec<Figure> {
@@ -69,8 +72,10 @@ async fn run(server: &Server, size: Size) -> Cost {
     let began = Instant::now();
     let started_at = ticks::build(&store, size).await;
     let built = began.elapsed();
-    // What a server in use has done long before: statistics, and what was loaded is on the disk.
+    ticks::tick(&*store, started_at, 0..FIRST, built).await;
+    // What a server in use has done long before: statistics, also of calls, and what was loaded is on
+    // the disk.
     server.0.admin(&kept.name, "VACUUM ANALYZE");
     server.settle();
-    ticks::tick(&*store, started_at, built).await
+    ticks::tick(&*store, started_at, FIRST..FIRST + TICKS, built).await
 }
