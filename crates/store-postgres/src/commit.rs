@@ -17,12 +17,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{ClientWrapper, Transaction};
+use deadpool_postgres::ClientWrapper;
+use futures_util::future::join3;
 use store::{StoreError, StoreResult};
 use tokio_postgres::Error;
 use tokio_postgres::error::Severity;
 
 use crate::error::{describe, translate};
+use crate::tx::Tx;
 
 /// How long a witness is asked. A backend whose client is gone ends its commit all the same.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -47,8 +49,9 @@ enum Fate {
 }
 
 /// Commits what no witness can tell about.
-pub(crate) async fn commit(tx: Transaction<'_>) -> StoreResult<()> {
-    let Err(error) = attempt(tx).await else {
+pub(crate) async fn commit(tx: Tx<'_>) -> StoreResult<()> {
+    tx.caught_up().await?;
+    let Err(error) = attempt(tx.end()).await else {
         return Ok(());
     };
     Err(if is_decided(&error) {
@@ -58,12 +61,23 @@ pub(crate) async fn commit(tx: Transaction<'_>) -> StoreResult<()> {
     })
 }
 
-/// Commits, and asks the witness if the answer is lost: an `Ok` means that it is durable.
-pub(crate) async fn commit_before(tx: Transaction<'_>, witness: &Witness) -> StoreResult<()> {
-    let Err(error) = attempt(tx).await else {
-        return Ok(());
+/// Runs a last statement and commits behind it, without waiting for the statement's answer; asks the
+/// witness if the answers are lost. An `Ok` means that it is durable.
+///
+/// A statement that fails undoes the transaction, and the server takes the COMMIT behind it for the end of
+/// that. `last` is sent when it is first polled: it is prepared.
+pub(crate) async fn commit_after(
+    tx: &Tx<'_>,
+    witness: &Witness,
+    last: impl Future<Output = Result<u64, Error>>,
+) -> StoreResult<()> {
+    let (caught_up, written, committed) = join3(tx.caught_up(), last, attempt(tx.end())).await;
+    let Err(error) = written.map(drop).and(committed) else {
+        return caught_up;
     };
     if is_decided(&error) {
+        // What failed first says why.
+        caught_up?;
         return Err(translate(error));
     }
     let fate = witness.tell().await;
@@ -82,9 +96,8 @@ pub(crate) async fn commit_before(tx: Transaction<'_>, witness: &Witness) -> Sto
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the place")]
-async fn attempt(tx: Transaction<'_>) -> Result<(), Error> {
-    tx.commit().await
+async fn attempt(client: &ClientWrapper) -> Result<(), Error> {
+    client.batch_execute("COMMIT").await
 }
 
 /// Whether the server answered the COMMIT itself. Whatever ends the session may have come after it.

@@ -2,6 +2,7 @@
 
 pub(crate) mod adopt;
 pub(crate) mod batch;
+mod campaigns;
 mod change;
 pub(crate) mod checks;
 mod details;

@@ -5,6 +5,7 @@ use domain::{AttemptId, CampaignId, LeadId, TenantId};
 use jiff::Timestamp;
 use serde_json::Value;
 use store::{EventRecord, StoreResult};
+use tokio_postgres::types::ToSql;
 
 use crate::code::{Cells, micros, to_json};
 use crate::query::{self, Db, bound};
@@ -69,44 +70,57 @@ pub(crate) fn append(
     });
 }
 
-/// Writes the events of a transaction, and how far the feed is with them.
-pub(crate) async fn write(
-    tx: &Db<'_>,
-    tenant_id: TenantId,
-    last_sequence: i64,
-    events: &[Pending],
-) -> StoreResult<()> {
-    if events.is_empty() {
-        return Ok(());
-    }
-    let sql = "WITH told AS (
+/// Writes the events of a transaction, and how far the feed is with them: see [`Columns`].
+pub(crate) const WRITE: &str = "WITH told AS (
                    INSERT INTO events (tenant_id, sequence, type, campaign_id, lead_id, attempt_id, data, created_at)
                    SELECT $1, * FROM UNNEST($3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
                                             $8::text[], $9::bigint[]))
                UPDATE tenants SET last_sequence = $2 WHERE tenant_id = $1";
-    let sequences: Vec<_> = events.iter().map(|event| event.sequence).collect();
-    let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
-    let of = |id: fn(&Subject) -> Option<i64>| -> Vec<_> {
-        events.iter().map(|event| id(&event.subject)).collect()
-    };
-    let campaigns = of(|subject| subject.campaign_id.map(CampaignId::raw));
-    let leads = of(|subject| subject.lead_id.map(LeadId::raw));
-    let attempts = of(|subject| subject.attempt_id.map(AttemptId::raw));
-    let data: Vec<_> = events.iter().map(|event| event.data.as_str()).collect();
-    let times: Vec<_> = events.iter().map(|event| event.created_at).collect();
-    let bound = bound![
-        tenant_id.raw(),
-        last_sequence,
-        sequences,
-        kinds,
-        campaigns,
-        leads,
-        attempts,
-        data,
-        times,
-    ];
-    query::execute(tx, sql, bound).await?;
-    Ok(())
+
+/// What is bound to [`WRITE`].
+pub(crate) struct Columns<'a> {
+    tenant_id: i64,
+    last_sequence: i64,
+    sequences: Vec<i64>,
+    kinds: Vec<&'a str>,
+    campaigns: Vec<Option<i64>>,
+    leads: Vec<Option<i64>>,
+    attempts: Vec<Option<i64>>,
+    data: Vec<&'a str>,
+    times: Vec<i64>,
+}
+
+impl<'a> Columns<'a> {
+    pub(crate) fn of(tenant_id: TenantId, last_sequence: i64, events: &'a [Pending]) -> Self {
+        let of = |id: fn(&Subject) -> Option<i64>| -> Vec<_> {
+            events.iter().map(|event| id(&event.subject)).collect()
+        };
+        Self {
+            tenant_id: tenant_id.raw(),
+            last_sequence,
+            sequences: events.iter().map(|event| event.sequence).collect(),
+            kinds: events.iter().map(|event| event.kind).collect(),
+            campaigns: of(|subject| subject.campaign_id.map(CampaignId::raw)),
+            leads: of(|subject| subject.lead_id.map(LeadId::raw)),
+            attempts: of(|subject| subject.attempt_id.map(AttemptId::raw)),
+            data: events.iter().map(|event| event.data.as_str()).collect(),
+            times: events.iter().map(|event| event.created_at).collect(),
+        }
+    }
+
+    pub(crate) fn bound(&self) -> [&(dyn ToSql + Sync); 9] {
+        [
+            &self.tenant_id,
+            &self.last_sequence,
+            &self.sequences,
+            &self.kinds,
+            &self.campaigns,
+            &self.leads,
+            &self.attempts,
+            &self.data,
+            &self.times,
+        ]
+    }
 }
 
 /// Most events read at once.

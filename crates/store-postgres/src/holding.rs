@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use store::{Adoption, HoldReason, Release, Scope, StoreResult, StrangeCall};
 
 use crate::dial::adopt;
-use crate::error::translate;
 use crate::ops::hold::{self, Sight};
 use crate::query::{self, bound};
-use crate::store_impl::{As, PostgresStore, read, server, server_write, write};
+use crate::store_impl::{PostgresStore, read, server, write};
+use crate::tx::As;
 use crate::work::Work;
 
 /// How often other nodes' attempts are looked at while a hold settles.

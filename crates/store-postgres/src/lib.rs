@@ -48,6 +48,7 @@ mod tenants;
 mod tls;
 mod together;
 mod turns;
+mod tx;
 mod work;
 
 pub use address::{Address, AddressError};

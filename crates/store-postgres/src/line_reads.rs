@@ -11,7 +11,8 @@ use store::{LineRecord, StoreError, StoreResult};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::ops;
-use crate::store_impl::{As, PostgresStore, read};
+use crate::store_impl::{PostgresStore, read};
+use crate::tx::As;
 
 /// Reads at a time: who asks meanwhile shares the next one.
 const AT_ONCE: usize = 1;

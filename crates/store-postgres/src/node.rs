@@ -18,7 +18,7 @@ use crate::migrate::{self, SCHEMA_VERSION};
 use crate::ops::meta;
 use crate::query;
 use crate::shared::Shared;
-use crate::work;
+use crate::tx::{As, Kind, Tx};
 
 /// The class of the advisory locks.
 const CLASS: i32 = 0x6361_6d70;
@@ -72,11 +72,10 @@ impl Node {
         }
         *claim = None;
         let client = pool.get().await.map_err(no_connection)?;
-        let mut session = Object::take(client);
-        let tx = session.transaction().await.map_err(translate)?;
+        let session = Object::take(client);
+        let tx = Tx::begin(&session, Kind::Write, As::Server).await?;
         refuse_newer_schema(&tx).await?;
-        let number = lock_a_number(&*tx).await?;
-        work::enter(&tx, work::SERVER).await?;
+        let number = lock_a_number(&**tx.connection().await?).await?;
         let greatest = meta::greatest_id(&tx).await?;
         commit(tx).await?;
         shared.ids.raise(greatest);
@@ -94,7 +93,9 @@ impl Node {
 async fn refuse_newer_schema(db: &query::Db<'_>) -> StoreResult<()> {
     let lock = "SELECT pg_advisory_xact_lock_shared($1)";
     query::execute(db, lock, query::bound![migrate::LOCK]).await?;
-    let schema = migrate::read_schema(&**db).await.map_err(translate)?;
+    let schema = migrate::read_schema(&**db.connection().await?)
+        .await
+        .map_err(translate)?;
     if schema.oldest_program > SCHEMA_VERSION {
         return Err(StoreError::Unavailable(
             "the database was brought to a schema that this program is too old for: start the newer version of campanile in its place".to_owned(),

@@ -10,8 +10,8 @@ use store::{Dispatch, Scope, StoreError, StoreResult, Tick, Ticked};
 
 use crate::dial;
 use crate::dial::tick::Keys;
-use crate::error::translate;
-use crate::store_impl::{As, PostgresStore, read, write};
+use crate::store_impl::{PostgresStore, read, write};
+use crate::tx::As;
 use crate::work::Work;
 
 /// Tenants that are planned side by side.

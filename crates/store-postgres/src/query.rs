@@ -1,14 +1,13 @@
 //! Running constant statements: preparing, binding and reading in one place.
 
-use deadpool_postgres::Transaction;
 use store::{Page, PageRequest, StoreResult};
 use tokio_postgres::types::ToSql;
 
 use crate::code::Cells;
-use crate::error::translate;
+use crate::tx::Tx;
 
 /// A transaction, of whatever kind.
-pub(crate) type Db<'a> = Transaction<'a>;
+pub(crate) type Db<'a> = Tx<'a>;
 
 /// Values for a statement's parameters, in order.
 pub(crate) type Bound<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -28,8 +27,8 @@ pub(crate) async fn one<T>(
     bound: Bound<'_>,
     read: impl FnOnce(&Cells<'_>) -> StoreResult<T>,
 ) -> StoreResult<Option<T>> {
-    let statement = db.prepare_cached(sql).await.map_err(translate)?;
-    let rows = db.query(&statement, bound).await.map_err(translate)?;
+    let statement = db.prepare(sql).await?;
+    let rows = db.query(&statement, bound).await?;
     rows.first().map(|row| read(&Cells(row))).transpose()
 }
 
@@ -40,22 +39,22 @@ pub(crate) async fn many<T>(
     bound: Bound<'_>,
     read: impl Fn(&Cells<'_>) -> StoreResult<T>,
 ) -> StoreResult<Vec<T>> {
-    let statement = db.prepare_cached(sql).await.map_err(translate)?;
-    let rows = db.query(&statement, bound).await.map_err(translate)?;
+    let statement = db.prepare(sql).await?;
+    let rows = db.query(&statement, bound).await?;
     rows.iter().map(|row| read(&Cells(row))).collect()
 }
 
 /// Whether there is any row. The statement ends with `LIMIT 1`, unless a key bounds it.
 pub(crate) async fn exists(db: &Db<'_>, sql: &'static str, bound: Bound<'_>) -> StoreResult<bool> {
-    let statement = db.prepare_cached(sql).await.map_err(translate)?;
-    let rows = db.query(&statement, bound).await.map_err(translate)?;
+    let statement = db.prepare(sql).await?;
+    let rows = db.query(&statement, bound).await?;
     Ok(!rows.is_empty())
 }
 
 /// Runs a write; answers how many rows it changed.
 pub(crate) async fn execute(db: &Db<'_>, sql: &'static str, bound: Bound<'_>) -> StoreResult<u64> {
-    let statement = db.prepare_cached(sql).await.map_err(translate)?;
-    db.execute(&statement, bound).await.map_err(translate)
+    let statement = db.prepare(sql).await?;
+    db.execute(&statement, bound).await
 }
 
 /// How many rows a page's statement must read: one more than asked, to know whether more exist.

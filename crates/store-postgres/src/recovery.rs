@@ -11,7 +11,8 @@ use crate::dial::recover;
 use crate::error::translate;
 use crate::node;
 use crate::settle::SETTLE_PATIENCE;
-use crate::store_impl::{As, PostgresStore, read, write};
+use crate::store_impl::{PostgresStore, read, write};
+use crate::tx::As;
 use crate::work::Work;
 
 impl PostgresStore {
@@ -19,7 +20,9 @@ impl PostgresStore {
     pub(crate) async fn give_up_orphans(&self, now: Timestamp) -> StoreResult<u64> {
         let own = self.node.number(&self.pool, &self.shared).await?;
         let orphans = read!(self, As::Server, |db| async {
-            let mut living = node::living(&**db).await.map_err(translate)?;
+            let mut living = node::living(&**db.connection().await?)
+                .await
+                .map_err(translate)?;
             living.retain(|number| *number != own);
             living.push(node::UNCLAIMED);
             recover::orphans(db, &living).await

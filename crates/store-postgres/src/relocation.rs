@@ -12,7 +12,7 @@ mod sql;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::Object;
 use jiff::Timestamp;
 use store::relocation::{Key, LeadsByStatus, Page, Progress, TABLES, Table};
 use store::{StoreError, StoreResult};
@@ -27,7 +27,7 @@ use crate::error::{no_connection, translate};
 use crate::migrate::{MigrateError, SCHEMA_VERSION};
 use crate::open_error::OpenError;
 use crate::query::{self, bound};
-use crate::work;
+use crate::tx::{As, Kind, Tx};
 
 /// Held by the session that moves.
 const LOCK: i64 = 0x006d_6f76_6500_0001;
@@ -174,10 +174,8 @@ impl Target {
         })
     }
 
-    async fn begin_work(&mut self) -> StoreResult<Transaction<'_>> {
-        let tx = self.client.transaction().await.map_err(translate)?;
-        work::enter(&tx, work::SERVER).await?;
-        Ok(tx)
+    async fn begin_work(&mut self) -> StoreResult<Tx<'_>> {
+        Tx::begin(&self.client, Kind::Write, As::Server).await
     }
 
     /// What there is.
@@ -253,7 +251,7 @@ impl Target {
     pub async fn write(&mut self, table: &Table, page: &Page) -> StoreResult<()> {
         let tx = self.begin_work().await?;
         let relaxed = "SET LOCAL synchronous_commit = off";
-        tx.batch_execute(relaxed).await.map_err(translate)?;
+        tx.batch_execute(relaxed).await?;
         if page.rows > 0 {
             sql::insert(&tx, table, page).await?;
         }
@@ -275,6 +273,8 @@ impl Target {
         let tx = self.begin_work().await?;
         patiently(&tx).await?;
         let row = tx
+            .connection()
+            .await?
             .query_one(&sql::count(table), &[])
             .await
             .map_err(translate)?;
@@ -345,7 +345,7 @@ impl Target {
 }
 
 /// A table that has rows which belong to an installation, if there is one.
-async fn rows_in_the_way(tx: &Transaction<'_>) -> StoreResult<Option<&'static str>> {
+async fn rows_in_the_way(tx: &Tx<'_>) -> StoreResult<Option<&'static str>> {
     let is_named = "SELECT 1 FROM installation WHERE name IS NOT NULL LIMIT 1";
     if query::exists(tx, is_named, &[]).await? {
         return Ok(Some("installation"));
@@ -355,6 +355,8 @@ async fn rows_in_the_way(tx: &Transaction<'_>) -> StoreResult<Option<&'static st
             continue;
         }
         let row = tx
+            .connection()
+            .await?
             .query_one(&sql::any(table), &[])
             .await
             .map_err(translate)?;
@@ -366,7 +368,7 @@ async fn rows_in_the_way(tx: &Transaction<'_>) -> StoreResult<Option<&'static st
 }
 
 /// Lets statements of the transaction take as long as they take: nobody else waits for them.
-async fn patiently(tx: &Transaction<'_>) -> StoreResult<()> {
+async fn patiently(tx: &Tx<'_>) -> StoreResult<()> {
     let patient = "SET LOCAL statement_timeout = 0";
-    tx.batch_execute(patient).await.map_err(translate)
+    tx.batch_execute(patient).await
 }

@@ -13,7 +13,8 @@ use domain::{LeadId, LineId, TenantId};
 use store::{Scope, StoreResult};
 
 use crate::query::{self, bound};
-use crate::store_impl::{As, PostgresStore, read};
+use crate::store_impl::{PostgresStore, read};
+use crate::tx::As;
 
 /// How long a narrowing operation waits for requests that are being sent. Longer than the send
 /// deadline, so that what was reserved before is either decided or has long left.

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use crate::error::translate;
 use crate::query::{self, bound};
-use crate::store_impl::{As, PostgresStore, read};
+use crate::store_impl::{PostgresStore, read};
+use crate::tx::As;
 use store::StoreResult;
 
 /// How often tables are looked at.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
-use deadpool_postgres::{Object, Pool, Transaction};
+use deadpool_postgres::Pool;
 use domain::campaign::CampaignCommand;
 use domain::{
     AttemptId, CampaignId, ImportId, LeadId, LineId, PhoneNumber, PoolId, TenantId, TokenId,
@@ -23,14 +23,13 @@ use store::{
     Written,
 };
 use tokio::sync::Notify;
-use tokio_postgres::IsolationLevel;
 
 use crate::address::Address;
-use crate::error::translate;
 use crate::marker::Marker;
 use crate::node::Node;
 use crate::shared::Shared;
-use crate::work::{self, Work};
+use crate::tx::As;
+use crate::work::Work;
 use crate::{dial, events, ops};
 
 /// The store on PostgreSQL.
@@ -51,49 +50,11 @@ impl std::fmt::Debug for PostgresStore {
     }
 }
 
-/// For whom a transaction works.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum As {
-    /// For this tenant: it sees nothing else.
-    Tenant(TenantId),
-    /// For the server itself.
-    Server,
-}
-
-impl As {
-    async fn enter(self, tx: &Transaction<'_>) -> StoreResult<()> {
-        match self {
-            Self::Tenant(tenant_id) => work::enter(tx, &tenant_id.raw().to_string()).await,
-            Self::Server => work::enter(tx, work::SERVER).await,
-        }
-    }
-}
-
-/// One snapshot.
-pub(crate) async fn snapshot(client: &mut Object, scope: As) -> StoreResult<Transaction<'_>> {
-    let tx = client
-        .build_transaction()
-        .isolation_level(IsolationLevel::RepeatableRead)
-        .read_only(true)
-        .start()
-        .await
-        .map_err(translate)?;
-    scope.enter(&tx).await?;
-    Ok(tx)
-}
-
-/// A write of the server itself, which locks no tenant.
-pub(crate) async fn server_write(client: &mut Object) -> StoreResult<Transaction<'_>> {
-    let tx = client.transaction().await.map_err(translate)?;
-    As::Server.enter(&tx).await?;
-    Ok(tx)
-}
-
 /// Runs a read on a snapshot of its own.
 macro_rules! read {
     ($store:expr, $scope:expr, |$db:ident| $body:expr) => {{
-        let mut client = $store.client().await?;
-        let snapshot = $crate::store_impl::snapshot(&mut client, $scope).await?;
+        let client = $store.client().await?;
+        let snapshot = $crate::tx::Tx::begin(&client, $crate::tx::Kind::Snapshot, $scope).await?;
         let $db = &snapshot;
         let read: store::StoreResult<_> = $body.await;
         read
@@ -108,9 +69,8 @@ macro_rules! write {
         // Until the transaction has ended.
         let _turn = $store.shared.turns.of($tenant).await?;
         let claim = $store.node.claim(&$store.pool, &$store.shared).await?;
-        let mut client = $store.client().await?;
-        let tx = client.transaction().await.map_err(translate)?;
-        let mut work = Work::begin(tx, &$store.shared, claim, $tenant).await?;
+        let client = $store.client().await?;
+        let mut work = Work::begin(&client, &$store.shared, claim, $tenant).await?;
         let result = {
             let $work = &mut work;
             async { $body.await }.await
@@ -123,8 +83,9 @@ pub(crate) use write;
 /// Runs a write of the server itself.
 macro_rules! server {
     ($store:expr, |$db:ident| $body:expr) => {{
-        let mut client = $store.client().await?;
-        let tx = server_write(&mut client).await?;
+        let client = $store.client().await?;
+        let tx =
+            $crate::tx::Tx::begin(&client, $crate::tx::Kind::Write, $crate::tx::As::Server).await?;
         let done = {
             let $db = &tx;
             $body.await?

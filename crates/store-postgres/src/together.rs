@@ -24,8 +24,8 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::dial;
 use crate::dial::batch::Batch;
-use crate::error::translate;
-use crate::store_impl::{As, PostgresStore, read, write};
+use crate::store_impl::{PostgresStore, read, write};
+use crate::tx::As;
 use crate::work::Work;
 
 /// Most callers whose facts are one transaction: others wait for its end, a pause among them.
@@ -194,9 +194,8 @@ impl PostgresStore {
         group: &mut Vec<Brought>,
     ) -> StoreResult<Vec<Vec<Applied>>> {
         let claim = self.node.claim(&self.pool, &self.shared).await?;
-        let mut client = self.client().await?;
-        let tx = client.transaction().await.map_err(translate)?;
-        let mut work = Work::begin(tx, &self.shared, claim, tenant_id).await?;
+        let client = self.client().await?;
+        let mut work = Work::begin(&client, &self.shared, claim, tenant_id).await?;
         *group = self.shared.queues.take(tenant_id);
         let result = self.apply_all(&mut work, group).await;
         work.finish(result).await

@@ -11,23 +11,25 @@
 //! its transaction commits, and a narrowing that commits later finds it there. A commit that fails,
 //! or whose fate is unknown, takes its reservations off again: they are never sent, and looked up.
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::ClientWrapper;
 use domain::TenantId;
 use failpoint::Failpoint;
+use futures_util::future::ready;
 use jiff::Timestamp;
 use store::{Dispatch, Scope, StoreError, StoreResult};
+use tokio_postgres::Statement;
 
-use crate::commit::{Witness, commit_before};
-use crate::error::translate;
-use crate::events::{self, Pending};
+use crate::commit::{Witness, commit_after};
+use crate::events::{self, Columns, Pending};
 use crate::node::Claim;
 use crate::query::{self, bound};
 use crate::shared::Shared;
+use crate::tx::{As, Kind, Tx};
 
 /// What an operation may use: the transaction, ids, and what to do with the commit.
 pub(crate) struct Work<'a> {
     /// The open transaction.
-    pub(crate) tx: Transaction<'a>,
+    pub(crate) tx: Tx<'a>,
     /// Memory of the process.
     pub(crate) shared: &'a Shared,
     /// For whom it works.
@@ -58,25 +60,15 @@ pub(crate) struct Mark {
     wakes: bool,
 }
 
-/// For whom a transaction of the server itself works; see the policies in the schema.
-pub(crate) const SERVER: &str = "*";
-
-/// Says for whom a transaction works; see the policies in the schema.
-pub(crate) async fn enter(tx: &Transaction<'_>, tenant: &str) -> StoreResult<()> {
-    let sql = "SELECT set_config('campanile.tenant', $1, true)";
-    query::execute(tx, sql, bound![tenant]).await?;
-    Ok(())
-}
-
 impl<'a> Work<'a> {
     /// Locks the tenant. One that is not there has nothing, and nothing can be written for it.
     pub(crate) async fn begin(
-        tx: Transaction<'a>,
+        client: &'a ClientWrapper,
         shared: &'a Shared,
         claim: Claim,
         tenant_id: TenantId,
     ) -> StoreResult<Self> {
-        enter(&tx, &tenant_id.raw().to_string()).await?;
+        let tx = Tx::begin(client, Kind::Write, As::Tenant(tenant_id)).await?;
         let sql = "SELECT last_sequence, pg_current_xact_id()::text AS transaction
                    FROM tenants WHERE tenant_id = $1 FOR NO KEY UPDATE";
         let locked = query::one(&tx, sql, bound![tenant_id.raw()], |cells| {
@@ -160,8 +152,7 @@ impl<'a> Work<'a> {
 
     /// Begins a part that happens whole or leaves no trace, while the operation goes on.
     pub(crate) async fn begin_part(&self) -> StoreResult<Mark> {
-        let begin = "SAVEPOINT part";
-        self.tx.batch_execute(begin).await.map_err(translate)?;
+        self.tx.send_ahead("SAVEPOINT part").await?;
         Ok(Mark {
             last_sequence: self.last_sequence,
             events: self.events.len(),
@@ -181,14 +172,13 @@ impl<'a> Work<'a> {
                 return Err(error.clone());
             }
             let undo = "ROLLBACK TO SAVEPOINT part";
-            self.tx.batch_execute(undo).await.map_err(translate)?;
+            self.tx.batch_execute(undo).await?;
             self.last_sequence = mark.last_sequence;
             self.events.truncate(mark.events);
             self.steps.truncate(mark.steps);
             self.wakes = mark.wakes;
         }
-        let end = "RELEASE SAVEPOINT part";
-        self.tx.batch_execute(end).await.map_err(translate)?;
+        self.tx.send_ahead("RELEASE SAVEPOINT part").await?;
         Ok(result)
     }
 
@@ -213,13 +203,24 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
+    /// Writes the events, and commits behind them.
+    async fn end(&self, tell: &Statement) -> StoreResult<()> {
+        if self.events.is_empty() {
+            return commit_after(&self.tx, &self.witness, ready(Ok(0))).await;
+        }
+        let columns = Columns::of(self.tenant_id, self.last_sequence, &self.events);
+        let bound = columns.bound();
+        let told = self.tx.connection().await?.execute(tell, &bound);
+        commit_after(&self.tx, &self.witness, told).await
+    }
+
     async fn commit(self) -> StoreResult<()> {
-        events::write(&self.tx, self.tenant_id, self.last_sequence, &self.events).await?;
         let narrows = |step: &Step| matches!(step, Step::Revoke(_));
         let narrows = self.steps.iter().any(narrows);
         if narrows {
             self.recall_unclaimed().await?;
         }
+        let tell = self.tx.prepare(events::WRITE).await?;
         for step in &self.steps {
             match step {
                 Step::Reserve(dispatches) => self.shared.board.reserve(dispatches),
@@ -233,7 +234,7 @@ impl<'a> Work<'a> {
             keep: false,
         };
         reach(&self.kinds, Failpoint::BeforeCommit);
-        commit_before(self.tx, &self.witness).await?;
+        self.end(&tell).await?;
         guard.keep();
         for step in &self.steps {
             if let Step::Reserve(dispatches) = step {

@@ -11,18 +11,19 @@
 //! It holds while the tenant's row is locked.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 
 use domain::attempt::{Effect, StateName};
-use domain::settings::CampaignSettings;
 use domain::{AttemptId, CampaignId, LeadId, LineId};
+use futures_util::future::{try_join, try_join3};
 use jiff::Timestamp;
 use serde_json::Value;
 use store::{AttemptFact, AttemptRef, NO_LEAD, StoreResult};
 
+use crate::dial::campaigns::Campaigns;
 use crate::dial::change::Changes;
 use crate::dial::details::Details;
 use crate::dial::effects;
+use crate::dial::lead_verdict::Verdicts;
 use crate::dial::row::{self, AttemptRow};
 use crate::ops::wake;
 use crate::work::Work;
@@ -55,12 +56,10 @@ pub(crate) struct Batch {
     waiting_leads: HashSet<LeadId>,
     /// See `waiting_leads`.
     waiting_numbers: HashSet<(CampaignId, String)>,
-    /// Settings of campaigns, read once; `None`: there is no such campaign.
-    pub(crate) settings: HashMap<CampaignId, Option<Arc<CampaignSettings>>>,
+    /// What is known of campaigns.
+    pub(crate) campaigns: Campaigns,
     /// Lines without failures to forget.
     sound_lines: HashSet<LineId>,
-    /// Campaigns whose circuit is closed.
-    sound_campaigns: HashSet<CampaignId>,
     /// When a campaign that a call has left is to be looked at, with the line of the call.
     wakes: BTreeMap<(CampaignId, LineId), Timestamp>,
 }
@@ -94,15 +93,25 @@ impl Batch {
         }
         let mut batch = Self::default();
         let ids: Vec<_> = ids.into_iter().collect();
-        for row in row::by_ids(work, &ids).await? {
-            batch.keep(row);
-        }
         let keys: Vec<_> = keys.into_iter().collect();
-        for (key, row) in row::by_keys(work, &keys).await? {
+        let (by_ids, by_keys) =
+            try_join(row::by_ids(work, &ids), row::by_keys(work, &keys)).await?;
+        for row in by_ids {
+            batch.read_now(row);
+        }
+        for (key, row) in by_keys {
             batch.keys.insert(key, row.attempt_id);
-            batch.keep(row);
+            batch.read_now(row);
         }
         Ok(batch)
+    }
+
+    /// Keeps an attempt as it was read before anything was changed.
+    fn read_now(&mut self, row: AttemptRow) {
+        if row.line_is_sound {
+            self.sound_lines.insert(row.line_id);
+        }
+        self.keep(row);
     }
 
     /// Keeps an attempt as it is now.
@@ -172,12 +181,26 @@ impl Batch {
 
     /// Writes what waits, and carries out what follows from it.
     pub(crate) async fn settle(&mut self, work: &mut Work<'_>) -> StoreResult<()> {
-        self.changes.write(work).await?;
-        self.details.write(work).await?;
+        let verdicts = self.settle_calls(work).await?;
+        verdicts.write(work).await
+    }
+
+    /// The same, but for the leads, which are still to be written.
+    async fn settle_calls(&mut self, work: &mut Work<'_>) -> StoreResult<Verdicts> {
         self.waiting_leads.clear();
         self.waiting_numbers.clear();
         let follow_ups = std::mem::take(&mut self.follow_ups);
-        effects::carry_out(work, self, &follow_ups).await
+        let freed = effects::freed(&follow_ups);
+        // What finds the verdicts reads what the changes write: these are sent first.
+        let changes = self.changes.prepare(work).await?;
+        let ((), (), mut verdicts) = try_join3(
+            self.changes.write_by(work, changes.as_ref()),
+            self.details.write(work),
+            Verdicts::of(work, &mut self.campaigns, &freed),
+        )
+        .await?;
+        effects::carry_out(work, self, &mut verdicts, &follow_ups).await?;
+        Ok(verdicts)
     }
 
     /// Whether a line is known to have no failures to forget.
@@ -195,16 +218,6 @@ impl Batch {
         self.sound_lines.remove(&line_id);
     }
 
-    /// Whether a campaign's circuit is to be closed for all that is known.
-    pub(crate) fn campaign_works(&mut self, campaign_id: CampaignId) -> bool {
-        self.sound_campaigns.insert(campaign_id)
-    }
-
-    /// A campaign's call failed by its configuration.
-    pub(crate) fn campaign_fails(&mut self, campaign_id: CampaignId) {
-        self.sound_campaigns.remove(&campaign_id);
-    }
-
     /// A slot, a number and perhaps a lead are free again.
     pub(crate) fn wake(&mut self, row: &AttemptRow, at: Timestamp) {
         let wake = self.wakes.entry((row.campaign_id, row.line_id));
@@ -214,10 +227,12 @@ impl Batch {
 
     /// Writes what waits for the end.
     pub(crate) async fn finish(mut self, work: &mut Work<'_>) -> StoreResult<()> {
-        self.settle(work).await?;
-        for ((campaign_id, line_id), at) in self.wakes {
-            wake::both(work, campaign_id, line_id, at).await?;
+        let verdicts = self.settle_calls(work).await?;
+        if self.wakes.is_empty() {
+            return verdicts.write(work).await;
         }
+        try_join(verdicts.write(work), wake::all(work, &self.wakes)).await?;
+        work.wake();
         Ok(())
     }
 }

@@ -10,9 +10,11 @@ use domain::{AttemptId, Outcome};
 use jiff::Timestamp;
 use store::{AttemptFact, NO_LEAD, StoreResult, call_rules};
 
+use tokio_postgres::Statement;
+
 use crate::code::micros;
 use crate::dial::row::AttemptRow;
-use crate::query::{self, bound};
+use crate::query::bound;
 use crate::work::Work;
 
 /// When an attempt ended, and from when its gap counts.
@@ -177,32 +179,11 @@ fn ending(
     }
 }
 
-/// What waits to be written, of all attempts.
-#[derive(Default)]
-pub(crate) struct Changes(BTreeMap<AttemptId, Changed>);
-
-impl Changes {
-    /// Lays a change over what waits already.
-    pub(crate) fn add(&mut self, attempt_id: AttemptId, changed: Changed) {
-        match self.0.entry(attempt_id) {
-            std::collections::btree_map::Entry::Occupied(mut known) => {
-                known.get_mut().then(changed);
-            }
-            std::collections::btree_map::Entry::Vacant(place) => {
-                place.insert(changed);
-            }
-        }
-    }
-
-    /// Writes all that waits.
-    pub(crate) async fn write(&mut self, work: &Work<'_>) -> StoreResult<()> {
-        let waiting = std::mem::take(&mut self.0);
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        // Each attempt is looked for by itself: a plan that is made before the server has any statistics
-        // would read all attempts of the tenant for each of them, were the tenant a constant.
-        let sql = "UPDATE attempts SET state = told.state, live = told.live, counts = told.counts,
+/// Writes changes of attempts.
+///
+/// Each attempt is looked for by itself: a plan that is made before the server has any statistics
+/// would read all attempts of the tenant for each of them, were the tenant a constant.
+const WRITE: &str = "UPDATE attempts SET state = told.state, live = told.live, counts = told.counts,
                        outcome = told.outcome, missed = told.missed, probes = told.probes,
                        absent_at = told.absent_at, check_at = told.check_at,
                        ended_reason = coalesce(told.ended_reason, attempts.ended_reason),
@@ -222,6 +203,48 @@ impl Changes {
                                 keeps_end, ended_at, gap_from)
                          OFFSET 0) AS told
                    WHERE attempts.tenant_id = told.tenant_id AND attempts.attempt_id = told.attempt_id";
+
+/// What waits to be written, of all attempts.
+#[derive(Default)]
+pub(crate) struct Changes(BTreeMap<AttemptId, Changed>);
+
+impl Changes {
+    /// Lays a change over what waits already.
+    pub(crate) fn add(&mut self, attempt_id: AttemptId, changed: Changed) {
+        match self.0.entry(attempt_id) {
+            std::collections::btree_map::Entry::Occupied(mut known) => {
+                known.get_mut().then(changed);
+            }
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert(changed);
+            }
+        }
+    }
+
+    /// Writes all that waits.
+    pub(crate) async fn write(&mut self, work: &Work<'_>) -> StoreResult<()> {
+        let statement = self.prepare(work).await?;
+        self.write_by(work, statement.as_ref()).await
+    }
+
+    /// The statement that writes, if anything waits.
+    pub(crate) async fn prepare(&self, work: &Work<'_>) -> StoreResult<Option<Statement>> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        work.tx.prepare(WRITE).await.map(Some)
+    }
+
+    /// The same by the prepared statement, which is sent when this is first polled.
+    pub(crate) async fn write_by(
+        &mut self,
+        work: &Work<'_>,
+        statement: Option<&Statement>,
+    ) -> StoreResult<()> {
+        let Some(statement) = statement else {
+            return Ok(());
+        };
+        let waiting = std::mem::take(&mut self.0);
         let ids: Vec<_> = waiting.keys().map(|attempt_id| attempt_id.raw()).collect();
         let all: Vec<_> = waiting.into_values().collect();
         let bound = bound![
@@ -246,7 +269,7 @@ impl Changes {
             column(&all, |changed| changed.end().map(|end| end.ended_at)),
             column(&all, |changed| changed.end().map(|end| end.gap_from)),
         ];
-        query::execute(&work.tx, sql, bound).await?;
+        work.tx.execute(statement, bound).await?;
         Ok(())
     }
 }

@@ -65,51 +65,40 @@ impl Details {
         self.analysed.insert(attempt_id)
     }
 
-    /// Finds out which of these have an analysis on record.
-    async fn look(&mut self, work: &Work<'_>) -> StoreResult<()> {
-        let mut ids = Vec::new();
-        for attempt_id in self.waiting.keys() {
-            if self.looked.insert(*attempt_id) {
-                ids.push(attempt_id.raw());
-            }
-        }
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let sql = "SELECT wanted.attempt_id
-                   FROM UNNEST($2::bigint[]) AS wanted (attempt_id),
-                        LATERAL (SELECT 1 FROM call_details
-                                 WHERE tenant_id = $1 AND call_details.attempt_id = wanted.attempt_id
-                                   AND (transcript IS NOT NULL OR summary IS NOT NULL OR structured_data IS NOT NULL)
-                                 OFFSET 0) AS known";
-        let bound = bound![work.tenant_id.raw(), ids];
-        let found = query::many(&work.tx, sql, bound, |cells| {
-            Ok(AttemptId::from_raw(cells.get("attempt_id")?))
-        });
-        self.analysed.extend(found.await?);
-        Ok(())
+    /// Those that wait and were not looked for yet.
+    fn not_looked_for(&mut self) -> Vec<i64> {
+        let ids = self.waiting.keys().filter(|id| self.looked.insert(**id));
+        ids.map(|id| id.raw()).collect()
     }
 
-    /// Writes all that waits.
+    /// Writes all that waits, and finds out which of these had an analysis on record before.
     pub(crate) async fn write(&mut self, work: &Work<'_>) -> StoreResult<()> {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        self.look(work).await?;
+        let unknown = self.not_looked_for();
         let waiting = std::mem::take(&mut self.waiting);
         self.bytes = 0;
-        let sql = "INSERT INTO call_details AS known (tenant_id, attempt_id, started_at, ended_at, cost_micro_usd,
-                       transcript, summary, recording_url, structured_data)
-                   SELECT $1, * FROM UNNEST($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[],
-                                            $7::text[], $8::text[], $9::text[])
-                   ON CONFLICT (tenant_id, attempt_id) DO UPDATE SET
-                       started_at = coalesce(excluded.started_at, known.started_at),
-                       ended_at = coalesce(excluded.ended_at, known.ended_at),
-                       cost_micro_usd = coalesce(excluded.cost_micro_usd, known.cost_micro_usd),
-                       transcript = coalesce(excluded.transcript, known.transcript),
-                       summary = coalesce(excluded.summary, known.summary),
-                       recording_url = coalesce(excluded.recording_url, known.recording_url),
-                       structured_data = coalesce(excluded.structured_data, known.structured_data)";
+        // All parts of a statement see what was there before it.
+        let sql = "WITH written AS (
+                       INSERT INTO call_details AS known (tenant_id, attempt_id, started_at, ended_at, cost_micro_usd,
+                           transcript, summary, recording_url, structured_data)
+                       SELECT $1, * FROM UNNEST($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[],
+                                                $7::text[], $8::text[], $9::text[])
+                       ON CONFLICT (tenant_id, attempt_id) DO UPDATE SET
+                           started_at = coalesce(excluded.started_at, known.started_at),
+                           ended_at = coalesce(excluded.ended_at, known.ended_at),
+                           cost_micro_usd = coalesce(excluded.cost_micro_usd, known.cost_micro_usd),
+                           transcript = coalesce(excluded.transcript, known.transcript),
+                           summary = coalesce(excluded.summary, known.summary),
+                           recording_url = coalesce(excluded.recording_url, known.recording_url),
+                           structured_data = coalesce(excluded.structured_data, known.structured_data))
+                   SELECT wanted.attempt_id
+                   FROM UNNEST($10::bigint[]) AS wanted (attempt_id),
+                        LATERAL (SELECT 1 FROM call_details
+                                 WHERE tenant_id = $1 AND call_details.attempt_id = wanted.attempt_id
+                                   AND (transcript IS NOT NULL OR summary IS NOT NULL OR structured_data IS NOT NULL)
+                                 OFFSET 0) AS known";
         let ids: Vec<_> = waiting.keys().map(|attempt_id| attempt_id.raw()).collect();
         let all: Vec<_> = waiting.into_values().collect();
         let bound = bound![
@@ -122,8 +111,12 @@ impl Details {
             column(&all, |told| told.summary.as_deref()),
             column(&all, |told| told.recording_url.as_deref()),
             column(&all, |told| told.structured_data.as_ref().map(to_json)),
+            unknown,
         ];
-        query::execute(&work.tx, sql, bound).await?;
+        let found = query::many(&work.tx, sql, bound, |cells| {
+            Ok(AttemptId::from_raw(cells.get("attempt_id")?))
+        });
+        self.analysed.extend(found.await?);
         Ok(())
     }
 }

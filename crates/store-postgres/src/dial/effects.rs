@@ -12,21 +12,21 @@ use crate::dial::{lead_verdict, line_health};
 use crate::events;
 use crate::work::Work;
 
-/// Carries all out in their order, in the transaction of the changes, which are written. No two of
-/// them change the same lead, or leads of one number in a campaign.
+/// Carries all out in their order, in the transaction of the changes, which are written; the leads are
+/// still to be written. No two of them change the same lead, or leads of one number in a campaign.
 pub(crate) async fn carry_out(
     work: &mut Work<'_>,
     batch: &mut Batch,
+    verdicts: &mut Verdicts,
     follow_ups: &[FollowUp],
 ) -> StoreResult<()> {
-    let mut verdicts = Verdicts::of(work, batch, &freed(follow_ups)).await?;
     for follow_up in follow_ups {
         let (now, row) = (follow_up.now, &follow_up.row);
         if let Some((kind, data)) = &follow_up.event {
             events::append(work, now, kind, subject(row), data);
         }
         for effect in &follow_up.effects {
-            carry_out_one(work, batch, &mut verdicts, follow_up, effect).await?;
+            carry_out_one(work, batch, verdicts, follow_up, effect).await?;
         }
         if follow_up.frees_slot {
             batch.wake(row, now);
@@ -40,11 +40,11 @@ pub(crate) async fn carry_out(
             events::append(work, now, "call.analyzed", subject(row), &data);
         }
     }
-    verdicts.write(work).await
+    Ok(())
 }
 
 /// The leads that get a verdict.
-fn freed(follow_ups: &[FollowUp]) -> Vec<Freed<'_>> {
+pub(crate) fn freed(follow_ups: &[FollowUp]) -> Vec<Freed<'_>> {
     let mut all = Vec::new();
     for FollowUp {
         now, row, effects, ..
@@ -79,7 +79,7 @@ async fn carry_out_one(
     match effect {
         Effect::LeadFreed { outcome, .. } => {
             verdicts.carry_out(work, batch, now, row, *outcome).await?;
-            if outcome.is_some_and(ended_by_itself) && batch.campaign_works(row.campaign_id) {
+            if outcome.is_some_and(ended_by_itself) && !batch.campaigns.works(row.campaign_id) {
                 line_health::close_circuit(work, row).await?;
             }
             batch.wake(row, now);
@@ -91,7 +91,7 @@ async fn carry_out_one(
             line_health::rest(work, now, row, *pause, reason).await?;
         }
         Effect::CircuitOpens => {
-            batch.campaign_fails(row.campaign_id);
+            batch.campaigns.fails(row.campaign_id);
             line_health::open_circuit(work, now, row).await?;
         }
         Effect::NumberRests => line_health::rest_number(work, now, row).await?,

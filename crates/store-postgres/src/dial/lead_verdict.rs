@@ -4,17 +4,18 @@
 //! record, not the lead.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use domain::campaign::{CampaignType, LeadStatus};
-use domain::settings::{CampaignSettings, Outbound};
+use domain::campaign::LeadStatus;
+use domain::settings::Outbound;
 use domain::{AttemptId, LeadId, Outcome};
+use futures_util::future::try_join;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::{NO_LEAD, Scope, StoreResult};
 
 use crate::code::micros;
 use crate::dial::batch::Batch;
+use crate::dial::campaigns::Campaigns;
 use crate::dial::facts::subject;
 use crate::dial::row::AttemptRow;
 use crate::events::{self, Subject};
@@ -68,19 +69,24 @@ struct ChangedLead {
 }
 
 impl Verdicts {
-    /// Finds them. The attempts' own ends are written.
+    /// Finds them. The attempts' own ends are written, or sent before this is first polled.
     pub(crate) async fn of(
         work: &Work<'_>,
-        batch: &mut Batch,
+        campaigns: &mut Campaigns,
         all: &[Freed<'_>],
     ) -> StoreResult<Self> {
         let mut verdicts = Self::default();
+        if all.is_empty() {
+            return Ok(verdicts);
+        }
         let wanted: Vec<_> = all.iter().map(|freed| (freed.now, freed.row)).collect();
+        let of_calls = all.iter().map(|freed| freed.row.campaign_id);
+        let (leads, ()) = try_join(latest(work, &wanted), campaigns.read(work, of_calls)).await?;
         let mut open = Vec::new();
-        for (freed, lead) in all.iter().zip(latest(work, &wanted).await?) {
+        for (freed, lead) in all.iter().zip(leads) {
             match at_once(freed, lead.as_ref()) {
                 Ok(verdict) => verdicts.keep(freed, verdict),
-                Err(since) => match outbound(work, batch, freed.row).await? {
+                Err(since) => match outbound(campaigns, freed.row) {
                     Some(outbound) => open.push((freed, since, outbound)),
                     None => {
                         verdicts.keep(freed, Verdict::Becomes(LeadStatus::Ready, soon(freed)));
@@ -321,7 +327,11 @@ async fn ended_earlier(
     if row.lead_id == NO_LEAD {
         return Ok(());
     }
-    let Some(outbound) = outbound(work, batch, row).await? else {
+    let campaigns = &mut batch.campaigns;
+    campaigns
+        .read(work, std::iter::once(row.campaign_id))
+        .await?;
+    let Some(outbound) = outbound(campaigns, row) else {
         return Ok(());
     };
     let ended = outcome.map_or(LeadStatus::Ready, |outcome| {
@@ -361,31 +371,10 @@ async fn ended_earlier(
     Ok(())
 }
 
-async fn outbound(
-    work: &Work<'_>,
-    batch: &mut Batch,
-    row: &AttemptRow,
-) -> StoreResult<Option<Outbound>> {
-    let settings = if let Some(known) = batch.settings.get(&row.campaign_id) {
-        known.clone()
-    } else {
-        let settings = settings(work, row).await?;
-        batch.settings.insert(row.campaign_id, settings.clone());
-        settings
-    };
-    Ok(settings.and_then(|settings| settings.outbound.clone()))
-}
-
-async fn settings(work: &Work<'_>, row: &AttemptRow) -> StoreResult<Option<Arc<CampaignSettings>>> {
-    let sql = "SELECT kind, settings FROM campaigns WHERE tenant_id = $1 AND campaign_id = $2";
-    let bound = bound![work.tenant_id.raw(), row.campaign_id.raw()];
-    query::one(&work.tx, sql, bound, |cells| {
-        let kind = cells.choice("kind", CampaignType::parse)?;
-        let text: &str = cells.get("settings")?;
-        let parsed = work.shared.settings.get(row.campaign_id, kind, text)?;
-        Ok(parsed.settings)
-    })
-    .await
+/// How the campaign of an attempt calls out, if it is known and does.
+fn outbound<'a>(campaigns: &'a Campaigns, row: &AttemptRow) -> Option<&'a Outbound> {
+    let settings = campaigns.settings(row.campaign_id)?;
+    settings.outbound.as_ref()
 }
 
 /// The attempt's fate is being looked up.

@@ -27,6 +27,8 @@ pub(crate) struct AttemptRow {
     pub(crate) live: bool,
     /// Whether a complete look-up has missed it.
     pub(crate) missed: bool,
+    /// Whether its line had no failures to forget when it was read.
+    pub(crate) line_is_sound: bool,
 }
 
 impl AttemptRow {
@@ -66,7 +68,8 @@ macro_rules! select_from {
         concat!(
             "SELECT attempt_key, attempt_id, campaign_id, lead_id, attempts.line_id, attempt_number,
                     phone, phone_number_id, provider, provider_call_id, planned_at, send_not_after, state,
-                    counts, live, missed, outcome, unknown_at, probes, absent_at
+                    counts, live, missed, outcome, unknown_at, probes, absent_at,
+                    failures = 0 AND rests_until IS NULL AS line_is_sound
              FROM ",
             $attempts,
             " JOIN lines ON lines.tenant_id = attempts.tenant_id AND lines.line_id = attempts.line_id
@@ -192,6 +195,7 @@ fn read(cells: &Cells<'_>) -> StoreResult<AttemptRow> {
         state: state(cells)?,
         live: cells.get("live")?,
         missed: cells.get("missed")?,
+        line_is_sound: cells.get("line_is_sound")?,
     })
 }
 

@@ -23,6 +23,7 @@ use crate::dial::reserve;
 use crate::dial::snapshot;
 use crate::dial::snapshot_leads::is_in_call;
 use crate::node::UNCLAIMED;
+use crate::ops::hold::Dialing;
 use crate::ops::{calls, campaigns, do_not_call, hold};
 use crate::query::{self, Db, bound};
 use crate::work::Work;
@@ -33,7 +34,7 @@ pub(crate) async fn reserve(
     caller: Caller,
     call: TestCall,
 ) -> StoreResult<CallRecord> {
-    if !hold::may_dial(work).await? {
+    if hold::may_dial(work).await? == Dialing::Held {
         return Err(Conflict::OnHold.into());
     }
     check(work, caller, &call).await?;
@@ -141,7 +142,7 @@ pub(crate) async fn unclaimed(db: &Db<'_>) -> StoreResult<Vec<TenantId>> {
 /// back: they cannot begin.
 pub(crate) async fn claim(work: &mut Work<'_>) -> StoreResult<Vec<Dispatch>> {
     work.keep_quiet();
-    let may_dial = hold::may_dial(work).await?;
+    let may_dial = hold::may_dial(work).await? != Dialing::Held;
     let sql = "UPDATE attempts SET node = $2
                WHERE tenant_id = $1 AND live AND state = 'DISPATCHING' AND node = -1
                RETURNING attempt_id, attempt_key, line_id, campaign_id, phone, phone_number_id, assistant_id,

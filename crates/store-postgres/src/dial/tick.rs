@@ -8,13 +8,16 @@ use std::sync::{Mutex, PoisonError};
 
 use domain::planner::{self, CampaignPlan, Deferral, LinePlan};
 use domain::{LineId, TenantId};
+use futures_util::future::{try_join, try_join3};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::{Dispatch, KeySource, StoreError, StoreResult};
+use tokio_postgres::Statement;
 
 use crate::code::{instant, micros};
 use crate::dial::{reserve, snapshot};
 use crate::events::{self, Subject};
+use crate::ops::hold::Dialing;
 use crate::ops::{campaign_edit, due, hold};
 use crate::query::{self, Db, bound};
 use crate::work::Work;
@@ -77,10 +80,11 @@ pub(crate) async fn plan_tenant(
     work.keep_quiet();
     work.is_a(failpoint::Transaction::Tick);
     let mut dispatches: Vec<Dispatch> = Vec::new();
-    if !hold::may_dial(work).await? {
+    let (dialing, claimed) = try_join(hold::may_dial(work), claim(work, now, lines)).await?;
+    if dialing == Dialing::Held {
         return Ok(dispatches);
     }
-    for line_id in claim(work, now, lines).await? {
+    for line_id in claimed {
         let mark = work.begin_part().await?;
         let planned = plan_line(work, now, line_id, keys).await;
         match work.end_part(mark, planned).await? {
@@ -92,7 +96,9 @@ pub(crate) async fn plan_tenant(
         }
     }
     if let Some(first) = dispatches.first() {
-        hold::begin_dialing(work, &first.attempt_key).await?;
+        if dialing == Dialing::First {
+            hold::begin_dialing(work, &first.attempt_key).await?;
+        }
         work.reserve(&dispatches);
     }
     Ok(dispatches)
@@ -146,7 +152,6 @@ async fn apply(work: &mut Work<'_>, now: Timestamp, plan: &LinePlan) -> StoreRes
     for deferral in &plan.deferrals {
         settle_status(work, now, deferral).await?;
     }
-    move_hints(work, &plan.deferrals).await?;
     let (complete, going_on): (Vec<_>, Vec<_>) = plan
         .campaigns
         .iter()
@@ -154,8 +159,17 @@ async fn apply(work: &mut Work<'_>, now: Timestamp, plan: &LinePlan) -> StoreRes
     for campaign in complete {
         campaign_edit::complete(work, now, campaign.campaign_id).await?;
     }
-    update_campaigns(work, &going_on).await?;
-    update_line(work, now, plan).await
+    // Behind one another, without waiting: the line wakes with the first of its campaigns, so these are
+    // sent before it.
+    let campaigns = work.tx.prepare(UPDATE_CAMPAIGNS).await?;
+    let line = work.tx.prepare(UPDATE_LINE).await?;
+    try_join3(
+        update_campaigns(work, &campaigns, &going_on),
+        update_line(work, &line, now, plan),
+        move_hints(work, &plan.deferrals),
+    )
+    .await?;
+    Ok(())
 }
 
 /// A deferred lead may turn out to be done.
@@ -195,12 +209,8 @@ async fn move_hints(work: &Work<'_>, deferrals: &[Deferral]) -> StoreResult<()> 
     due::put_those_out(work, &moved).await
 }
 
-async fn update_campaigns(work: &Work<'_>, plans: &[&CampaignPlan]) -> StoreResult<()> {
-    if plans.is_empty() {
-        return Ok(());
-    }
-    // Each is looked for by itself; see `change.rs`.
-    let sql = "UPDATE campaigns SET wake_at = told.wake_at, status_reason = told.reason,
+/// What is planned of campaigns. Each is looked for by itself; see `change.rs`.
+const UPDATE_CAMPAIGNS: &str = "UPDATE campaigns SET wake_at = told.wake_at, status_reason = told.reason,
                    next_start_at = told.next_start_at, pass = told.pass
                FROM (SELECT $1::bigint AS tenant_id, plans.*
                      FROM UNNEST($2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[])
@@ -208,6 +218,15 @@ async fn update_campaigns(work: &Work<'_>, plans: &[&CampaignPlan]) -> StoreResu
                      OFFSET 0) AS told
                WHERE campaigns.tenant_id = told.tenant_id AND campaigns.campaign_id = told.campaign_id
                  AND campaigns.status = 'RUNNING'";
+
+async fn update_campaigns(
+    work: &Work<'_>,
+    statement: &Statement,
+    plans: &[&CampaignPlan],
+) -> StoreResult<()> {
+    if plans.is_empty() {
+        return Ok(());
+    }
     let of = |value: fn(&CampaignPlan) -> Option<Timestamp>| -> Vec<_> {
         plans.iter().map(|plan| value(plan).map(micros)).collect()
     };
@@ -222,16 +241,22 @@ async fn update_campaigns(work: &Work<'_>, plans: &[&CampaignPlan]) -> StoreResu
         of(|plan| plan.next_start_at),
         passes,
     ];
-    query::execute(&work.tx, sql, bound).await?;
+    work.tx.execute(statement, bound).await?;
     Ok(())
 }
 
 /// The line wakes for its own limits, or with the first of its sleeping campaigns.
-async fn update_line(work: &Work<'_>, now: Timestamp, plan: &LinePlan) -> StoreResult<()> {
-    let sql = "UPDATE lines SET next_start_at = $4, virtual_time = $5, wake_at = least($3::bigint,
+const UPDATE_LINE: &str = "UPDATE lines SET next_start_at = $4, virtual_time = $5, wake_at = least($3::bigint,
                    (SELECT min(campaigns.wake_at) FROM campaigns
                     WHERE campaigns.tenant_id = $1 AND campaigns.line_id = $2 AND campaigns.wake_at > $6))
                WHERE tenant_id = $1 AND line_id = $2";
+
+async fn update_line(
+    work: &Work<'_>,
+    statement: &Statement,
+    now: Timestamp,
+    plan: &LinePlan,
+) -> StoreResult<()> {
     let bound = bound![
         work.tenant_id.raw(),
         plan.line_id.raw(),
@@ -240,6 +265,6 @@ async fn update_line(work: &Work<'_>, now: Timestamp, plan: &LinePlan) -> StoreR
         plan.virtual_time,
         micros(now),
     ];
-    query::execute(&work.tx, sql, bound).await?;
+    work.tx.execute(statement, bound).await?;
     Ok(())
 }

@@ -10,13 +10,14 @@
 //! everything that narrows.
 
 use domain::{LineId, TenantId};
+use futures_util::future::try_join;
 use jiff::{SignedDuration, Timestamp};
 use store::{
     Gap, HeldLine, Hold, HoldReason, HoldStatus, LineProgress, MAX_UNMATCHED_SHOWN, Mark, Release,
     Scope, StoreResult, UnmatchedCall,
 };
 
-use crate::code::{corrupt, micros};
+use crate::code::{Cells, corrupt, micros};
 use crate::marker::{Found, Marker};
 use crate::query::{self, Db, bound};
 use crate::shared::Shared;
@@ -39,16 +40,39 @@ pub(crate) async fn lock(db: &Db<'_>) -> StoreResult<()> {
     query::execute(db, sql, bound![LOCK]).await.map(|_| ())
 }
 
+/// Whether a transaction may reserve calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialing {
+    /// Something is on hold, or the server is not the one of the calls before.
+    Held,
+    /// It may; they are the installation's first calls.
+    First,
+    /// It may.
+    Goes,
+}
+
 /// Whether the transaction may reserve calls: nothing is on hold, nor will be before it has ended,
 /// and the server is the one of the calls before.
-pub(crate) async fn may_dial(work: &Work<'_>) -> StoreResult<bool> {
-    let sql = "SELECT pg_advisory_xact_lock_shared($1)";
-    query::execute(&work.tx, sql, bound![LOCK]).await?;
+pub(crate) async fn may_dial(work: &Work<'_>) -> StoreResult<Dialing> {
+    let lock = "SELECT pg_advisory_xact_lock_shared($1)";
     let sql = "SELECT NOT EXISTS (SELECT 1 FROM holds WHERE ended_at IS NULL)
-                      AND coalesce(identity, server_identity()) = server_identity() AS may
+                      AND coalesce(identity, server_identity()) = server_identity() AS may,
+                   name IS NULL AS is_new
                FROM installation";
-    let may = query::one(&work.tx, sql, &[], |cells| cells.get("may")).await?;
-    may.ok_or_else(|| corrupt("the installation has no row"))
+    // The question is sent behind the lock, and asked under it.
+    let lock = work.tx.prepare(lock).await?;
+    let question = work.tx.prepare(sql).await?;
+    let locked = work.tx.execute(&lock, bound![LOCK]);
+    let (_, rows) = try_join(locked, work.tx.query(&question, &[])).await?;
+    let row = rows
+        .first()
+        .ok_or_else(|| corrupt("the installation has no row"))?;
+    let cells = Cells(row);
+    Ok(match (cells.get("may")?, cells.get("is_new")?) {
+        (false, _) => Dialing::Held,
+        (true, true) => Dialing::First,
+        (true, false) => Dialing::Goes,
+    })
 }
 
 /// The first call of an installation gives it its name, and stores whose server it is.

@@ -1,5 +1,7 @@
 //! Telling the planner that something may be due earlier than it thought.
 
+use std::collections::BTreeMap;
+
 use domain::{CampaignId, LineId};
 use jiff::Timestamp;
 use store::StoreResult;
@@ -38,28 +40,33 @@ pub(crate) async fn line_only(
     Ok(())
 }
 
-/// A campaign, if it is RUNNING, with its line of now, and the line of one of its calls. What would be
-/// looked at sooner anyway is not written.
-pub(crate) async fn both(
-    work: &mut Work<'_>,
-    campaign_id: CampaignId,
-    line_id: LineId,
-    at: Timestamp,
+/// Campaigns, each if it is RUNNING, with their lines of now, and the lines of calls of them. What would be
+/// looked at sooner anyway is not written. Whoever asks for it wakes the dialers.
+pub(crate) async fn all(
+    work: &Work<'_>,
+    wakes: &BTreeMap<(CampaignId, LineId), Timestamp>,
 ) -> StoreResult<()> {
-    let sql = "WITH woken AS (
-                   UPDATE campaigns SET wake_at = $4
-                   WHERE tenant_id = $1 AND campaign_id = $2 AND status = 'RUNNING' AND coalesce(wake_at > $4, true))
-               UPDATE lines SET wake_at = $4
-               WHERE tenant_id = $1 AND coalesce(wake_at > $4, true)
-                 AND line_id = ANY (ARRAY (SELECT $3::bigint UNION SELECT line_id FROM campaigns
-                                           WHERE tenant_id = $1 AND campaign_id = $2 AND status = 'RUNNING'))";
-    let bound = bound![
-        work.tenant_id.raw(),
-        campaign_id.raw(),
-        line_id.raw(),
-        micros(at),
-    ];
+    let sql = "WITH told AS (
+                   SELECT * FROM UNNEST($2::bigint[], $3::bigint[], $4::bigint[]) AS wakes (campaign_id, line_id, at)),
+               due AS (SELECT campaign_id, min(at) AS at FROM told GROUP BY campaign_id),
+               woken AS (
+                   UPDATE campaigns SET wake_at = due.at FROM due
+                   WHERE campaigns.tenant_id = $1 AND campaigns.campaign_id = due.campaign_id
+                     AND status = 'RUNNING' AND coalesce(wake_at > due.at, true))
+               UPDATE lines SET wake_at = wanted.at
+               FROM (SELECT line_id, min(at) AS at
+                     FROM (SELECT line_id, at FROM told
+                           UNION ALL
+                           SELECT campaigns.line_id, due.at
+                           FROM due JOIN campaigns ON campaigns.tenant_id = $1
+                                AND campaigns.campaign_id = due.campaign_id AND status = 'RUNNING') AS each
+                     GROUP BY line_id) AS wanted
+               WHERE lines.tenant_id = $1 AND lines.line_id = wanted.line_id
+                 AND coalesce(lines.wake_at > wanted.at, true)";
+    let campaigns: Vec<_> = wakes.keys().map(|(campaign, _)| campaign.raw()).collect();
+    let lines: Vec<_> = wakes.keys().map(|(_, line)| line.raw()).collect();
+    let times: Vec<_> = wakes.values().map(|at| micros(*at)).collect();
+    let bound = bound![work.tenant_id.raw(), campaigns, lines, times];
     query::execute(&work.tx, sql, bound).await?;
-    work.wake();
     Ok(())
 }

@@ -1,20 +1,19 @@
 //! Statements for a table of the catalogue, put together from its constants and nothing else. A page is
 //! one statement: a column is an array.
 
-use deadpool_postgres::Transaction;
+use crate::tx::Tx;
 use store::StoreResult;
 use store::relocation::{Cells, Kind, Page, Table};
 use tokio_postgres::types::ToSql;
 
 use crate::code::corrupt;
-use crate::error::translate;
 
 /// Puts the rows of a page where they belong. Keys are kept, also those that the database would make.
-pub(super) async fn insert(tx: &Transaction<'_>, table: &Table, page: &Page) -> StoreResult<()> {
+pub(super) async fn insert(tx: &Tx<'_>, table: &Table, page: &Page) -> StoreResult<()> {
     let sql = insert_of(table);
-    let statement = tx.prepare_cached(&sql).await.map_err(translate)?;
+    let statement = tx.prepare(&sql).await?;
     let values: Vec<&(dyn ToSql + Sync)> = page.columns.iter().map(value).collect();
-    let written = tx.execute(&statement, &values).await.map_err(translate)?;
+    let written = tx.execute(&statement, &values).await?;
     if written == page.rows {
         Ok(())
     } else {
