@@ -226,6 +226,23 @@ pub(crate) fn server_on(database: Database, token: &str, listen: &str) -> Runnin
     server
 }
 
+/// A token of a tenant, who is made.
+pub(crate) fn token_of(server: &Running, tenant: &str) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_campanile"));
+    let database = &server.database().url;
+    command.args([
+        "token",
+        "create",
+        "--tenant",
+        tenant,
+        "--database-url",
+        database,
+    ]);
+    let made = command.stderr(Stdio::inherit()).output().unwrap();
+    assert!(made.status.success(), "no token for {tenant}");
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
+}
+
 /// Makes a line to the vendor at `host` and a campaign that may dial at any time.
 pub(crate) async fn campaign(
     server: &Running,

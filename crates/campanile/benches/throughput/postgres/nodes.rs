@@ -1,7 +1,9 @@
-//! What a second server on the same database adds.
+//! What a second server on the same database adds, for campaigns of four tenants: the writes of each follow
+//! one another, so that one alone would not show it.
 //!
 //! On two cores all processes share them, so that two servers have no more than one had. To see what the
-//! design allows where the database has cores to spare, each server is bounded to a part of a core.
+//! design allows where the database has cores to spare, and how far that goes, each server is bounded
+//! to a part of a core.
 
 use super::Server;
 use super::share::Share;
@@ -10,10 +12,32 @@ use crate::Figure;
 use crate::calls::{add_leads, short_calls, wait_until_final};
 use crate::servers::{self, Database};
 
-/// Hundredths of a core that a server gets, of two cores.
-const PERCENT: u32 = 25;
+/// Each has one campaign, on a line of its own.
+const TENANTS: usize = 4;
 
-/// One tenant's campaign on so many servers.
+/// What a server may have of two cores.
+struct Bound {
+    name: &'static str,
+    /// Hundredths of a core.
+    percent: u32,
+    /// Calls of all tenants.
+    calls: usize,
+}
+
+const BOUNDS: [Bound; 2] = [
+    Bound {
+        name: "PostgreSQL: the same, each server bounded to a quarter of a core",
+        percent: 25,
+        calls: 4_000,
+    },
+    Bound {
+        name: "PostgreSQL: the same, each server bounded to an eighth of a core",
+        percent: 12,
+        calls: 2_000,
+    },
+];
+
+/// The tenants' campaigns on so many servers.
 struct Nodes {
     per_second: f64,
     processor: String,
@@ -21,31 +45,35 @@ struct Nodes {
 }
 
 pub(super) async fn measure(server: Server) -> Vec<Figure> {
-    let one = run(&server, 1, 5_000, &[]).await;
-    let two = run(&server, 2, 5_000, &[]).await;
+    let one = run(&server, 1, 8_000, &[]).await;
+    let two = run(&server, 2, 8_000, &[]).await;
     let mut figures = vec![figure(
         "PostgreSQL: call starts per second with a second server, all on the same cores",
         &one,
         &two,
     )];
+    for bound in &BOUNDS {
+        figures.push(bounded(&server, bound).await);
+    }
+    figures
+}
+
+async fn bounded(server: &Server, bound: &Bound) -> Figure {
     let shares: Vec<Share> = ["one", "two"]
         .iter()
-        .filter_map(|name| Share::of(PERCENT, name))
+        .filter_map(|name| Share::of(bound.percent, name))
         .collect();
-    let name = "PostgreSQL: the same, each server bounded to a quarter of a core";
     if shares.len() < 2 {
-        figures.push(Figure {
-            name,
+        return Figure {
+            name: bound.name,
             measured: "left out".to_owned(),
             beside: "this user may not make control groups with a quota".to_owned(),
             ..Figure::default()
-        });
-        return figures;
+        };
     }
-    let one = run(&server, 1, 2_000, &shares).await;
-    let two = run(&server, 2, 2_000, &shares).await;
-    figures.push(figure(name, &one, &two));
-    figures
+    let one = run(server, 1, bound.calls, &shares).await;
+    let two = run(server, 2, bound.calls, &shares).await;
+    figure(bound.name, &one, &two)
 }
 
 fn figure(name: &'static str, one: &Nodes, two: &Nodes) -> Figure {
@@ -64,10 +92,16 @@ fn figure(name: &'static str, one: &Nodes, two: &Nodes) -> Figure {
 async fn run(server: &Server, nodes: usize, calls: usize, shares: &[Share]) -> Nodes {
     let sandbox = servers::sandbox(&short_calls());
     let kept = server.kept();
-    let first = servers::server_of(server.database_of(&kept));
-    let campaign = servers::campaign(&first, Some(&sandbox.host), 2_000, 10_000).await;
-    add_leads(&first, &campaign, calls).await;
+    let mut first = servers::server_of(server.database_of(&kept));
     let token = first.token.clone();
+    let mut campaigns = Vec::new();
+    for tenant in 0..TENANTS {
+        first.token = servers::token_of(&first, &format!("tenant {tenant}"));
+        let each = u32::try_from(2_000 / TENANTS).unwrap();
+        let campaign = servers::campaign(&first, Some(&sandbox.host), each, 10_000).await;
+        add_leads(&first, &campaign, calls / TENANTS).await;
+        campaigns.push((first.token.clone(), campaign));
+    }
     let mut running = vec![first];
     while running.len() < nodes {
         let database: Database = server.database_of(&kept);
@@ -78,17 +112,25 @@ async fn run(server: &Server, nodes: usize, calls: usize, shares: &[Share]) -> N
         assert!(share.take(node.process_id()), "the bound does not hold");
     }
     server.know(&kept);
-    let used = || -> Vec<f64> { running.iter().map(servers::Running::cpu_seconds).collect() };
-    let (before, database) = (used(), server.cpu_seconds());
-    servers::order(&running[0], &campaign, "start").await;
+    let used = |running: &[servers::Running]| -> f64 {
+        running.iter().map(servers::Running::cpu_seconds).sum()
+    };
+    let (before, database) = (used(&running), server.cpu_seconds());
+    for (token, campaign) in &campaigns {
+        running[0].token.clone_from(token);
+        servers::order(&running[0], campaign, "start").await;
+    }
     let seen = watch(&sandbox, calls).await.unwrap();
-    let own = used().iter().sum::<f64>() - before.iter().sum::<f64>();
+    let own = used(&running) - before;
     let processor = format!(
         "processor: servers {own:.1} s, PostgreSQL {:.1} s, sandbox {:.1} s",
         server.cpu_seconds() - database,
         sandbox.cpu_seconds()
     );
-    wait_until_final(&running[0], &campaign).await;
+    for (token, campaign) in &campaigns {
+        running[0].token.clone_from(token);
+        wait_until_final(&running[0], campaign).await;
+    }
     let split = "SELECT count(*) FROM attempts GROUP BY node ORDER BY node";
     let split = server.0.admin(&kept.name, split);
     Nodes {
