@@ -53,7 +53,7 @@ impl Kind {
     const fn words(self) -> &'static str {
         match self {
             Self::Snapshot => "START TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-            Self::Write => "START TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
+            Self::Write => "START TRANSACTION ISOLATION LEVEL READ COMMITTED",
         }
     }
 }

@@ -18,6 +18,7 @@ mod installation;
 mod layering;
 mod outage;
 mod postgres;
+mod postgres_bad_days;
 mod pressure;
 mod program;
 mod readme;
