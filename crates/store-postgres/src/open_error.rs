@@ -57,6 +57,16 @@ pub enum OpenError {
         /// What the server said.
         cause: String,
     },
+    /// None of the servers takes writes, and only one that does was asked for.
+    #[error(
+        "no server of the database {address} takes writes: {cause}; start or promote the primary, name it in the address if it is missing there, and see that default_transaction_read_only is off"
+    )]
+    NoPrimary {
+        /// Where it should be.
+        address: String,
+        /// What the driver found.
+        cause: String,
+    },
     /// TLS cannot be set up.
     #[error("the database {address} cannot be reached over TLS: {cause}; {remedy}")]
     Tls {
@@ -74,9 +84,12 @@ pub enum OpenError {
 
 impl OpenError {
     /// Whether the same may succeed later without anybody changing it: the server is down, starting,
-    /// or full.
+    /// or full, or a standby is being promoted.
     pub const fn passes(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Full { .. })
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Full { .. } | Self::NoPrimary { .. }
+        )
     }
 
     /// No connection came about.
@@ -134,6 +147,8 @@ impl OpenError {
                 cause,
                 remedy: CHECK_LOGIN,
             }
+        } else if cause.contains("does not allow writes") {
+            Self::NoPrimary { address, cause }
         } else {
             Self::Unreachable { address, cause }
         }

@@ -26,7 +26,10 @@ async fn assert_all_say(address: &str, words: &[&str]) {
     assert_eq!(by_doctor.to_string(), said.to_string());
     let by_command = PostgresStore::open_existing(&options(address)).await;
     assert_eq!(by_command.unwrap_err().to_string(), said.to_string());
-    let passes = matches!(said, OpenError::Unreachable { .. } | OpenError::Full { .. });
+    let passes = matches!(
+        said,
+        OpenError::Unreachable { .. } | OpenError::Full { .. } | OpenError::NoPrimary { .. }
+    );
     assert_eq!(said.passes(), passes, "{said}");
 }
 
@@ -79,6 +82,10 @@ async fn a_standby_is_refused() {
     let (one, two) = (host(&standby), host(&cluster));
     let both = format!("postgres://{ROLE}@{one},{two}/{database}?target_session_attrs=read-write");
     inspect(&both).await.expect("the remedy helps");
+    // Of servers of which none is the primary a start says so, and waits for one to be promoted.
+    let alone = format!("postgres://{ROLE}@{one}/{database}?target_session_attrs=read-write");
+    let words = ["takes writes", "promote the primary"];
+    assert_all_say(&alone, &words).await;
 }
 
 #[tokio::test]
