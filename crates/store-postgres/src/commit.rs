@@ -51,7 +51,7 @@ enum Fate {
 /// Commits what no witness can tell about.
 pub(crate) async fn commit(tx: Tx<'_>) -> StoreResult<()> {
     tx.caught_up().await?;
-    let Err(error) = attempt(tx.end()).await else {
+    let Err(error) = attempt(&tx).await else {
         return Ok(());
     };
     Err(if is_decided(&error) {
@@ -71,7 +71,7 @@ pub(crate) async fn commit_after(
     witness: &Witness,
     last: impl Future<Output = Result<u64, Error>>,
 ) -> StoreResult<()> {
-    let (caught_up, written, committed) = join3(tx.caught_up(), last, attempt(tx.end())).await;
+    let (caught_up, written, committed) = join3(tx.caught_up(), last, attempt(tx)).await;
     let Err(error) = written.map(drop).and(committed) else {
         return caught_up;
     };
@@ -96,8 +96,9 @@ pub(crate) async fn commit_after(
     }
 }
 
-async fn attempt(client: &ClientWrapper) -> Result<(), Error> {
-    client.batch_execute("COMMIT").await
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+async fn attempt(tx: &Tx<'_>) -> Result<(), Error> {
+    tx.end().batch_execute("COMMIT").await
 }
 
 /// Whether the server answered the COMMIT itself. Whatever ends the session may have come after it.

@@ -141,8 +141,12 @@ impl<'a> Tx<'a> {
         answered.map_err(translate)
     }
 
-    /// What is asked inside of it: nothing is believed that was answered before it had begun.
-    async fn inside<T>(&self, asked: impl Future<Output = Result<T, Error>>) -> StoreResult<T> {
+    /// What is asked inside of it: nothing is believed that was answered before it had begun. In a box,
+    /// because a plan has many statements within one another.
+    async fn inside<T>(
+        &self,
+        asked: Pin<Box<impl Future<Output = Result<T, Error>>>>,
+    ) -> StoreResult<T> {
         let (caught_up, answered) = join(self.caught_up(), asked).await;
         caught_up?;
         answered.map_err(translate)
@@ -150,7 +154,7 @@ impl<'a> Tx<'a> {
 
     /// A statement of this connection.
     pub(crate) async fn prepare(&self, sql: &str) -> StoreResult<Statement> {
-        self.inside(self.client.prepare_cached(sql)).await
+        self.inside(Box::pin(self.client.prepare_cached(sql))).await
     }
 
     /// The rows of a prepared statement, which is sent when this is first polled.
@@ -159,7 +163,8 @@ impl<'a> Tx<'a> {
         statement: &Statement,
         bound: Bound<'_>,
     ) -> StoreResult<Vec<Row>> {
-        self.inside(self.client.query(statement, bound)).await
+        self.inside(Box::pin(self.client.query(statement, bound)))
+            .await
     }
 
     /// How many rows a prepared statement changes; it is sent when this is first polled.
@@ -168,12 +173,13 @@ impl<'a> Tx<'a> {
         statement: &Statement,
         bound: Bound<'_>,
     ) -> StoreResult<u64> {
-        self.inside(self.client.execute(statement, bound)).await
+        self.inside(Box::pin(self.client.execute(statement, bound)))
+            .await
     }
 
     /// Statements without parameters and rows.
     pub(crate) async fn batch_execute(&self, sql: &str) -> StoreResult<()> {
-        self.inside(self.client.batch_execute(sql)).await
+        self.inside(Box::pin(self.client.batch_execute(sql))).await
     }
 
     /// Its connection, for what is not asked through here; it has begun.

@@ -43,8 +43,8 @@ impl Live {
     }
 }
 
-/// A line without its campaigns, and what they share.
-struct Shared {
+/// A line without its campaigns, and what they have in common.
+struct Frame {
     line: LineSnapshot,
     live: Live,
     /// When each number that rests is free again.
@@ -57,15 +57,15 @@ pub(crate) async fn load(
     line_id: LineId,
     now: Timestamp,
 ) -> StoreResult<Option<Line>> {
-    let Some(mut shared) = shared(work, line_id, now).await? else {
+    let Some(mut frame) = frame(work, line_id, now).await? else {
         return Ok(None);
     };
-    let budget = planner::budget(&shared.line, now);
+    let budget = planner::budget(&frame.line, now);
     let most = planner::campaigns_to_list(budget);
     let mut rows = campaign_rows(work, line_id, now, most + 1).await?;
-    shared.line.more_campaigns = rows.len() > most;
+    frame.line.more_campaigns = rows.len() > most;
     rows.truncate(most);
-    with_campaigns(work, shared, rows, now).await.map(Some)
+    with_campaigns(work, frame, rows, now).await.map(Some)
 }
 
 /// A line with one of its campaigns alone, awake or not.
@@ -74,11 +74,11 @@ pub(crate) async fn load_alone(
     campaign_id: CampaignId,
     now: Timestamp,
 ) -> StoreResult<Option<Line>> {
-    let Some((shared, row)) = one_campaign(work, campaign_id, now).await? else {
+    let Some((frame, row)) = one_campaign(work, campaign_id, now).await? else {
         return Ok(None);
     };
     let rows = vec![row];
-    with_campaigns(work, shared, rows, now).await.map(Some)
+    with_campaigns(work, frame, rows, now).await.map(Some)
 }
 
 /// A line with nothing on it but the one call that a user asks for, at any hour: the limits of
@@ -89,13 +89,13 @@ pub(crate) async fn load_for_test_call(
     lead: LeadSnapshot,
     now: Timestamp,
 ) -> StoreResult<Option<Line>> {
-    let Some((shared, row)) = one_campaign(work, campaign_id, now).await? else {
+    let Some((frame, row)) = one_campaign(work, campaign_id, now).await? else {
         return Ok(None);
     };
     let rotations = pool_rotations(work, std::slice::from_ref(&row)).await?;
-    let numbers = numbers(&row, &shared, &rotations);
-    let live_calls = shared.live.of(campaign_id);
-    let mut snapshot = shared.line;
+    let numbers = numbers(&row, &frame, &rotations);
+    let live_calls = frame.live.of(campaign_id);
+    let mut snapshot = frame.line;
     snapshot.campaigns.push(CampaignSnapshot {
         campaign_id,
         status: CampaignStatus::Running,
@@ -125,7 +125,7 @@ async fn one_campaign(
     work: &Work<'_>,
     campaign_id: CampaignId,
     now: Timestamp,
-) -> StoreResult<Option<(Shared, CampaignRow)>> {
+) -> StoreResult<Option<(Frame, CampaignRow)>> {
     let sql = "SELECT line_id, campaign_id, revision, kind, pool_id, settings, next_start_at, circuit_open_until, pass
                FROM campaigns WHERE tenant_id = $1 AND campaign_id = $2";
     let bound = bound![work.tenant_id.raw(), campaign_id.raw()];
@@ -137,12 +137,12 @@ async fn one_campaign(
     let Some((line_id, row)) = found else {
         return Ok(None);
     };
-    let shared = shared(work, line_id, now).await?;
-    Ok(shared.map(|shared| (shared, row)))
+    let frame = frame(work, line_id, now).await?;
+    Ok(frame.map(|frame| (frame, row)))
 }
 
-async fn shared(work: &Work<'_>, line_id: LineId, now: Timestamp) -> StoreResult<Option<Shared>> {
-    let (line, live, rests) = try_join3(
+async fn frame(work: &Work<'_>, line_id: LineId, now: Timestamp) -> StoreResult<Option<Frame>> {
+    let (line, live_calls, rests) = try_join3(
         line_row(work, line_id),
         live_calls(work, line_id),
         rests_by_number(&work.tx, work.tenant_id, line_id, now),
@@ -151,11 +151,15 @@ async fn shared(work: &Work<'_>, line_id: LineId, now: Timestamp) -> StoreResult
     let Some(mut line) = line else {
         return Ok(None);
     };
-    line.live_calls = live.total;
+    line.live_calls = live_calls.total;
     if line.on_trial {
         line.dispatching_calls = dispatching_calls(work, line_id).await?;
     }
-    Ok(Some(Shared { line, live, rests }))
+    Ok(Some(Frame {
+        line,
+        live: live_calls,
+        rests,
+    }))
 }
 
 async fn line_row(work: &Work<'_>, line_id: LineId) -> StoreResult<Option<LineSnapshot>> {
@@ -257,11 +261,11 @@ fn campaign_row(work: &Work<'_>, cells: &Cells<'_>) -> StoreResult<CampaignRow> 
 /// Puts campaigns on their line, with as many leads of each as the plan may want.
 async fn with_campaigns(
     work: &Work<'_>,
-    mut shared: Shared,
+    mut frame: Frame,
     rows: Vec<CampaignRow>,
     now: Timestamp,
 ) -> StoreResult<Line> {
-    let asks = asks(&shared, &rows, now);
+    let asks = asks(&frame, &rows, now);
     let (counts, rotations, mut cohorts) = try_join3(
         lead_counts(work, &rows),
         pool_rotations(work, &rows),
@@ -273,14 +277,14 @@ async fn with_campaigns(
     for row in rows {
         let campaign_id = row.campaign_id;
         let counted = counts.get(&campaign_id).copied().unwrap_or_default();
-        shared.line.campaigns.push(CampaignSnapshot {
+        frame.line.campaigns.push(CampaignSnapshot {
             campaign_id,
             status: CampaignStatus::Running,
-            live_calls: shared.live.of(campaign_id),
+            live_calls: frame.live.of(campaign_id),
             next_start_at: row.next_start_at,
             circuit_open_until: row.circuit_open_until,
             pass: row.pass,
-            numbers: numbers(&row, &shared, &rotations),
+            numbers: numbers(&row, &frame, &rotations),
             cohorts: cohorts.remove(&campaign_id).unwrap_or_default(),
             has_open_leads: counted.open,
             has_leads: counted.any,
@@ -288,21 +292,21 @@ async fn with_campaigns(
         });
     }
     Ok(Line {
-        snapshot: shared.line,
+        snapshot: frame.line,
         revisions,
     })
 }
 
 /// How many leads of each campaign are read.
-fn asks(shared: &Shared, rows: &[CampaignRow], now: Timestamp) -> Vec<Ask> {
+fn asks(frame: &Frame, rows: &[CampaignRow], now: Timestamp) -> Vec<Ask> {
     let contenders: Vec<_> = rows
         .iter()
         .map(|row| (row.pass, row.settings.as_ref()))
         .collect();
-    let budget = planner::budget(&shared.line, now);
-    let shares = planner::shares(shared.line.virtual_time, &contenders, budget);
+    let budget = planner::budget(&frame.line, now);
+    let shares = planner::shares(frame.line.virtual_time, &contenders, budget);
     let ask = |(row, share): (&CampaignRow, Share)| {
-        let live_calls = shared.live.of(row.campaign_id);
+        let live_calls = frame.live.of(row.campaign_id);
         let own_limit = row.settings.max_concurrent_calls;
         row.settings.outbound.as_ref()?;
         Some(Ask {
@@ -349,15 +353,15 @@ async fn lead_counts(
 }
 
 /// The numbers that a campaign calls from, the next one first.
-fn numbers(row: &CampaignRow, shared: &Shared, rotations: &Rotations) -> Vec<NumberSnapshot> {
+fn numbers(row: &CampaignRow, frame: &Frame, rotations: &Rotations) -> Vec<NumberSnapshot> {
     let number = |phone_number_id: &str, max_concurrent_calls| NumberSnapshot {
-        live_calls: shared
+        live_calls: frame
             .live
             .by_number
             .get(phone_number_id)
             .copied()
             .unwrap_or_default(),
-        rests_until: shared.rests.get(phone_number_id).copied(),
+        rests_until: frame.rests.get(phone_number_id).copied(),
         phone_number_id: phone_number_id.to_owned(),
         max_concurrent_calls,
     };
@@ -373,6 +377,9 @@ fn numbers(row: &CampaignRow, shared: &Shared, rotations: &Rotations) -> Vec<Num
 
 /// The enabled numbers of pools with the most calls that each may have, the next one first.
 type Rotations = HashMap<PoolId, Vec<(String, Option<u32>)>>;
+
+/// A pool's strategy, and its numbers with the most calls of each and when it was last used.
+type Rotating = (PoolStrategy, Vec<(String, Option<u32>, i64)>);
 
 async fn pool_rotations(work: &Work<'_>, rows: &[CampaignRow]) -> StoreResult<Rotations> {
     let pools: HashSet<_> = rows.iter().filter_map(|row| row.pool_id).collect();
@@ -399,13 +406,12 @@ async fn pool_rotations(work: &Work<'_>, rows: &[CampaignRow]) -> StoreResult<Ro
         },
     )
     .await?;
-    let mut pools: HashMap<PoolId, (PoolStrategy, Vec<(String, Option<u32>, i64)>)> =
-        HashMap::new();
+    let mut pools: HashMap<PoolId, Rotating> = HashMap::new();
     for (pool_id, strategy, number) in numbers {
         let pool = pools.entry(pool_id).or_insert((strategy, Vec::new()));
         pool.1.push(number);
     }
-    let rotation = |(pool_id, (strategy, mut in_order)): (_, (PoolStrategy, Vec<_>))| {
+    let rotation = |(pool_id, (strategy, mut in_order)): (PoolId, Rotating)| {
         strategy.put_in_order(&mut in_order, |(_, _, last_used)| *last_used);
         let number = |(id, most, _)| (id, most);
         (pool_id, in_order.into_iter().map(number).collect())
