@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::ClientWrapper;
-use futures_util::future::join3;
+use futures_util::future::{join3, poll_immediate};
 use store::{StoreError, StoreResult};
 use tokio_postgres::Error;
 use tokio_postgres::error::Severity;
@@ -65,14 +65,27 @@ pub(crate) async fn commit(tx: Tx<'_>) -> StoreResult<()> {
 /// witness if the answers are lost. An `Ok` means that it is durable.
 ///
 /// A statement that fails undoes the transaction, and the server takes the COMMIT behind it for the end of
-/// that. `last` is sent when it is first polled: it is prepared.
+/// that. `last` is sent when it is first polled: it is prepared. One that cannot even be sent has nothing
+/// committed.
 pub(crate) async fn commit_after(
     tx: &Tx<'_>,
     witness: &Witness,
     last: impl Future<Output = Result<u64, Error>>,
 ) -> StoreResult<()> {
-    let (caught_up, written, committed) = join3(tx.caught_up(), last, attempt(tx)).await;
-    let Err(error) = written.map(drop).and(committed) else {
+    let mut last = std::pin::pin!(last);
+    let sent = match poll_immediate(&mut last).await {
+        Some(Err(error)) => return Err(translate(error)),
+        Some(Ok(_)) => None,
+        None => Some(last),
+    };
+    let written = async {
+        match sent {
+            Some(last) => last.await.map(drop),
+            None => Ok(()),
+        }
+    };
+    let (caught_up, written, committed) = join3(tx.caught_up(), written, attempt(tx)).await;
+    let Err(error) = written.and(committed) else {
         return caught_up;
     };
     if is_decided(&error) {

@@ -39,6 +39,8 @@ fn passes(state: &SqlState) -> bool {
         || [
             SqlState::LOCK_NOT_AVAILABLE,
             SqlState::READ_ONLY_SQL_TRANSACTION,
+            // A statement that was under way beside the one that failed. It is never the cause.
+            SqlState::IN_FAILED_SQL_TRANSACTION,
             SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
         ]
         .contains(state)

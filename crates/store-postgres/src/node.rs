@@ -73,7 +73,7 @@ impl Node {
         *claim = None;
         let client = pool.get().await.map_err(no_connection)?;
         let session = Object::take(client);
-        let tx = Tx::begin(&session, Kind::Write, As::Server).await?;
+        let tx = Tx::begin_now(&session, Kind::Write, As::Server).await?;
         refuse_newer_schema(&tx).await?;
         let number = lock_a_number(&**tx.connection().await?).await?;
         let greatest = meta::greatest_id(&tx).await?;

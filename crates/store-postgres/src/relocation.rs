@@ -175,7 +175,7 @@ impl Target {
     }
 
     async fn begin_work(&mut self) -> StoreResult<Tx<'_>> {
-        Tx::begin(&self.client, Kind::Write, As::Server).await
+        Tx::begin_now(&self.client, Kind::Write, As::Server).await
     }
 
     /// What there is.

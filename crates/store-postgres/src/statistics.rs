@@ -27,6 +27,9 @@ const GROWN: i64 = 4;
 /// Smaller ones are read as fast in any way.
 const FEW_PAGES: i64 = 8;
 
+/// A pool of fewer is left to those who wait for an answer.
+const CONNECTIONS: usize = 2;
+
 /// The tables that grow with leads and calls. One that another process is looking at is left to it.
 const TABLES: &[(&str, &str)] = &[
     ("leads", "ANALYZE (SKIP_LOCKED) leads"),
@@ -47,6 +50,9 @@ impl PostgresStore {
         let mut seen = Seen::new();
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
+            if self.pool.status().max_size < CONNECTIONS {
+                continue;
+            }
             if let Err(error) = self.gather_statistics(&mut seen).await {
                 tracing::debug!(error = %error, "tables were not looked at; they are looked at again");
             }
@@ -63,9 +69,9 @@ impl PostgresStore {
             if *pages < FEW_PAGES.max(known.saturating_mul(GROWN)) {
                 continue;
             }
+            let client = self.client().await?;
             // Also when the role may not: it is not asked for the same again.
             seen.insert(table, *pages);
-            let client = self.client().await?;
             client.batch_execute(statement).await.map_err(translate)?;
             tracing::debug!(db.table = table, db.pages = pages, "statistics gathered");
         }

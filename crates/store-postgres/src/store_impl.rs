@@ -85,7 +85,8 @@ macro_rules! server {
     ($store:expr, |$db:ident| $body:expr) => {{
         let client = $store.client().await?;
         let tx =
-            $crate::tx::Tx::begin(&client, $crate::tx::Kind::Write, $crate::tx::As::Server).await?;
+            $crate::tx::Tx::begin_now(&client, $crate::tx::Kind::Write, $crate::tx::As::Server)
+                .await?;
         let done = {
             let $db = &tx;
             $body.await?

@@ -2,8 +2,9 @@
 //!
 //! `BEGIN` and for whom it works are sent ahead, and the first statement right behind them. What that
 //! statement answers is believed only when both were answered well: had `BEGIN` failed, it would have run
-//! by itself, and seen nothing, as the walls between tenants let nobody through who does not say who
-//! he is. The same holds for whatever else is sent ahead.
+//! by itself, and seen nothing of any tenant, as the walls between them let nobody through who does not say
+//! who he is. The same holds for whatever else is sent ahead. Tables of the server itself have no
+//! walls: whoever writes them waits until the transaction has begun ([`Tx::begin_now`]).
 //!
 //! A transaction that is dropped is rolled back: that is sent, and not waited for. Only `commit.rs`
 //! commits.
@@ -99,6 +100,17 @@ impl<'a> Tx<'a> {
         Ok(tx)
     }
 
+    /// The same, and waits until it has begun.
+    pub(crate) async fn begin_now(
+        client: &'a ClientWrapper,
+        kind: Kind,
+        scope: As,
+    ) -> StoreResult<Tx<'a>> {
+        let tx = Self::begin(client, kind, scope).await?;
+        tx.caught_up().await?;
+        Ok(tx)
+    }
+
     /// Sends a statement without parameters and rows, and does not wait for its answer.
     pub(crate) async fn send_ahead(&self, sql: &'static str) -> StoreResult<()> {
         self.send(Box::pin(self.client.batch_execute(sql))).await
@@ -129,7 +141,7 @@ impl<'a> Tx<'a> {
             Ahead::Done => return Ok(()),
             Ahead::Failed => {
                 return Err(StoreError::Unavailable(
-                    "the transaction did not begin".to_owned(),
+                    "a part of the transaction did not begin".to_owned(),
                 ));
             }
             Ahead::Awaited(answer) => answer.await,
@@ -152,9 +164,15 @@ impl<'a> Tx<'a> {
         answered.map_err(translate)
     }
 
-    /// A statement of this connection.
+    /// A statement of this connection. One that is known costs no question to the server.
     pub(crate) async fn prepare(&self, sql: &str) -> StoreResult<Statement> {
-        self.inside(Box::pin(self.client.prepare_cached(sql))).await
+        match self.client.prepare_cached(sql).await {
+            Ok(statement) => Ok(statement),
+            Err(error) => {
+                self.caught_up().await?;
+                Err(translate(error))
+            }
+        }
     }
 
     /// The rows of a prepared statement, which is sent when this is first polled.
@@ -180,6 +198,15 @@ impl<'a> Tx<'a> {
     /// Statements without parameters and rows.
     pub(crate) async fn batch_execute(&self, sql: &str) -> StoreResult<()> {
         self.inside(Box::pin(self.client.batch_execute(sql))).await
+    }
+
+    /// How many rows the last statement changes, for `commit.rs`, which looks at what else was sent.
+    pub(crate) async fn execute_last(
+        &self,
+        statement: &Statement,
+        bound: Bound<'_>,
+    ) -> Result<u64, Error> {
+        self.client.execute(statement, bound).await
     }
 
     /// Its connection, for what is not asked through here; it has begun.

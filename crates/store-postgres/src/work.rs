@@ -210,7 +210,7 @@ impl<'a> Work<'a> {
         }
         let columns = Columns::of(self.tenant_id, self.last_sequence, &self.events);
         let bound = columns.bound();
-        let told = self.tx.connection().await?.execute(tell, &bound);
+        let told = self.tx.execute_last(tell, &bound);
         commit_after(&self.tx, &self.witness, told).await
     }
 

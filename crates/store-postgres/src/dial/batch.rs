@@ -231,7 +231,7 @@ impl Batch {
         if self.wakes.is_empty() {
             return verdicts.write(work).await;
         }
-        try_join(verdicts.write(work), wake::all(work, &self.wakes)).await?;
+        try_join(wake::all(work, &self.wakes), verdicts.write(work)).await?;
         work.wake();
         Ok(())
     }

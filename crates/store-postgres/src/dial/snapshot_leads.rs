@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use store::StoreResult;
 
-use crate::code::{Cells, corrupt, instant, micros, stored};
+use crate::code::{corrupt, instant, micros, stored};
 use crate::ops::do_not_call;
 use crate::query::{self, bound};
 use crate::work::Work;
@@ -116,7 +116,7 @@ async fn groups(work: &Work<'_>, asks: &[Ask], now: Timestamp) -> StoreResult<Ve
     let most = i32::try_from(MAX_COHORTS).unwrap_or(i32::MAX);
     let bound = bound![work.tenant_id.raw(), campaigns(asks), most];
     query::many(&work.tx, sql, bound, |cells| {
-        let place = place(cells)?;
+        let place = cells.place()?;
         let zone_name: String = cells.get("zone")?;
         let zone = cohort_zone(&zone_name)?;
         let outbound = asks
@@ -139,14 +139,6 @@ async fn groups(work: &Work<'_>, asks: &[Ask], now: Timestamp) -> StoreResult<Ve
 /// The campaigns asked about, in order.
 fn campaigns(asks: &[Ask]) -> Vec<i64> {
     asks.iter().map(|ask| ask.campaign_id.raw()).collect()
-}
-
-/// The place of an element that the server has counted from 1.
-fn place(cells: &Cells<'_>) -> StoreResult<usize> {
-    let ordinal: usize = cells.number("place")?;
-    ordinal
-        .checked_sub(1)
-        .ok_or_else(|| corrupt("elements of an array are counted from 1"))
 }
 
 /// Reads due leads until each campaign has as many as the plan may want, one group of each at a time:
@@ -239,7 +231,7 @@ async fn read_groups(
             not_before: cells.maybe_instant("not_before")?,
             requeued_at: cells.maybe_instant("requeued_at")?,
         };
-        Ok((place(cells)?, instant(cells.get("due_at")?)?, row))
+        Ok((cells.place()?, instant(cells.get("due_at")?)?, row))
     })
     .await?;
     for (at, _) in wants {

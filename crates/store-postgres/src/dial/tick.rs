@@ -209,7 +209,7 @@ async fn move_hints(work: &Work<'_>, deferrals: &[Deferral]) -> StoreResult<()> 
     due::put_those_out(work, &moved).await
 }
 
-/// What is planned of campaigns. Each is looked for by itself; see `change.rs`.
+/// What is planned of campaigns. Each is looked for by its key, as in `wake.rs`.
 const UPDATE_CAMPAIGNS: &str = "UPDATE campaigns SET wake_at = told.wake_at, status_reason = told.reason,
                    next_start_at = told.next_start_at, pass = told.pass
                FROM (SELECT $1::bigint AS tenant_id, plans.*
@@ -217,7 +217,7 @@ const UPDATE_CAMPAIGNS: &str = "UPDATE campaigns SET wake_at = told.wake_at, sta
                               AS plans (campaign_id, wake_at, reason, next_start_at, pass)
                      OFFSET 0) AS told
                WHERE campaigns.tenant_id = told.tenant_id AND campaigns.campaign_id = told.campaign_id
-                 AND campaigns.status = 'RUNNING'";
+                 AND coalesce(campaigns.status, '') = 'RUNNING'";
 
 async fn update_campaigns(
     work: &Work<'_>,

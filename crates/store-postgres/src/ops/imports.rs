@@ -245,6 +245,11 @@ async fn tell_progress(work: &Work<'_>, import: &Running, tally: &Tally) -> Stor
     let sql = "UPDATE imports SET total = processed
                WHERE tenant_id = $1 AND import_id = $2 AND finished_at IS NOT NULL";
     query::execute(&work.tx, sql, bound![key.0, key.1]).await?;
+    // One that has ended hands its turn on, so that a tenant with many small ones waits like others.
+    let sql = "UPDATE imports SET turn = $2
+               WHERE tenant_id = $1 AND import_id = (SELECT min(import_id) FROM imports
+                                                     WHERE tenant_id = $1 AND finished_at IS NULL)";
+    query::execute(&work.tx, sql, bound![key.0, import.turn]).await?;
     let sql = "DELETE FROM import_removals WHERE tenant_id = $1 AND campaign_id = $2
                AND NOT EXISTS (SELECT 1 FROM imports WHERE tenant_id = $1 AND campaign_id = $2
                                                        AND finished_at IS NULL)";

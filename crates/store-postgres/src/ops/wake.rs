@@ -46,23 +46,29 @@ pub(crate) async fn all(
     work: &Work<'_>,
     wakes: &BTreeMap<(CampaignId, LineId), Timestamp>,
 ) -> StoreResult<()> {
-    let sql = "WITH told AS (
-                   SELECT * FROM UNNEST($2::bigint[], $3::bigint[], $4::bigint[]) AS wakes (campaign_id, line_id, at)),
-               due AS (SELECT campaign_id, min(at) AS at FROM told GROUP BY campaign_id),
+    // Each is looked for by its key, see `change.rs`; `coalesce` keeps the index of RUNNING campaigns out, of
+    // which a tenant may have thousands.
+    let sql = "WITH wakes AS (
+                   SELECT $1::bigint AS tenant_id, wanted.*
+                   FROM UNNEST($2::bigint[], $3::bigint[], $4::bigint[]) AS wanted (campaign_id, line_id, at)
+                   OFFSET 0),
+               due AS (SELECT tenant_id, campaign_id, min(at) AS at FROM wakes GROUP BY tenant_id, campaign_id OFFSET 0),
                woken AS (
                    UPDATE campaigns SET wake_at = due.at FROM due
-                   WHERE campaigns.tenant_id = $1 AND campaigns.campaign_id = due.campaign_id
-                     AND status = 'RUNNING' AND coalesce(wake_at > due.at, true))
-               UPDATE lines SET wake_at = wanted.at
-               FROM (SELECT line_id, min(at) AS at
-                     FROM (SELECT line_id, at FROM told
+                   WHERE campaigns.tenant_id = due.tenant_id AND campaigns.campaign_id = due.campaign_id
+                     AND coalesce(campaigns.status, '') = 'RUNNING' AND coalesce(campaigns.wake_at > due.at, true))
+               UPDATE lines SET wake_at = told.at
+               FROM (SELECT tenant_id, line_id, min(at) AS at
+                     FROM (SELECT tenant_id, line_id, at FROM wakes
                            UNION ALL
-                           SELECT campaigns.line_id, due.at
-                           FROM due JOIN campaigns ON campaigns.tenant_id = $1
-                                AND campaigns.campaign_id = due.campaign_id AND status = 'RUNNING') AS each
-                     GROUP BY line_id) AS wanted
-               WHERE lines.tenant_id = $1 AND lines.line_id = wanted.line_id
-                 AND coalesce(lines.wake_at > wanted.at, true)";
+                           SELECT due.tenant_id, found.line_id, due.at
+                           FROM due, LATERAL (SELECT line_id, status FROM campaigns
+                                              WHERE campaigns.tenant_id = due.tenant_id
+                                                AND campaigns.campaign_id = due.campaign_id OFFSET 0) AS found
+                           WHERE found.status = 'RUNNING') AS each
+                     GROUP BY tenant_id, line_id OFFSET 0) AS told
+               WHERE lines.tenant_id = told.tenant_id AND lines.line_id = told.line_id
+                 AND coalesce(lines.wake_at > told.at, true)";
     let campaigns: Vec<_> = wakes.keys().map(|(campaign, _)| campaign.raw()).collect();
     let lines: Vec<_> = wakes.keys().map(|(_, line)| line.raw()).collect();
     let times: Vec<_> = wakes.values().map(|at| micros(*at)).collect();

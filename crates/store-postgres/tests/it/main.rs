@@ -11,6 +11,7 @@ mod commits;
 mod conformance;
 mod connecting;
 mod differential;
+mod failing;
 mod hints;
 mod hold;
 mod migrations;

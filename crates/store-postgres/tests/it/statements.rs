@@ -362,3 +362,20 @@ fn no_statement_asks_the_databases_clock_or_is_put_together() {
         }
     }
 }
+
+/// What becomes of a commit whose answer is lost is thought of in one place.
+#[test]
+fn only_one_file_commits() {
+    let mut files = Vec::new();
+    sources(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut files,
+    );
+    let commits =
+        |file: &PathBuf| code_of(&std::fs::read_to_string(file).unwrap()).contains("COMMIT\"");
+    let found: Vec<_> = files.into_iter().filter(commits).collect();
+    assert!(
+        found.len() == 1 && found[0].ends_with("commit.rs"),
+        "{found:?}"
+    );
+}

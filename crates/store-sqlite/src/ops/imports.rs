@@ -226,6 +226,12 @@ fn tell_progress(work: &Work<'_>, import: &Running, tally: &Tally) -> StoreResul
     let sql =
         "UPDATE imports SET total = processed WHERE import_id = ?1 AND finished_at IS NOT NULL";
     query::execute(work.tx, sql, [import.import_id.raw()])?;
+    // One that has ended hands its turn on, so that a tenant with many small ones waits like others.
+    let sql = "UPDATE imports SET turn = ?2
+               WHERE import_id = (SELECT min(import_id) FROM imports
+                                  WHERE tenant_id = ?1 AND finished_at IS NULL)";
+    let tenant_id = import.caller.tenant_id.raw();
+    query::execute(work.tx, sql, [tenant_id, import.turn])?;
     let sql = "DELETE FROM import_removals WHERE campaign_id = ?1
                AND NOT EXISTS (SELECT 1 FROM imports WHERE campaign_id = ?1 AND finished_at IS NULL)";
     query::execute(work.tx, sql, [import.campaign_id.raw()])?;

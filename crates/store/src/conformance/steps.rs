@@ -174,6 +174,17 @@ pub async fn tenants_take_turns_with_their_imports(store: &dyn Store) {
     assert_eq!(done(two, &short).await.finished_at, Some(later(1)));
     while store.run_imports(later(2), 2).await.unwrap() {}
     assert_eq!(done(one, &long).await.processed, 9);
+    // Many small ones take no more turns than a large one.
+    for n in 21..=28 {
+        queue(store, one, first_made.campaign_id, n..=n).await;
+    }
+    let large = queue(store, two, second_made.campaign_id, 31..=39).await;
+    for _ in 0..6 {
+        assert!(store.run_imports(later(3), 1).await.unwrap());
+    }
+    assert_eq!(done(two, &large).await.processed, 3);
+    while store.run_imports(later(4), 2).await.unwrap() {}
+    assert_eq!(done(two, &large).await.processed, 9);
 }
 
 pub async fn a_deleted_campaign_is_gone_at_once_and_erased_in_steps(store: &dyn Store) {

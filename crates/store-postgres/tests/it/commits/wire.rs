@@ -139,8 +139,11 @@ impl Connection {
         if cut == Cut::During {
             drop(client);
         }
-        let mut answer = [0; 1_024];
-        let _ = server.read(&mut answer).await;
+        // Also what is asked in front of it is answered in front of it.
+        let mut answers = Vec::new();
+        while !answers.windows(COMMIT.len()).any(|window| window == COMMIT)
+            && let Ok(1..) = server.read_buf(&mut answers).await
+        {}
         if cut == Cut::AfterWithAll {
             let those = std::mem::take(&mut *self.all.lock().unwrap());
             those.cancel();
