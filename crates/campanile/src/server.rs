@@ -150,7 +150,7 @@ impl Server {
         if let Some(late) = parts.late {
             tasks.spawn(catch_up(late, stop.clone()));
         }
-        tasks.spawn(exchange_hints(Arc::clone(&parts.store), stop.clone()));
+        tasks.spawn(stay_in_touch(Arc::clone(&parts.store), stop.clone()));
         tasks.spawn(upkeep(
             metrics.clone(),
             Arc::clone(&parts.store),
@@ -271,9 +271,9 @@ async fn catch_up(late: Late, stop: CancellationToken) -> Ended {
 }
 
 /// Tells other processes of changes, and hears of theirs. It ends with the server and not before.
-async fn exchange_hints(store: Arc<dyn Store>, stop: CancellationToken) -> Ended {
+async fn stay_in_touch(store: Arc<dyn Store>, stop: CancellationToken) -> Ended {
     tokio::select! {
-        () = store.exchange_hints() => stop.cancelled().await,
+        () = store.stay_in_touch() => stop.cancelled().await,
         () = stop.cancelled() => {}
     }
     ("hints", Ok(()))

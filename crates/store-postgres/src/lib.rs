@@ -7,9 +7,11 @@
 //! - Reads are REPEATABLE READ, READ ONLY transactions: one snapshot for each operation.
 //! - Nodes are equal. The planner claims lines under their tenant's row, with SKIP LOCKED; a node is
 //!   known by a number that it holds as an advisory lock, see `node.rs`.
-//! - `synchronous_commit=on`: an acknowledged write survives the server's crash. When the connection
-//!   is lost around a COMMIT nobody knows whether it was done: the operation answers `Unavailable`,
-//!   and a call whose reservation is in doubt is never sent, but looked up.
+//! - `synchronous_commit=on`: an acknowledged write survives the server's crash. What becomes of a
+//!   COMMIT whose answer is lost is asked, and else answered as unknown (`commit.rs`); a call whose
+//!   reservation is in doubt is never sent, but looked up.
+//! - Statements that need not wait for each other are under way together (`tx.rs`), and tables that
+//!   have outgrown the server's statistics are looked at again (`statistics.rs`).
 //!
 //! Invariants: every statement names its tenant, but for those of the server itself; row-level
 //! security is the second wall behind that. Statements are constants, and prepared once a

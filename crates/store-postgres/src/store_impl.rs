@@ -741,7 +741,7 @@ impl Store for PostgresStore {
         self.give_up_orphans(now).await
     }
 
-    async fn exchange_hints(&self) {
+    async fn stay_in_touch(&self) {
         join(self.carry_hints(), self.keep_statistics()).await;
     }
 

@@ -722,7 +722,7 @@ impl Store for SqliteStore {
     }
 
     /// The file has one process.
-    async fn exchange_hints(&self) {}
+    async fn stay_in_touch(&self) {}
 
     fn wake_signal(&self) -> Arc<Notify> {
         Arc::clone(&self.wake)

@@ -372,11 +372,11 @@ pub trait Store: Send + Sync {
     /// Answers how many became UNKNOWN.
     async fn recover(&self, now: Timestamp) -> StoreResult<u64>;
     /// Tells the dialers of other processes on the database of changes made by this one, and rings
-    /// [`Store::wake_signal`] for changes made by them, as long as it is polled. It only shortens
-    /// waits: without it, dialers notice at their next scan. What else a back end sees to all the
-    /// while (statistics of its tables) is done here as well. Ends only where there are no other
-    /// processes; a failure ends nothing.
-    async fn exchange_hints(&self);
+    /// [`Store::wake_signal`] for changes made by them, as long as it is polled; and sees to it that
+    /// the database knows how large its tables are. All of it only shortens waits: without hints,
+    /// dialers notice at their next scan. Ends only where there is nothing to do; a failure ends
+    /// nothing.
+    async fn stay_in_touch(&self);
     /// Rung when something may have become due earlier than the last tick said.
     fn wake_signal(&self) -> Arc<Notify>;
     /// Calls between reservation and decision.

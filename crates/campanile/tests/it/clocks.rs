@@ -126,3 +126,69 @@ fn a_process_whose_clock_differs_from_the_databases_dials_nobody_until_it_is_rig
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(log.contains("no call is placed by this process"), "{log}");
 }
+
+/// Three equal processes, whose clocks are ahead, behind and right: each judges itself by the database's
+/// clock, and the calls are placed by whichever are right at the moment.
+#[test]
+fn of_processes_whose_clocks_differ_those_that_are_right_place_the_calls() {
+    const LEADS: usize = 12;
+    let cluster = postgres_cluster::shared();
+    let database = cluster.empty_database();
+    let installation = Installation::on(Some(cluster.address(&database)), &scenario());
+    let files = ["ahead", "behind", "right"].map(|name| installation.home.file(name));
+    let Some(clocks) = files
+        .map(Clock::new)
+        .into_iter()
+        .collect::<Option<Vec<_>>>()
+    else {
+        println!("skipped: libfaketime is not installed (Debian package faketime)");
+        return;
+    };
+    clocks[0].set(5);
+    clocks[1].set(-3_600);
+    let arguments = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--allow-private-networks",
+    ];
+    let servers: Vec<Server> = clocks
+        .iter()
+        .map(|clock| Server::start(clock.given(&mut installation.command(&arguments))))
+        .collect();
+    let placed_by = || {
+        cluster.admin(
+            &database,
+            "SELECT DISTINCT node FROM attempts ORDER BY node",
+        )
+    };
+    wait_until(|| dialer_says(&servers[0]).1.contains("ahead of"));
+    wait_until(|| dialer_says(&servers[1]).1.contains("behind"));
+    wait_until(|| dialer_says(&servers[2]).1 == "ok");
+    // Whoever is asked, the one that is right calls: an order is not bound to a process.
+    let first = installation.start_campaign(&servers[0], LEADS);
+    wait_until(|| installation.open_leads(&servers[0], &first) == 0);
+    assert_eq!(installation.rings().len(), LEADS, "everybody is called");
+    let by_right = placed_by();
+    assert_eq!(by_right.lines().count(), 1, "by one process: {by_right}");
+
+    // They change places: one that was wrong is right now, and the others are not.
+    clocks[0].set(0);
+    wait_until(|| dialer_says(&servers[0]).1 == "ok");
+    clocks[2].set(5);
+    wait_until(|| dialer_says(&servers[2]).1.contains("ahead of"));
+    let second = installation.start_campaign(&servers[2], LEADS);
+    wait_until(|| installation.open_leads(&servers[1], &second) == 0);
+    let by_both = placed_by();
+    assert_eq!(by_both.lines().count(), 2, "by two, one each: {by_both}");
+    // Both campaigns call the same numbers.
+    assert_eq!(
+        installation.rings().len(),
+        2 * LEADS,
+        "each by each campaign"
+    );
+    for server in servers {
+        let (status, log) = server.stop();
+        assert_eq!(status.code(), Some(0), "{log}");
+    }
+}

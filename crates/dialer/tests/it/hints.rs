@@ -28,8 +28,8 @@ async fn two_calls_are_placed(scan_period: Duration, hints: bool) {
     let mut carriers = JoinSet::new();
     if hints {
         let (dialing, asked) = (Arc::clone(&scene.store), Arc::clone(&api));
-        carriers.spawn(async move { dialing.exchange_hints().await });
-        carriers.spawn(async move { asked.exchange_hints().await });
+        carriers.spawn(async move { dialing.stay_in_touch().await });
+        carriers.spawn(async move { asked.stay_in_touch().await });
         until("it listens", || scene.listeners() == 1).await;
     }
     let placed = || scene.network.called.lock().unwrap().len();

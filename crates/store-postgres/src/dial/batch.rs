@@ -1,7 +1,8 @@
-//! What the facts of one transaction share, so that a hundred of them cost few statements: the attempts
-//! that they are about, read by two statements for all; what they make of those, their details and
-//! their leads, written by one statement each; what was found out about lines and campaigns; and
-//! wake-ups, written once at the end.
+//! What the facts of one transaction share, so that a hundred of them cost few statements and few waits: the
+//! attempts that they are about, read by two statements for all; what they make of those, their
+//! details and their leads, written by one statement each; what was found out about lines and
+//! campaigns; and wake-ups, written by one statement at the end. Those that do not need each
+//! other's answers are under way together.
 //!
 //! Facts are reduced in memory, one after the other ([`crate::dial::facts`]). What follows from them (a
 //! lead's verdict, an event, a line that rests) waits, in their order, until the batch is settled: at the

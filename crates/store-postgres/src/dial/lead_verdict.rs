@@ -53,7 +53,7 @@ enum Verdict {
 }
 
 /// The verdicts on leads whose attempts ended in one batch, of which no two are about the same number:
-/// found by two statements for all, and written by two.
+/// found by three statements for all, of which two are under way together, and written by two.
 #[derive(Default)]
 pub(crate) struct Verdicts {
     by_attempt: HashMap<AttemptId, Verdict>,

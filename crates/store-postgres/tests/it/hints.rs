@@ -40,7 +40,7 @@ impl Pair {
         );
         let mut hints = JoinSet::new();
         for node in [Arc::clone(&dialer), Arc::clone(&api)] {
-            hints.spawn(async move { node.exchange_hints().await });
+            hints.spawn(async move { node.stay_in_touch().await });
         }
         let rung = dialer.wake_signal();
         let pair = Self {

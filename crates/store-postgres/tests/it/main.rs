@@ -19,6 +19,7 @@ mod nodes;
 mod plans;
 mod relocation;
 mod statements;
+mod statistics;
 mod ticks;
 mod together;
 mod walls;
