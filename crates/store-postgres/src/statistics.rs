@@ -38,6 +38,7 @@ const TABLES: &[(&str, &str)] = &[
     ("call_details", "ANALYZE (SKIP_LOCKED) call_details"),
     ("campaigns", "ANALYZE (SKIP_LOCKED) campaigns"),
     ("suppressions", "ANALYZE (SKIP_LOCKED) suppressions"),
+    ("imports", "ANALYZE (SKIP_LOCKED) imports"),
     ("import_rows", "ANALYZE (SKIP_LOCKED) import_rows"),
 ];
 

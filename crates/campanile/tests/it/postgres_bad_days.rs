@@ -35,6 +35,15 @@ impl Scene {
         }
     }
 
+    /// A server in the middle of a campaign, which goes on for some seconds; and the campaign.
+    fn calling(&self) -> (Server, String) {
+        const LEADS: usize = 60;
+        let server = self.installation.serve();
+        let campaign = self.installation.start_campaign(&server, LEADS);
+        wait_until(|| self.installation.rings().len() >= LEADS / 6);
+        (server, campaign)
+    }
+
     fn admin(&self, sql: &str) -> String {
         self.cluster.admin("postgres", sql)
     }
@@ -70,12 +79,9 @@ fn is_asked_to_come_back(server: &Server, method: &str, path: &str, token: &str,
 /// the database.
 #[test]
 fn a_database_that_takes_no_writes_calls_nobody_and_answers_what_is_read() {
-    const LEADS: usize = 60;
     let scene = Scene::new();
     let installation = &scene.installation;
-    let server = installation.serve();
-    let campaign = installation.start_campaign(&server, LEADS);
-    wait_until(|| installation.rings().len() >= LEADS / 6);
+    let (server, campaign) = scene.calling();
     let database = &scene.database;
     scene.admin(&format!(
         "ALTER DATABASE {database} SET default_transaction_read_only = on"
@@ -156,12 +162,9 @@ fn requests_beyond_the_connections_wait_a_while_and_are_asked_to_come_back() {
 
 #[test]
 fn a_server_of_the_database_without_connections_left_is_waited_for() {
-    const LEADS: usize = 60;
     let scene = Scene::new();
     let installation = &scene.installation;
-    let server = installation.serve();
-    let campaign = installation.start_campaign(&server, LEADS);
-    wait_until(|| installation.rings().len() >= LEADS / 6);
+    let (server, campaign) = scene.calling();
     let database = &scene.database;
     scene.admin(&format!("ALTER DATABASE {database} CONNECTION LIMIT 0"));
     scene.cut_all();

@@ -331,6 +331,9 @@ async fn lead_counts(
     work: &Work<'_>,
     rows: &[CampaignRow],
 ) -> StoreResult<HashMap<CampaignId, Counted>> {
+    if rows.is_empty() {
+        return Ok(HashMap::new());
+    }
     // Leads that are still being added are open too: a campaign does not end while they come.
     let sql = "SELECT wanted.campaign_id, counted.open OR EXISTS (
                           SELECT 1 FROM imports
