@@ -178,10 +178,18 @@ fn tls(mode: Option<&str>, roots: Option<&str>, config: &mut Config) -> Result<T
     if public && mode != "verify-full" {
         return refuse("sslrootcert=system goes with sslmode=verify-full alone: say that");
     }
-    if has_only_sockets(config) {
-        // Nobody else is on the way there: libpq ignores sslmode then.
-        config.ssl_mode(SslMode::Disable);
-        return Ok(None);
+    match sockets(config) {
+        Sockets::All => {
+            // Nobody else is on the way there: libpq ignores sslmode then.
+            config.ssl_mode(SslMode::Disable);
+            return Ok(None);
+        }
+        Sockets::Some if ssl_mode == SslMode::Require => {
+            return refuse(
+                "some of its hosts are sockets of the file system, which know no TLS, and others are not: name either kind alone, or say sslmode=prefer where nobody can listen on the way",
+            );
+        }
+        Sockets::Some | Sockets::None => {}
     }
     if verify == Some(Verify::Chain) && roots.is_none() {
         return refuse(
@@ -192,15 +200,25 @@ fn tls(mode: Option<&str>, roots: Option<&str>, config: &mut Config) -> Result<T
     Ok(verify.map(|verify| (verify, roots)))
 }
 
-/// Whether the server is reached through the file system alone.
-fn has_only_sockets(config: &Config) -> bool {
-    let is_socket = |host: &Host| match host {
+/// How many of the hosts are reached through the file system.
+enum Sockets {
+    None,
+    Some,
+    All,
+}
+
+fn sockets(config: &Config) -> Sockets {
+    let is_socket = |host: &&Host| match host {
         Host::Tcp(_) => false,
         #[cfg(unix)]
         Host::Unix(_) => true,
     };
     let hosts = config.get_hosts();
-    !hosts.is_empty() && hosts.iter().all(is_socket)
+    match hosts.iter().filter(is_socket).count() {
+        0 => Sockets::None,
+        all if all == hosts.len() => Sockets::All,
+        _ => Sockets::Some,
+    }
 }
 
 #[cfg(test)]
@@ -242,6 +260,8 @@ mod tests {
         }
         let both = "postgres://u@%2Frun%2Fpostgresql,db.example/d";
         assert_eq!(tls_of(both), (SslMode::Prefer, Some(Verify::Nothing)));
+        let refused = Address::from_str(&format!("{both}?sslmode=verify-full")).unwrap_err();
+        assert!(refused.to_string().contains("either kind"), "{refused}");
         assert!(Address::from_str("postgres://u@/d?host=/run&sslmode=maybe").is_err());
     }
 
