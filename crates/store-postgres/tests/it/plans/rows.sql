@@ -1,6 +1,6 @@
 -- An installation of some size: 200 tenants, 2,000 campaigns, 50,000 leads, 75,000 calls; and among these
 -- campaigns a large one of 40,000 leads more, each called once. A few
--- things are always under way: 300 calls that are up, 67 of them being sent; 20 bulk additions.
+-- things are always under way: 3,300 calls that are up, 67 of them being sent; 20 bulk additions.
 INSERT INTO tenants (tenant_id, name, created_at) SELECT i, 'tenant ' || i, i FROM generate_series(1, 200) AS i;
 INSERT INTO tokens (tenant_id, token_id, name, scopes, enabled, hash, masked, created_at)
 SELECT 1 + i % 200, i, 'token', '[]', true, sha256(i::text::bytea), 'cmp_', i FROM generate_series(1, 2000) AS i;
@@ -31,9 +31,9 @@ INSERT INTO attempts (tenant_id, attempt_id, campaign_id, lead_id, line_id, acco
     assistant_id, entity, attempt_key, state, live, counts, provider_call_id, revision, verdict, planned_at, send_not_after,
     ended_at, check_at)
 SELECT leads.tenant_id, call, campaign_id, lead_id, campaign_id, 0, call % 3, 1 + call / 50000, phone, 'number ' || call % 5,
-    'assistant', 'ASSISTANT', 'key ' || call, CASE WHEN call % 750 = 0 THEN 'DISPATCHING' WHEN call % 150 = 0 THEN 'PLACED' ELSE 'ENDED' END,
-    call % 150 = 0 AND call <= 50000, true, CASE WHEN call % 750 <> 0 THEN 'call ' || call END, 1, '{}', call, call + 2,
-    CASE WHEN call % 150 <> 0 THEN call + 60 END, CASE WHEN call % 150 = 0 THEN call + 60 END
+    'assistant', 'ASSISTANT', 'key ' || call, CASE WHEN call % 750 = 0 THEN 'DISPATCHING' WHEN call % 15 = 0 THEN 'PLACED' ELSE 'ENDED' END,
+    call % 15 = 0 AND call <= 50000, true, CASE WHEN call % 750 <> 0 THEN 'call ' || call END, 1, '{}', call, call + 2,
+    CASE WHEN call % 15 <> 0 THEN call + 60 END, CASE WHEN call % 15 = 0 THEN call + 60 END
 FROM generate_series(1, 75000) AS call JOIN leads ON lead_id = 1 + call % 50000;
 INSERT INTO call_details (tenant_id, attempt_id, transcript) SELECT tenant_id, attempt_id, 'Hello.' FROM attempts WHERE attempt_id % 2 = 0;
 INSERT INTO events SELECT 1 + i % 200, 1 + i / 200, 'call.updated', 1 + i % 2000, i % 50000, i % 75000, '{}', i FROM generate_series(0, 99999) AS i;
