@@ -14,7 +14,7 @@ use crate::node;
 use crate::relocation::refuse_unfinished;
 
 /// Version of the schema that this program reads and writes.
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 4;
 
 /// One step of the schema.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +37,10 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         sql: include_str!("../migrations/0003_statistics.sql"),
+        oldest_program: 2,
+    },
+    Migration {
+        sql: include_str!("../migrations/0004_plans.sql"),
         oldest_program: 2,
     },
 ];

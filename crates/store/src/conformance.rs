@@ -33,6 +33,7 @@ pub mod server;
 pub mod steps;
 pub mod test_calls;
 pub mod tokens;
+pub mod turns;
 
 use crate::trait_::Store;
 
@@ -66,6 +67,9 @@ macro_rules! conformance_suite {
                 a_late_word_that_the_number_is_wrong_stops_the_lead,
                 doubled_facts_change_nothing,
                 a_tick_for_no_calls_reserves_none,
+            }
+            turns {
+                many_campaigns_of_a_line_take_turns_past_those_that_sleep,
             }
             preconditions {
                 a_stale_change_changes_nothing,

@@ -31,10 +31,10 @@ pub(crate) async fn insert(
     for call in calls {
         dispatches.push(dispatch(work, now, line, call, next_key())?);
     }
-    let leads: Vec<_> = calls.iter().map(|call| call.lead_id).collect();
+    let places = line.places_of(calls.iter().map(|call| call.lead_id));
     let (numbers, (), ()) = try_join3(
         take_leads(work, now, calls),
-        due::remove_all(work, &leads),
+        due::remove_read(work, &places),
         mark_numbers_used(work, &dispatches),
     )
     .await?;

@@ -11,13 +11,14 @@ use domain::planner::{
     self, CampaignSnapshot, CohortSnapshot, LeadSnapshot, LineSnapshot, NumberSnapshot, Share,
 };
 use domain::settings::{CampaignSettings, Numbers};
-use domain::{CampaignId, LineId, PoolId};
+use domain::{CampaignId, LeadId, LineId, PoolId};
 use futures_util::future::try_join3;
 use jiff::Timestamp;
 use store::{PoolStrategy, StoreResult};
 
 use crate::code::{Cells, micros, stored};
 use crate::dial::snapshot_leads::{self, Ask};
+use crate::ops::due;
 use crate::ops::pools::rests_by_number;
 use crate::query::{self, bound};
 use crate::work::Work;
@@ -26,6 +27,17 @@ use crate::work::Work;
 pub(crate) struct Line {
     pub(crate) snapshot: LineSnapshot,
     pub(crate) revisions: HashMap<CampaignId, i64>,
+    /// Where its leads stand among those that are due.
+    places: HashMap<LeadId, due::Place>,
+}
+
+impl Line {
+    /// Where these leads stand among those that are due. The one of a test call does not.
+    pub(crate) fn places_of(&self, leads: impl Iterator<Item = LeadId>) -> Vec<&due::Place> {
+        leads
+            .filter_map(|lead_id| self.places.get(&lead_id))
+            .collect()
+    }
 }
 
 /// Live attempts of a line by campaign and by number.
@@ -117,6 +129,7 @@ pub(crate) async fn load_for_test_call(
     Ok(Some(Line {
         snapshot,
         revisions: HashMap::from([(campaign_id, row.revision)]),
+        places: HashMap::new(),
     }))
 }
 
@@ -224,21 +237,40 @@ struct CampaignRow {
     pass: i64,
 }
 
+/// As many awake campaigns as are worth sorting; where there are more, they are walked through in the
+/// order of their turns, past those that sleep.
+const FEW: usize = 64;
+
+/// The campaigns of a line that are awake, those furthest behind first. What a plan costs grows
+/// neither with the number of those that wait for their turn nor, while few are awake, of those that
+/// sleep.
 async fn campaign_rows(
     work: &Work<'_>,
     line_id: LineId,
     now: Timestamp,
     limit: usize,
 ) -> StoreResult<Vec<CampaignRow>> {
-    let sql = "SELECT campaign_id, revision, kind, pool_id, settings, next_start_at, circuit_open_until, pass
+    let sql = "WITH few AS MATERIALIZED (
+                   SELECT campaign_id FROM campaigns
+                   WHERE tenant_id = $1 AND line_id = $2 AND wake_at <= $3 AND status = 'RUNNING'
+                   ORDER BY wake_at LIMIT $5::bigint + 1),
+               listed AS (
+                   (SELECT campaign_id FROM few WHERE (SELECT count(*) FROM few) <= $5)
+                   UNION ALL
+                   (SELECT campaign_id FROM campaigns
+                    WHERE tenant_id = $1 AND line_id = $2 AND wake_at <= $3 AND status = 'RUNNING'
+                      AND (SELECT count(*) FROM few) > $5
+                    ORDER BY pass, campaign_id LIMIT $4))
+               SELECT campaign_id, revision, kind, pool_id, settings, next_start_at, circuit_open_until, pass
                FROM campaigns
-               WHERE tenant_id = $1 AND line_id = $2 AND wake_at <= $3 AND status = 'RUNNING'
+               WHERE tenant_id = $1 AND campaign_id = ANY(ARRAY(SELECT campaign_id FROM listed))
                ORDER BY pass, campaign_id LIMIT $4";
     let bound = bound![
         work.tenant_id.raw(),
         line_id.raw(),
         micros(now),
         stored(limit),
+        stored(FEW),
     ];
     query::many(&work.tx, sql, bound, |cells| campaign_row(work, cells)).await
 }
@@ -266,7 +298,7 @@ async fn with_campaigns(
     now: Timestamp,
 ) -> StoreResult<Line> {
     let asks = asks(&frame, &rows, now);
-    let (counts, rotations, mut cohorts) = try_join3(
+    let (counts, rotations, mut found) = try_join3(
         lead_counts(work, &rows),
         pool_rotations(work, &rows),
         snapshot_leads::cohorts(work, &asks, now),
@@ -285,7 +317,7 @@ async fn with_campaigns(
             circuit_open_until: row.circuit_open_until,
             pass: row.pass,
             numbers: numbers(&row, &frame, &rotations),
-            cohorts: cohorts.remove(&campaign_id).unwrap_or_default(),
+            cohorts: found.cohorts.remove(&campaign_id).unwrap_or_default(),
             has_open_leads: counted.open,
             has_leads: counted.any,
             settings: row.settings,
@@ -294,6 +326,7 @@ async fn with_campaigns(
     Ok(Line {
         snapshot: frame.line,
         revisions,
+        places: found.places,
     })
 }
 

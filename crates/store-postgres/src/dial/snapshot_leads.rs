@@ -14,8 +14,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use store::StoreResult;
 
-use crate::code::{corrupt, instant, micros, stored};
-use crate::ops::do_not_call;
+use crate::code::{corrupt, micros, stored};
+use crate::ops::{do_not_call, due};
 use crate::query::{self, bound};
 use crate::work::Work;
 
@@ -51,20 +51,27 @@ impl Group {
 /// A due lead as stored.
 struct DueRow {
     lead_id: LeadId,
+    due_at: Timestamp,
+    place: due::Place,
     phone: PhoneNumber,
     status: LeadStatus,
     not_before: Option<Timestamp>,
     requeued_at: Option<Timestamp>,
 }
 
+/// What was read of the leads of campaigns.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) cohorts: HashMap<CampaignId, Vec<CohortSnapshot>>,
+    /// Where each lead stands among those that are due.
+    pub(crate) places: HashMap<LeadId, due::Place>,
+}
+
 /// The groups of campaigns with those due leads that the plan may want.
-pub(crate) async fn cohorts(
-    work: &Work<'_>,
-    asks: &[Ask],
-    now: Timestamp,
-) -> StoreResult<HashMap<CampaignId, Vec<CohortSnapshot>>> {
+pub(crate) async fn cohorts(work: &Work<'_>, asks: &[Ask], now: Timestamp) -> StoreResult<Found> {
+    let mut found = Found::default();
     if asks.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(found);
     }
     let mut groups = groups(work, asks, now).await?;
     read_due(work, asks, &mut groups, now).await?;
@@ -73,7 +80,6 @@ pub(crate) async fn cohorts(
         group.rows.iter().map(move |row| (campaign_id, row))
     });
     let known = Known::read(work, &rows.collect::<Vec<_>>(), now).await?;
-    let mut found: HashMap<_, Vec<_>> = HashMap::with_capacity(asks.len());
     for group in groups {
         let ask = &asks[group.place];
         let minutes = ask
@@ -82,8 +88,14 @@ pub(crate) async fn cohorts(
             .as_ref()
             .map(|outbound| outbound.policy.min_gap_minutes);
         let least_gap = SignedDuration::from_mins(i64::from(minutes.unwrap_or_default()));
+        let places = group
+            .rows
+            .iter()
+            .map(|row| (row.lead_id, row.place.clone()));
+        found.places.extend(places);
         let lead = |row| known.lead(ask.campaign_id, row, least_gap);
-        found
+        let cohorts = &mut found.cohorts;
+        cohorts
             .entry(ask.campaign_id)
             .or_default()
             .push(CohortSnapshot {
@@ -197,22 +209,20 @@ async fn read_groups(
     now: Timestamp,
 ) -> StoreResult<()> {
     let sql =
-        "SELECT place, found.due_at, found.lead_id, phone, status, leads.not_before, requeued_at
+        "SELECT place, found.due_at, found.stands_at, found.lead_id, phone, status, not_before, requeued_at
                FROM UNNEST($2::bigint[], $3::bigint[], $4::text[], $5::bigint[]) WITH ORDINALITY
                         AS wanted (campaign_id, rank, zone, most, place),
-                    LATERAL (SELECT due.due_at, due.lead_id FROM due
+                    LATERAL (SELECT due.due_at, due.lead_id, due.ctid::text AS stands_at FROM due
                              WHERE due.tenant_id = $1 AND due.campaign_id = wanted.campaign_id
                                AND due.rank = wanted.rank AND due.zone = wanted.zone
-                             ORDER BY due.due_at, due.lead_id LIMIT wanted.most) AS found
-                    JOIN leads ON leads.tenant_id = $1 AND leads.lead_id = found.lead_id
+                             ORDER BY due.due_at, due.lead_id LIMIT wanted.most) AS found,
+                    LATERAL (SELECT phone, status, not_before, requeued_at FROM leads
+                             WHERE tenant_id = $1 AND leads.lead_id = found.lead_id OFFSET 0) AS lead
                ORDER BY place, found.due_at, found.lead_id";
     let of = |at: usize| &groups[at];
     let campaign = |(at, _): &(usize, usize)| asks[of(*at).place].campaign_id.raw();
     let ranks: Vec<_> = wants.iter().map(|(at, _)| of(*at).rank).collect();
-    let zones: Vec<_> = wants
-        .iter()
-        .map(|(at, _)| of(*at).zone_name.as_str())
-        .collect();
+    let zones: Vec<_> = wants.iter().map(|(at, _)| &*of(*at).zone_name).collect();
     let bound = bound![
         work.tenant_id.raw(),
         wants.iter().map(campaign).collect::<Vec<_>>(),
@@ -226,26 +236,28 @@ async fn read_groups(
     let found = query::many(&work.tx, sql, bound, |cells| {
         let row = DueRow {
             lead_id: LeadId::from_raw(cells.get("lead_id")?),
+            due_at: cells.instant("due_at")?,
+            place: due::Place(cells.get("stands_at")?),
             phone: cells.phone("phone")?,
             status: cells.choice("status", LeadStatus::parse)?,
             not_before: cells.maybe_instant("not_before")?,
             requeued_at: cells.maybe_instant("requeued_at")?,
         };
-        Ok((cells.place()?, instant(cells.get("due_at")?)?, row))
+        Ok((cells.place()?, row))
     })
     .await?;
     for (at, _) in wants {
         groups[*at].next_due_at = None;
     }
-    for (place, due_at, row) in found {
+    for (place, row) in found {
         let Some((at, most)) = wants.get(place) else {
             continue;
         };
         let group = &mut groups[*at];
-        if due_at <= now && group.rows.len() < *most {
+        if row.due_at <= now && group.rows.len() < *most {
             group.rows.push(row);
         } else {
-            group.next_due_at.get_or_insert(due_at);
+            group.next_due_at.get_or_insert(row.due_at);
         }
     }
     Ok(())

@@ -15,7 +15,8 @@ use store::{Dispatch, KeySource, StoreError, StoreResult};
 use tokio_postgres::Statement;
 
 use crate::code::{instant, micros};
-use crate::dial::{reserve, snapshot};
+use crate::dial::reserve;
+use crate::dial::snapshot::{self, Line};
 use crate::events::{self, Subject};
 use crate::ops::hold::Dialing;
 use crate::ops::{campaign_edit, due, hold};
@@ -129,7 +130,7 @@ async fn plan_line(
     let plan = planner::plan(now, &line.snapshot);
     let dispatches =
         reserve::insert(work, now, work.node(), &line, &plan.calls, || keys.next()).await?;
-    apply(work, now, &plan).await?;
+    apply(work, now, &line, &plan).await?;
     Ok(dispatches)
 }
 
@@ -148,7 +149,12 @@ async fn set_aside(
     Ok(())
 }
 
-async fn apply(work: &mut Work<'_>, now: Timestamp, plan: &LinePlan) -> StoreResult<()> {
+async fn apply(
+    work: &mut Work<'_>,
+    now: Timestamp,
+    line: &Line,
+    plan: &LinePlan,
+) -> StoreResult<()> {
     for deferral in &plan.deferrals {
         settle_status(work, now, deferral).await?;
     }
@@ -162,11 +168,11 @@ async fn apply(work: &mut Work<'_>, now: Timestamp, plan: &LinePlan) -> StoreRes
     // Behind one another, without waiting: the line wakes with the first of its campaigns, so these are
     // sent before it.
     let campaigns = work.tx.prepare(UPDATE_CAMPAIGNS).await?;
-    let line = work.tx.prepare(UPDATE_LINE).await?;
+    let end = work.tx.prepare(UPDATE_LINE).await?;
     try_join3(
-        update_campaigns(work, &campaigns, &going_on),
-        update_line(work, &line, now, plan),
-        move_hints(work, &plan.deferrals),
+        update_campaigns(work, &campaigns, now, &going_on),
+        update_line(work, &end, now, plan),
+        move_hints(work, line, &plan.deferrals),
     )
     .await?;
     Ok(())
@@ -198,30 +204,35 @@ async fn settle_status(
 }
 
 /// Writes the new hints of deferred leads.
-async fn move_hints(work: &Work<'_>, deferrals: &[Deferral]) -> StoreResult<()> {
+async fn move_hints(work: &Work<'_>, line: &Line, deferrals: &[Deferral]) -> StoreResult<()> {
     if deferrals.is_empty() {
         return Ok(());
     }
-    let all: Vec<_> = deferrals.iter().map(|deferral| deferral.lead_id).collect();
-    due::remove_all(work, &all).await?;
+    let places = line.places_of(deferrals.iter().map(|deferral| deferral.lead_id));
+    due::remove_read(work, &places).await?;
     let moved = |deferral: &Deferral| Some((deferral.lead_id, deferral.due_at?));
     let moved: Vec<_> = deferrals.iter().filter_map(moved).collect();
     due::put_those_out(work, &moved).await
 }
 
-/// What is planned of campaigns. Each is looked for by its key, as in `wake.rs`.
-const UPDATE_CAMPAIGNS: &str = "UPDATE campaigns SET wake_at = told.wake_at, status_reason = told.reason,
-                   next_start_at = told.next_start_at, pass = told.pass
+/// What is planned of campaigns. All of the plan were awake: one that stays so keeps its instant, and is not
+/// written for that alone. Each is looked for by its key, as in `wake.rs`.
+const UPDATE_CAMPAIGNS: &str = "UPDATE campaigns SET status_reason = told.reason, next_start_at = told.next_start_at,
+                   pass = told.pass, wake_at = CASE WHEN told.sleeps THEN told.wake_at ELSE campaigns.wake_at END
                FROM (SELECT $1::bigint AS tenant_id, plans.*
-                     FROM UNNEST($2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[])
-                              AS plans (campaign_id, wake_at, reason, next_start_at, pass)
+                     FROM UNNEST($2::bigint[], $3::bigint[], $4::boolean[], $5::text[], $6::bigint[], $7::bigint[])
+                              AS plans (campaign_id, wake_at, sleeps, reason, next_start_at, pass)
                      OFFSET 0) AS told
                WHERE campaigns.tenant_id = told.tenant_id AND campaigns.campaign_id = told.campaign_id
-                 AND coalesce(campaigns.status, '') = 'RUNNING'";
+                 AND coalesce(campaigns.status, '') = 'RUNNING'
+                 AND (told.sleeps OR campaigns.pass <> told.pass
+                      OR campaigns.status_reason IS DISTINCT FROM told.reason
+                      OR campaigns.next_start_at IS DISTINCT FROM told.next_start_at)";
 
 async fn update_campaigns(
     work: &Work<'_>,
     statement: &Statement,
+    now: Timestamp,
     plans: &[&CampaignPlan],
 ) -> StoreResult<()> {
     if plans.is_empty() {
@@ -230,6 +241,7 @@ async fn update_campaigns(
     let of = |value: fn(&CampaignPlan) -> Option<Timestamp>| -> Vec<_> {
         plans.iter().map(|plan| value(plan).map(micros)).collect()
     };
+    let sleeps = |plan: &&CampaignPlan| plan.wake_at.is_none_or(|at| at > now);
     let campaigns: Vec<_> = plans.iter().map(|plan| plan.campaign_id.raw()).collect();
     let reasons: Vec<_> = plans.iter().map(|plan| plan.reason.as_str()).collect();
     let passes: Vec<_> = plans.iter().map(|plan| plan.pass).collect();
@@ -237,6 +249,7 @@ async fn update_campaigns(
         work.tenant_id.raw(),
         campaigns,
         of(|plan| plan.wake_at),
+        plans.iter().map(sleeps).collect::<Vec<_>>(),
         reasons,
         of(|plan| plan.next_start_at),
         passes,

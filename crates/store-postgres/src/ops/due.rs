@@ -4,7 +4,7 @@ use domain::{CampaignId, LeadId};
 use jiff::Timestamp;
 use store::StoreResult;
 
-use crate::code::micros;
+use crate::code::{corrupt, micros};
 use crate::query::{self, bound};
 use crate::work::Work;
 
@@ -26,12 +26,14 @@ pub(crate) async fn put_all(
 ) -> StoreResult<()> {
     let ids: Vec<_> = leads.iter().map(|(lead_id, _)| *lead_id).collect();
     remove_all(work, &ids).await?;
+    // Each lead is looked for by itself: a plan that is made while the table is empty would compare
+    // all of the campaign's with all that are wanted.
     let sql = "INSERT INTO due (tenant_id, campaign_id, rank, zone, due_at, lead_id)
-               SELECT leads.tenant_id, leads.campaign_id, leads.rank, coalesce(leads.timezone, ''),
-                      greatest(wanted.due_at, leads.not_before), leads.lead_id
-               FROM UNNEST($3::bigint[], $4::bigint[]) AS wanted (lead_id, due_at)
-                    JOIN leads USING (lead_id)
-               WHERE leads.tenant_id = $1 AND leads.campaign_id = $2 AND leads.status = 'READY'";
+               SELECT $1, $2, lead.rank, coalesce(lead.timezone, ''), greatest(wanted.due_at, lead.not_before), lead_id
+               FROM UNNEST($3::bigint[], $4::bigint[]) AS wanted (lead_id, due_at), LATERAL
+                   (SELECT rank, timezone, not_before FROM leads
+                    WHERE tenant_id = $1 AND campaign_id = $2 AND leads.lead_id = wanted.lead_id AND status = 'READY'
+                    OFFSET 0) AS lead";
     let ids: Vec<_> = ids.into_iter().map(LeadId::raw).collect();
     let times: Vec<_> = leads.iter().map(|(_, due_at)| micros(*due_at)).collect();
     let bound = bound![work.tenant_id.raw(), campaign_id.raw(), ids, times];
@@ -48,14 +50,36 @@ pub(crate) async fn put_those_out(
         return Ok(());
     }
     let sql = "INSERT INTO due (tenant_id, campaign_id, rank, zone, due_at, lead_id)
-               SELECT leads.tenant_id, leads.campaign_id, leads.rank, coalesce(leads.timezone, ''),
-                      greatest(wanted.due_at, leads.not_before), leads.lead_id
-               FROM UNNEST($2::bigint[], $3::bigint[]) AS wanted (lead_id, due_at)
-                    JOIN leads USING (lead_id)
-               WHERE leads.tenant_id = $1 AND leads.status = 'READY'";
+               SELECT $1, lead.campaign_id, lead.rank, coalesce(lead.timezone, ''),
+                      greatest(wanted.due_at, lead.not_before), lead_id
+               FROM UNNEST($2::bigint[], $3::bigint[]) AS wanted (lead_id, due_at), LATERAL
+                   (SELECT campaign_id, rank, timezone, not_before FROM leads
+                    WHERE tenant_id = $1 AND leads.lead_id = wanted.lead_id AND status = 'READY'
+                    OFFSET 0) AS lead";
     let ids: Vec<_> = leads.iter().map(|(lead_id, _)| lead_id.raw()).collect();
     let times: Vec<_> = leads.iter().map(|(_, due_at)| micros(*due_at)).collect();
     query::execute(&work.tx, sql, bound![work.tenant_id.raw(), ids, times]).await?;
+    Ok(())
+}
+
+/// Where a row stands in the table, as PostgreSQL writes it; it holds while nobody may change the row.
+#[derive(Debug, Clone)]
+pub(crate) struct Place(pub(crate) String);
+
+/// Takes out rows that were read in this transaction, which has locked their tenant since. Out of many
+/// millions of leads, the index by lead would have to be read for each of them.
+pub(crate) async fn remove_read(work: &Work<'_>, places: &[&Place]) -> StoreResult<()> {
+    if places.is_empty() {
+        return Ok(());
+    }
+    let sql = "DELETE FROM due WHERE tenant_id = $1 AND ctid = ANY($2::text[]::tid[])";
+    let all: Vec<&str> = places.iter().map(|place| place.0.as_str()).collect();
+    let removed = query::execute(&work.tx, sql, bound![work.tenant_id.raw(), all]).await?;
+    if usize::try_from(removed) != Ok(places.len()) {
+        return Err(corrupt(
+            "a lead that was due is no longer where it was read",
+        ));
+    }
     Ok(())
 }
 

@@ -63,6 +63,7 @@ fn template() -> String {
     include_str!("../../migrations/0001_core.sql").hash(&mut hasher);
     include_str!("../../migrations/0002_relocation.sql").hash(&mut hasher);
     include_str!("../../migrations/0003_statistics.sql").hash(&mut hasher);
+    include_str!("../../migrations/0004_plans.sql").hash(&mut hasher);
     format!("template_{:x}", hasher.finish())
 }
 

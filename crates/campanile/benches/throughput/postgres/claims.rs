@@ -69,9 +69,15 @@ async fn run(server: &Server, size: Size) -> Cost {
         marker: None,
     };
     let store: Arc<dyn Store> = Arc::new(PostgresStore::open(&options).await.unwrap());
+    // As in a server: it looks after statistics.
+    let touch = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.stay_in_touch().await }
+    });
     let began = Instant::now();
     let started_at = ticks::build(&store, size).await;
     let built = began.elapsed();
+    touch.abort();
     ticks::tick(&*store, started_at, 0..FIRST, built).await;
     // What a server in use has done long before: statistics, also of calls, and what was loaded is on
     // the disk.
