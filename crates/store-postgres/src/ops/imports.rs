@@ -3,7 +3,8 @@
 //!
 //! The imports of a tenant run one after the other, the oldest first; tenants take turns. A copy
 //! brings the leads that its source had when it was asked for, as they are when their turn comes;
-//! a lead that the new campaign has by then stays as it is.
+//! a lead that the new campaign has by then stays as it is. Rows are inserted as arrays: `docs/adr/0025` says
+//! why they are not copied.
 
 use std::collections::HashSet;
 

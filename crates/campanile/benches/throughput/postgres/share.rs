@@ -3,8 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-/// Short, so that a process that has used its share does not stand still for long.
-const PERIOD_US: u32 = 10_000;
+/// What a process has of each period: the least that the kernel takes, so that one that has used it stands
+/// still for a moment only, as on a slower core, and not with a lock for which others wait.
+const QUOTA_US: u32 = 1_000;
 
 /// A bound for the processes in it; they must have ended before this goes.
 pub(super) struct Share(PathBuf);
@@ -12,16 +13,16 @@ pub(super) struct Share(PathBuf);
 impl Share {
     /// A bound of so many hundredths of a core, where one can be made.
     pub(super) fn of(percent: u32, name: &str) -> Option<Self> {
-        let quota = PERIOD_US / 100 * percent;
+        let period = QUOTA_US * 100 / percent;
         let name = format!("campanile-bench-{}-{name}", std::process::id());
         let old = Self::make(Path::new("/sys/fs/cgroup/cpu").join(&name));
         if let Some(share) = old {
             let write = |file: &str, value: u32| share.write(file, &value.to_string());
-            let bound = write("cpu.cfs_period_us", PERIOD_US) && write("cpu.cfs_quota_us", quota);
+            let bound = write("cpu.cfs_period_us", period) && write("cpu.cfs_quota_us", QUOTA_US);
             return bound.then_some(share);
         }
         let share = Self::make(Path::new("/sys/fs/cgroup").join(&name))?;
-        let bound = share.write("cpu.max", &format!("{quota} {PERIOD_US}"));
+        let bound = share.write("cpu.max", &format!("{QUOTA_US} {period}"));
         bound.then_some(share)
     }
 
