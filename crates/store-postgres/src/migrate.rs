@@ -87,7 +87,7 @@ pub enum MigrateError {
     },
     /// The user may not make tables.
     #[error(
-        "the database user may not make or change campanile's tables ({cause}): make it the owner of the database and of the tables, or run GRANT CREATE, USAGE ON SCHEMA public TO <user> as an administrator"
+        "the database user may not make or change campanile's tables ({cause}): make it the owner of the database, of the tables and of the functions, or run GRANT CREATE, USAGE ON SCHEMA public TO <user> as an administrator"
     )]
     Rights {
         /// What the server said.

@@ -34,8 +34,11 @@ impl Campaigns {
         if missing.is_empty() {
             return Ok(());
         }
-        let sql = "SELECT campaign_id, kind, settings, circuit_failures = 0 AS is_sound
-                   FROM campaigns WHERE tenant_id = $1 AND campaign_id = ANY($2)";
+        // Each by its key: where most tenants have few campaigns, a plan for any of them would read all
+        // campaigns of one that has many.
+        let sql = "SELECT campaign.* FROM UNNEST($2::bigint[]) AS wanted (campaign_id), LATERAL
+                       (SELECT campaign_id, kind, settings, circuit_failures = 0 AS is_sound FROM campaigns
+                        WHERE tenant_id = $1 AND campaigns.campaign_id = wanted.campaign_id OFFSET 0) AS campaign";
         let ids: Vec<_> = missing.iter().map(|id| id.raw()).collect();
         let found = query::many(&work.tx, sql, bound![work.tenant_id.raw(), ids], |cells| {
             let campaign_id = CampaignId::from_raw(cells.get("campaign_id")?);

@@ -31,10 +31,10 @@ pub(crate) async fn insert(
     for call in calls {
         dispatches.push(dispatch(work, now, line, call, next_key())?);
     }
-    let places = line.places_of(calls.iter().map(|call| call.lead_id));
+    let due = line.due_rows(calls.iter().map(|call| call.lead_id))?;
     let (numbers, (), ()) = try_join3(
         take_leads(work, now, calls),
-        due::remove_read(work, &places),
+        due::remove_read(work, &due),
         mark_numbers_used(work, &dispatches),
     )
     .await?;
@@ -175,10 +175,11 @@ fn verdict(call: &PlannedCall) -> String {
 /// Attempt ids grow, so the id of the last call orders the numbers of a pool by use.
 async fn mark_numbers_used(work: &Work<'_>, dispatches: &[Dispatch]) -> StoreResult<()> {
     let sql = "UPDATE pool_numbers SET last_used = used.last
-               FROM (SELECT campaigns.pool_id, calls.phone_number_id, max(calls.attempt_id) AS last
+               FROM (SELECT campaign.pool_id, calls.phone_number_id, max(calls.attempt_id) AS last
                      FROM UNNEST($2::bigint[], $3::text[], $4::bigint[])
-                              AS calls (campaign_id, phone_number_id, attempt_id)
-                          JOIN campaigns ON campaigns.tenant_id = $1 AND campaigns.campaign_id = calls.campaign_id
+                              AS calls (campaign_id, phone_number_id, attempt_id), LATERAL
+                          (SELECT pool_id FROM campaigns
+                           WHERE tenant_id = $1 AND campaigns.campaign_id = calls.campaign_id OFFSET 0) AS campaign
                      GROUP BY 1, 2) AS used
                WHERE pool_numbers.tenant_id = $1 AND pool_numbers.pool_id = used.pool_id
                  AND pool_numbers.phone_number_id = used.phone_number_id";

@@ -14,9 +14,9 @@ use domain::settings::{CampaignSettings, Numbers};
 use domain::{CampaignId, LeadId, LineId, PoolId};
 use futures_util::future::try_join3;
 use jiff::Timestamp;
-use store::{PoolStrategy, StoreResult};
+use store::{NO_LEAD, PoolStrategy, StoreResult};
 
-use crate::code::{Cells, micros, stored};
+use crate::code::{Cells, corrupt, micros, stored};
 use crate::dial::snapshot_leads::{self, Ask};
 use crate::ops::due;
 use crate::ops::pools::rests_by_number;
@@ -28,14 +28,22 @@ pub(crate) struct Line {
     pub(crate) snapshot: LineSnapshot,
     pub(crate) revisions: HashMap<CampaignId, i64>,
     /// Where its leads stand among those that are due.
-    places: HashMap<LeadId, due::Place>,
+    due: HashMap<LeadId, due::RowAt>,
 }
 
 impl Line {
     /// Where these leads stand among those that are due. The one of a test call does not.
-    pub(crate) fn places_of(&self, leads: impl Iterator<Item = LeadId>) -> Vec<&due::Place> {
+    pub(crate) fn due_rows(
+        &self,
+        leads: impl Iterator<Item = LeadId>,
+    ) -> StoreResult<Vec<&due::RowAt>> {
+        let row = |lead_id| {
+            let row = self.due.get(&lead_id);
+            row.ok_or_else(|| corrupt("a plan names a lead that is not among those that are due"))
+        };
         leads
-            .filter_map(|lead_id| self.places.get(&lead_id))
+            .filter(|lead_id| *lead_id != NO_LEAD)
+            .map(row)
             .collect()
     }
 }
@@ -129,7 +137,7 @@ pub(crate) async fn load_for_test_call(
     Ok(Some(Line {
         snapshot,
         revisions: HashMap::from([(campaign_id, row.revision)]),
-        places: HashMap::new(),
+        due: HashMap::new(),
     }))
 }
 
@@ -261,9 +269,9 @@ async fn campaign_rows(
                     WHERE tenant_id = $1 AND line_id = $2 AND wake_at <= $3 AND status = 'RUNNING'
                       AND (SELECT count(*) FROM few) > $5
                     ORDER BY pass, campaign_id LIMIT $4))
-               SELECT campaign_id, revision, kind, pool_id, settings, next_start_at, circuit_open_until, pass
-               FROM campaigns
-               WHERE tenant_id = $1 AND campaign_id = ANY(ARRAY(SELECT campaign_id FROM listed))
+               SELECT campaign.* FROM listed, LATERAL
+                   (SELECT campaign_id, revision, kind, pool_id, settings, next_start_at, circuit_open_until, pass
+                    FROM campaigns WHERE tenant_id = $1 AND campaigns.campaign_id = listed.campaign_id OFFSET 0) AS campaign
                ORDER BY pass, campaign_id LIMIT $4";
     let bound = bound![
         work.tenant_id.raw(),
@@ -326,7 +334,7 @@ async fn with_campaigns(
     Ok(Line {
         snapshot: frame.line,
         revisions,
-        places: found.places,
+        due: found.due,
     })
 }
 

@@ -52,7 +52,7 @@ impl Group {
 struct DueRow {
     lead_id: LeadId,
     due_at: Timestamp,
-    place: due::Place,
+    row_at: due::RowAt,
     phone: PhoneNumber,
     status: LeadStatus,
     not_before: Option<Timestamp>,
@@ -64,7 +64,7 @@ struct DueRow {
 pub(crate) struct Found {
     pub(crate) cohorts: HashMap<CampaignId, Vec<CohortSnapshot>>,
     /// Where each lead stands among those that are due.
-    pub(crate) places: HashMap<LeadId, due::Place>,
+    pub(crate) due: HashMap<LeadId, due::RowAt>,
 }
 
 /// The groups of campaigns with those due leads that the plan may want.
@@ -88,11 +88,9 @@ pub(crate) async fn cohorts(work: &Work<'_>, asks: &[Ask], now: Timestamp) -> St
             .as_ref()
             .map(|outbound| outbound.policy.min_gap_minutes);
         let least_gap = SignedDuration::from_mins(i64::from(minutes.unwrap_or_default()));
-        let places = group
-            .rows
-            .iter()
-            .map(|row| (row.lead_id, row.place.clone()));
-        found.places.extend(places);
+        let due = group.rows.iter();
+        let due = due.map(|row| (row.lead_id, row.row_at.clone()));
+        found.due.extend(due);
         let lead = |row| known.lead(ask.campaign_id, row, least_gap);
         let cohorts = &mut found.cohorts;
         cohorts
@@ -209,10 +207,10 @@ async fn read_groups(
     now: Timestamp,
 ) -> StoreResult<()> {
     let sql =
-        "SELECT place, found.due_at, found.stands_at, found.lead_id, phone, status, not_before, requeued_at
+        "SELECT place, found.due_at, found.row_at, found.lead_id, phone, status, not_before, requeued_at
                FROM UNNEST($2::bigint[], $3::bigint[], $4::text[], $5::bigint[]) WITH ORDINALITY
                         AS wanted (campaign_id, rank, zone, most, place),
-                    LATERAL (SELECT due.due_at, due.lead_id, due.ctid::text AS stands_at FROM due
+                    LATERAL (SELECT due.due_at, due.lead_id, due.ctid::text AS row_at FROM due
                              WHERE due.tenant_id = $1 AND due.campaign_id = wanted.campaign_id
                                AND due.rank = wanted.rank AND due.zone = wanted.zone
                              ORDER BY due.due_at, due.lead_id LIMIT wanted.most) AS found,
@@ -237,7 +235,7 @@ async fn read_groups(
         let row = DueRow {
             lead_id: LeadId::from_raw(cells.get("lead_id")?),
             due_at: cells.instant("due_at")?,
-            place: due::Place(cells.get("stands_at")?),
+            row_at: due::RowAt(cells.get("row_at")?),
             phone: cells.phone("phone")?,
             status: cells.choice("status", LeadStatus::parse)?,
             not_before: cells.maybe_instant("not_before")?,

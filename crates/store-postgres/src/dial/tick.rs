@@ -167,11 +167,11 @@ async fn apply(
     }
     // Behind one another, without waiting: the line wakes with the first of its campaigns, so these are
     // sent before it.
-    let campaigns = work.tx.prepare(UPDATE_CAMPAIGNS).await?;
-    let end = work.tx.prepare(UPDATE_LINE).await?;
+    let of_campaigns = work.tx.prepare(UPDATE_CAMPAIGNS).await?;
+    let of_line = work.tx.prepare(UPDATE_LINE).await?;
     try_join3(
-        update_campaigns(work, &campaigns, now, &going_on),
-        update_line(work, &end, now, plan),
+        update_campaigns(work, &of_campaigns, now, &going_on),
+        update_line(work, &of_line, now, plan),
         move_hints(work, line, &plan.deferrals),
     )
     .await?;
@@ -208,8 +208,8 @@ async fn move_hints(work: &Work<'_>, line: &Line, deferrals: &[Deferral]) -> Sto
     if deferrals.is_empty() {
         return Ok(());
     }
-    let places = line.places_of(deferrals.iter().map(|deferral| deferral.lead_id));
-    due::remove_read(work, &places).await?;
+    let rows = line.due_rows(deferrals.iter().map(|deferral| deferral.lead_id))?;
+    due::remove_read(work, &rows).await?;
     let moved = |deferral: &Deferral| Some((deferral.lead_id, deferral.due_at?));
     let moved: Vec<_> = deferrals.iter().filter_map(moved).collect();
     due::put_those_out(work, &moved).await

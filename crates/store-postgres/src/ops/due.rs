@@ -1,4 +1,5 @@
-//! The table of leads that could be scheduled. A row is there exactly while its lead is READY.
+//! The table of leads that could be scheduled. A row is there exactly while its lead is READY. Whoever
+//! writes it has locked the tenant.
 
 use domain::{CampaignId, LeadId};
 use jiff::Timestamp;
@@ -62,20 +63,23 @@ pub(crate) async fn put_those_out(
     Ok(())
 }
 
-/// Where a row stands in the table, as PostgreSQL writes it; it holds while nobody may change the row.
+/// Where a row of the table stands, as PostgreSQL writes it (`ctid`). It holds as long as nobody may change
+/// the row: see [`remove_read`].
 #[derive(Debug, Clone)]
-pub(crate) struct Place(pub(crate) String);
+pub(crate) struct RowAt(pub(crate) String);
 
-/// Takes out rows that were read in this transaction, which has locked their tenant since. Out of many
-/// millions of leads, the index by lead would have to be read for each of them.
-pub(crate) async fn remove_read(work: &Work<'_>, places: &[&Place]) -> StoreResult<()> {
-    if places.is_empty() {
+/// Takes out rows that were read in this transaction, under its tenant's lock: whoever writes rows of a
+/// tenant here has that lock, so that they are where they were read. Out of many millions of leads, the
+/// index by lead would have to be read for each of them. (The table is one heap: were it divided, rows
+/// would need the name of their part as well.)
+pub(crate) async fn remove_read(work: &Work<'_>, rows: &[&RowAt]) -> StoreResult<()> {
+    if rows.is_empty() {
         return Ok(());
     }
     let sql = "DELETE FROM due WHERE tenant_id = $1 AND ctid = ANY($2::text[]::tid[])";
-    let all: Vec<&str> = places.iter().map(|place| place.0.as_str()).collect();
+    let all: Vec<&str> = rows.iter().map(|row| row.0.as_str()).collect();
     let removed = query::execute(&work.tx, sql, bound![work.tenant_id.raw(), all]).await?;
-    if usize::try_from(removed) != Ok(places.len()) {
+    if usize::try_from(removed) != Ok(rows.len()) {
         return Err(corrupt(
             "a lead that was due is no longer where it was read",
         ));

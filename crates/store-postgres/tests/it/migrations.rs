@@ -105,3 +105,38 @@ async fn a_program_that_the_schema_has_left_behind_neither_starts_nor_writes_aga
         "{refused}"
     );
 }
+
+/// What the first schema made to tell one server from another, under another name.
+fn first_identity() -> String {
+    let first = include_str!("../../migrations/0001_core.sql");
+    let (_, rest) = first
+        .split_once("CREATE FUNCTION server_identity()")
+        .unwrap();
+    let (body, _) = rest.split_once("\n$$;").unwrap();
+    format!("CREATE FUNCTION first_identity(){body}\n$$")
+}
+
+#[tokio::test]
+async fn a_server_is_still_the_one_that_it_was_before_the_schema_changed() {
+    let bench = PostgresBench::open();
+    bench.admin(&first_identity());
+    let both = "SELECT server_identity() || ' ' || first_identity()";
+    for told in [bench.admin(both), bench.as_role(both).unwrap()] {
+        let (now, first) = told.split_once(' ').unwrap();
+        assert_eq!(now, first);
+        assert_eq!(now.split('.').count(), 4, "{now}");
+        assert!(!now.starts_with("0."), "{now}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_shows_less_of_itself_is_dialed_from() {
+    let bench = PostgresBench::open();
+    bench.admin("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC");
+    let told = bench.as_role("SELECT server_identity()").unwrap();
+    assert!(told.starts_with("0."), "{told}");
+    let (caller, campaign) = tenant_with_running(bench.store(), "Acme").await;
+    add(bench.store(), caller, campaign, 1).await;
+    assert_eq!(tick(bench.store(), caller.now).await.len(), 1);
+    bench.check();
+}

@@ -18,6 +18,7 @@ use crate::statements::whole_statements;
 /// Tables that grow with leads, calls and events, or with requests.
 const GROWING: &[&str] = &[
     "leads",
+    "campaigns",
     "due",
     "attempts",
     "call_details",
@@ -29,6 +30,10 @@ const GROWING: &[&str] = &[
     "revisions",
     "strange_calls",
 ];
+
+/// How statements end that may read all campaigns: the greatest id of all, asked at the start of a process, and
+/// figures for metrics, asked now and then.
+const WHOLE: &[&str] = &["AS greatest", "AS due_leads"];
 
 /// The server whose plans are kept. Others may find other ways, but none from end to end.
 const KEPT_OF: &str = "15";
@@ -48,6 +53,10 @@ async fn no_statement_reads_a_growing_table_from_end_to_end() {
         let plan = plan_of(&bench, &statement);
         let mut ways = BTreeSet::new();
         collect(&plan, &mut ways);
+        if reads_all(&statement) {
+            // One way or another.
+            ways.retain(|way| !way.contains("campaigns"));
+        }
         if ways.iter().any(|way| way.starts_with("Seq Scan")) {
             faults.push(format!("{file}: {statement}: {ways:?}"));
         }
@@ -70,6 +79,10 @@ async fn no_statement_reads_a_growing_table_from_end_to_end() {
         compare(&plans);
     }
     bench.drop_unchecked();
+}
+
+fn reads_all(statement: &str) -> bool {
+    WHOLE.iter().any(|end| statement.ends_with(end))
 }
 
 fn words(statement: &str) -> impl Iterator<Item = &str> {
@@ -109,8 +122,14 @@ fn collect(node: &Value, ways: &mut BTreeSet<String>) {
             ""
         };
         ways.insert(format!("{index}{whole}"));
-    } else if text("Node Type") == "Seq Scan" && GROWING.contains(&text("Relation Name")) {
-        ways.insert(format!("Seq Scan of {}", text("Relation Name")));
+    } else if ["Seq Scan", "Tid Scan"].contains(&text("Node Type"))
+        && GROWING.contains(&text("Relation Name"))
+    {
+        ways.insert(format!(
+            "{} of {}",
+            text("Node Type"),
+            text("Relation Name")
+        ));
     }
     for below in node["Plans"].as_array().into_iter().flatten() {
         collect(below, ways);

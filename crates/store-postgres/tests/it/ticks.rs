@@ -64,3 +64,27 @@ async fn a_tick_ends_when_it_has_enough_and_each_tenant_gets_its_turn() {
     assert_eq!(served.len(), TENANTS);
     bench.check();
 }
+
+#[tokio::test]
+async fn a_line_whose_due_leads_are_not_where_they_were_read_is_planned_again_later() {
+    let bench = PostgresBench::open();
+    let store = bench.store();
+    let (caller, campaign_id) = tenant_with_running(store, "Acme").await;
+    add(store, caller, campaign_id, 1).await;
+    let (other, others_campaign) = tenant_with_running(store, "Other").await;
+    add(store, other, others_campaign, 2).await;
+    bench.admin(&format!(
+        "CREATE FUNCTION keeps() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER keeps BEFORE DELETE ON due FOR EACH ROW
+             WHEN (OLD.tenant_id = {}) EXECUTE FUNCTION keeps()",
+        caller.tenant_id.raw()
+    ));
+    let calls = tick(store, 1, 100).await.unwrap();
+    let phones: Vec<_> = calls.iter().map(|call| &call.phone).collect();
+    assert_eq!(phones, [&phone(2)], "nothing of the line is reserved");
+    bench.admin("DROP TRIGGER keeps ON due");
+    assert!(tick(store, 2, 100).await.unwrap().is_empty());
+    assert_eq!(tick(store, 62, 100).await.unwrap().len(), 1);
+    assert!(tick(store, 63, 100).await.unwrap().is_empty());
+    bench.check();
+}

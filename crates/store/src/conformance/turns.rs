@@ -11,7 +11,8 @@ use crate::{NewLine, Store};
 
 /// More than any plan lists, and more than a store may care to sort.
 const AWAKE: u32 = 70;
-const ASLEEP: u32 = 6;
+/// As many as would keep a plan busy, were they not passed over.
+const ASLEEP: u32 = 20;
 const LEADS_OF_EACH: u32 = 2;
 
 /// The numbers of each campaign's leads are its own.

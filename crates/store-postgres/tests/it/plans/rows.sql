@@ -1,5 +1,5 @@
--- An installation of some size: 200 tenants, 2,000 campaigns, 50,000 leads, 75,000 calls; and among these
--- campaigns a large one of 40,000 leads more, each called once. A few
+-- An installation of some size: 200 tenants, 2,000 campaigns, 50,000 leads, 75,000 calls; among these
+-- campaigns a large one of 40,000 leads more, each called once; and a line with 3,000 campaigns more. A few
 -- things are always under way: 3,300 calls that are up, 67 of them being sent; 20 bulk additions.
 INSERT INTO tenants (tenant_id, name, created_at) SELECT i, 'tenant ' || i, i FROM generate_series(1, 200) AS i;
 INSERT INTO tokens (tenant_id, token_id, name, scopes, enabled, hash, masked, created_at)
@@ -18,6 +18,10 @@ INSERT INTO campaigns (tenant_id, campaign_id, line_id, pool_id, kind, status, s
 SELECT 1 + i % 200, i, i, CASE WHEN i % 2 = 0 THEN i END, 'OUTBOUND', CASE WHEN i % 4 = 0 THEN 'RUNNING' ELSE 'DRAFT' END,
     CASE WHEN i % 4 = 0 THEN 'DIALING' END, 'campaign ' || i, '{}', 1, false, CASE WHEN i % 4 = 0 THEN i END, i, i
 FROM generate_series(1, 2000) AS i;
+INSERT INTO campaigns (tenant_id, campaign_id, line_id, kind, status, status_reason, name, settings, revision,
+    unverified, pass, wake_at, created_at, updated_at)
+SELECT 9, 10000 + i, 8, 'OUTBOUND', 'RUNNING', 'DIALING', 'campaign ' || i, '{}', 1, false, i, i, i, i
+FROM generate_series(1, 3000) AS i;
 INSERT INTO revisions SELECT 1 + i % 200, i, revision, i, '{}', i FROM generate_series(1, 2000) AS i, generate_series(1, 10) AS revision;
 
 -- Campaign `i % 2000 + 1` of its tenant: `campaign_id % 200 + 1`.
