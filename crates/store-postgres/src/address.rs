@@ -22,7 +22,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// what may grow, and looks for few rows: a plan that is made while a table is all but empty, and kept,
 /// shall look for them one by one already.
 const SESSION: &str = "-c synchronous_commit=on -c default_transaction_isolation=read\\ committed \
-     -c timezone=UTC -c lock_timeout=10s -c statement_timeout=30s \
+     -c timezone=UTC -c row_security=on -c client_min_messages=warning -c lock_timeout=10s -c statement_timeout=30s \
      -c idle_in_transaction_session_timeout=3s -c jit=off \
      -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off \
      -c random_page_cost=1.1";

@@ -41,6 +41,7 @@ mod planning;
 mod query;
 mod recovery;
 mod relocation;
+mod room;
 mod settings_cache;
 mod settle;
 mod shared;

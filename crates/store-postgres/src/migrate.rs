@@ -12,6 +12,7 @@ use tokio_postgres::{Client, GenericClient};
 
 use crate::node;
 use crate::relocation::refuse_unfinished;
+use crate::room;
 
 /// Version of the schema that this program reads and writes.
 pub const SCHEMA_VERSION: i64 = 4;
@@ -45,6 +46,12 @@ const MIGRATIONS: &[Migration] = &[
     },
 ];
 
+/// The statements of all versions.
+#[cfg(test)]
+pub(crate) fn statements() -> impl Iterator<Item = &'static str> {
+    MIGRATIONS.iter().map(|migration| migration.sql)
+}
+
 /// What a database says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Schema {
@@ -52,6 +59,13 @@ pub(crate) struct Schema {
     version: i64,
     /// The oldest program, by the schema that it knows, that may work with it.
     pub(crate) oldest_program: i64,
+}
+
+impl Schema {
+    const NONE: Self = Self {
+        version: 0,
+        oldest_program: 0,
+    };
 }
 
 /// A version that does not say so asks for a program that knows it. Through JSON, because the table
@@ -102,6 +116,30 @@ pub enum MigrateError {
         table: String,
         /// Whose it is.
         owner: String,
+    },
+    /// It cannot hold every text.
+    #[error(
+        "the database is encoded in {found}, which has no letters for many people's names: make one in UTF8 and use that: createdb --owner <user> --encoding UTF8 --template template0 <name>"
+    )]
+    Encoding {
+        /// Of the database.
+        found: String,
+    },
+    /// There is no place where tables would be made.
+    #[error(
+        "the user's search_path ({path}) names no schema that exists and that it may use: set one with ALTER ROLE <user> SET search_path = <schema>, or make it with CREATE SCHEMA <schema> AUTHORIZATION <user>"
+    )]
+    NoSchema {
+        /// As the session has it.
+        path: String,
+    },
+    /// A name is taken.
+    #[error(
+        "the database has a {relation} that is not this campanile's, but another application's or a part of a copy: name a database of its own (createdb --owner <user> <name>), or give it a schema there: CREATE SCHEMA campanile AUTHORIZATION <user>; ALTER ROLE <user> SET search_path = campanile"
+    )]
+    Taken {
+        /// The first of them, with what it is.
+        relation: String,
     },
     /// The server follows another one.
     #[error(
@@ -160,7 +198,8 @@ pub enum MigrateError {
 pub(crate) async fn check_server(client: &Client) -> Result<(), MigrateError> {
     let sql = "SELECT current_setting('server_version_num')::bigint,
                       current_setting('server_version'),
-                      pg_is_in_recovery(), current_setting('transaction_read_only')::boolean";
+                      pg_is_in_recovery(), current_setting('transaction_read_only')::boolean,
+                      current_setting('server_encoding')";
     let row = client
         .query_one(sql, &[])
         .await
@@ -173,6 +212,11 @@ pub(crate) async fn check_server(client: &Client) -> Result<(), MigrateError> {
     }
     if row.get(3) {
         return Err(MigrateError::ReadOnly);
+    }
+    let encoding: String = row.get(4);
+    // The second takes bytes as they come.
+    if !["UTF8", "SQL_ASCII"].contains(&encoding.as_str()) {
+        return Err(MigrateError::Encoding { found: encoding });
     }
     Ok(())
 }
@@ -198,7 +242,7 @@ async fn check_tables(client: &Client) -> Result<(), MigrateError> {
     }
 }
 
-fn failed(to: i64) -> impl Fn(tokio_postgres::Error) -> MigrateError {
+pub(crate) fn failed(to: i64) -> impl Fn(tokio_postgres::Error) -> MigrateError {
     move |error| {
         let cause = crate::error::describe(&error);
         // Whoever may not use the only schema has none to make tables in.
@@ -230,6 +274,7 @@ pub struct Inspection {
 /// Looks at server and schema.
 pub(crate) async fn inspect(client: &Client) -> Result<Inspection, MigrateError> {
     check_server(client).await?;
+    room::check_versions(client).await?;
     check_tables(client).await?;
     let failed = failed(SCHEMA_VERSION);
     let sql = "SELECT current_setting('server_version'),
@@ -237,20 +282,36 @@ pub(crate) async fn inspect(client: &Client) -> Result<Inspection, MigrateError>
                       to_regclass('schema_versions') IS NOT NULL";
     let row = client.query_one(sql, &[]).await.map_err(&failed)?;
     let has_schema: bool = row.get(2);
-    let schema = if has_schema {
-        read_schema(client).await.map_err(&failed)?
-    } else {
-        Schema {
-            version: 0,
-            oldest_program: 0,
-        }
-    };
+    let mut schema = Schema::NONE;
+    if has_schema {
+        schema = read_schema(client).await.map_err(&failed)?;
+    }
+    if schema.version == 0 {
+        schema = look_for_room(client).await?;
+    }
     Ok(Inspection {
         server_version: row.get(0),
         schema_version: schema.version,
         oldest_program: schema.oldest_program,
         is_above_the_wall: row.get(1),
     })
+}
+
+/// Sees that the tables can be made, unless somebody makes them just now.
+async fn look_for_room(client: &Client) -> Result<Schema, MigrateError> {
+    let Err(refused) = room::check(client).await else {
+        return Ok(Schema::NONE);
+    };
+    let failed = failed(SCHEMA_VERSION);
+    let sql = "SELECT to_regclass('schema_versions') IS NOT NULL";
+    let row = client.query_one(sql, &[]).await.map_err(&failed)?;
+    if row.get(0) {
+        let schema = read_schema(client).await.map_err(&failed)?;
+        if schema.version > 0 {
+            return Ok(schema);
+        }
+    }
+    Err(refused)
 }
 
 pub(crate) async fn read_schema(
@@ -283,8 +344,7 @@ pub(crate) async fn check_schema(client: &Client) -> Result<i64, MigrateError> {
 /// Brings the database to [`SCHEMA_VERSION`], all missing steps in one transaction. Answers from
 /// which version it came; one that is newer, and that this program may work with, stays as it is.
 pub(crate) async fn migrate(client: &mut Client) -> Result<i64, MigrateError> {
-    check_server(client).await?;
-    check_tables(client).await?;
+    inspect(client).await?;
     migrate_by(client, MIGRATIONS).await
 }
 

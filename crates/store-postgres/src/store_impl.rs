@@ -791,6 +791,15 @@ impl Store for PostgresStore {
         ops::clock::read(&client).await.map(Some)
     }
 
+    async fn agree_on_key(&self, mark: String, is_proven: bool) -> StoreResult<String> {
+        self.check_prepared()?;
+        // Before the mark is written: whoever comes later finds this process alive.
+        let own = self.node.owned(&self.pool, &self.shared).await?.number;
+        server!(self, |db| ops::meta::agree_on_key(
+            db, own, &mark, is_proven
+        ))
+    }
+
     async fn ping(&self, now: Timestamp) -> StoreResult<()> {
         server!(self, |db| ops::meta::ping(db, now))
     }

@@ -785,6 +785,11 @@ impl Store for SqliteStore {
             .await
     }
 
+    /// A file has one process at a time.
+    async fn agree_on_key(&self, mark: String, _is_proven: bool) -> StoreResult<String> {
+        Ok(mark)
+    }
+
     async fn ping(&self, now: Timestamp) -> StoreResult<()> {
         self.regain_room().await?;
         if self.room.is_full() {

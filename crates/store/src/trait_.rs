@@ -413,6 +413,10 @@ pub trait Store: Send + Sync {
     /// What the clock of the database's own server says, to be held against this machine's; `None`:
     /// the database has no other clock. Nothing else may be decided by it.
     async fn database_clock(&self) -> StoreResult<Option<Timestamp>>;
+    /// Processes that share a database must share the key that seals its secrets. `mark` tells one key
+    /// from another; answers the mark of the key that is in use, which is this one if no other process
+    /// lives, or if it `is_proven` to open what is stored.
+    async fn agree_on_key(&self, mark: String, is_proven: bool) -> StoreResult<String>;
     /// Answers when the database takes reads and writes.
     async fn ping(&self, now: Timestamp) -> StoreResult<()>;
     /// How the disk stands. While it holds, [`Store::tick`], [`Store::reserve_test_call`] and

@@ -3,6 +3,8 @@
 //! Each sealed value is bound to where it belongs (`context`), so that a ciphertext moved to
 //! another row or column does not open. The format is `1 ‖ nonce (24 bytes) ‖ ciphertext`.
 
+use std::fmt::Write as _;
+
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
@@ -62,6 +64,16 @@ impl Vault {
         tagger.finalize().into_bytes().into()
     }
 
+    /// Tells this key from another, and nothing else of it: 64 hexadecimal digits.
+    pub fn mark(&self) -> String {
+        let mut mark = String::with_capacity(64);
+        for byte in self.tag("mark", "key") {
+            // Writing to a string does not fail.
+            let _ = write!(mark, "{byte:02x}");
+        }
+        mark
+    }
+
     /// Seals `plain` for `context`. `nonce` must be fresh randomness.
     pub fn seal(&self, plain: &[u8], context: &str, nonce: [u8; NONCE_BYTES]) -> Vec<u8> {
         let payload = Payload {
@@ -100,6 +112,14 @@ impl Vault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_key_has_a_mark_of_its_own() {
+        let mark = Vault::new(&[7; 32]).mark();
+        assert_eq!(mark.len(), 64);
+        assert_eq!(mark, Vault::new(&[7; 32]).mark());
+        assert_ne!(mark, Vault::new(&[8; 32]).mark());
+    }
 
     #[test]
     fn a_secret_opens_only_with_its_key_and_in_its_place() {

@@ -20,7 +20,7 @@ pub(crate) async fn run(settings: &Settings, undo: bool) -> Outcome {
     match (&settings.migrate.from, &settings.migrate.to, undo) {
         (None, None, false) => schema(settings).await,
         (Some(from), Some(to), false) => relocate::run(settings, from, to).await,
-        (Some(from), _, true) => undo::run(settings, from),
+        (Some(from), to, true) => undo::run(settings, from, to.as_deref()).await,
         (Some(_), None, false) => Err(Failure::usage(
             "--from says what is moved, and nothing says where to: name an empty PostgreSQL database with --to, or with CAMPANILE_MIGRATE_TO, which other users of the machine cannot read",
         )),

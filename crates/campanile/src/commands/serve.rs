@@ -101,18 +101,16 @@ async fn bootstrap(settings: &Settings, store: &dyn Store) -> Outcome {
 }
 
 /// The key of the installation, made on the first start. A database that holds credentials and
-/// has lost its key is refused: a fresh key would hide the loss until the first dial.
+/// has lost its key is refused: a fresh key would hide the loss until the first dial. So is another key than
+/// that of processes that use the database already.
 async fn open_vault(settings: &Settings, store: &dyn Store) -> Outcome<Vault> {
     let path = &settings.secret_key_file;
-    let sealed = some_line(store).await?;
     if let Some(key) = key_file::read(path).map_err(Failure::failed)? {
         let vault = Vault::new(&key);
-        if let Some(line) = sealed {
-            check_key(settings, &vault, &line)?;
-        }
+        check_key(settings, &vault, store).await?;
         return Ok(vault);
     }
-    if sealed.is_some() {
+    if some_line(store).await?.is_some() {
         let (path, database) = (path.display(), &settings.database);
         return Err(Failure::failed(format!(
             "the key file {path} is missing, but {database} holds credentials sealed with it: restore it from your backup, or name it with --secret-key-file"
@@ -120,7 +118,9 @@ async fn open_vault(settings: &Settings, store: &dyn Store) -> Outcome<Vault> {
     }
     let key = key_file::create(path, &SystemEntropy).map_err(Failure::failed)?;
     tracing::info!(path = %path.display(), "made the key file; keep a copy of it apart from the database's backups");
-    Ok(Vault::new(&key))
+    let vault = Vault::new(&key);
+    check_key(settings, &vault, store).await?;
+    Ok(vault)
 }
 
 /// The key while the database cannot be asked whether it is its own. One that is missing is not
@@ -177,24 +177,32 @@ impl Late {
     }
 
     async fn begin(&self) -> Outcome {
-        if let Some(line) = some_line(self.store.as_ref()).await? {
-            check_key(&self.settings, &self.vault, &line)?;
-        }
+        check_key(&self.settings, &self.vault, self.store.as_ref()).await?;
         bootstrap(&self.settings, self.store.as_ref()).await
     }
 }
 
-/// A key that is not the database's own would be noticed at the first dial only.
-fn check_key(settings: &Settings, vault: &Vault, line: &LineRecord) -> Outcome {
-    let context = lines::credentials_context(&line.line_key);
-    match vault.open(&line.sealed_credentials, &context) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Failure::failed(format!(
-            "the key file {} is not the one that {} was made with: restore that one from your backup, or name it with --secret-key-file",
-            settings.secret_key_file.display(),
-            settings.database
-        ))),
+/// A key that is not the database's own would be noticed at the first dial only, and let the lines of all
+/// processes rest.
+async fn check_key(settings: &Settings, vault: &Vault, store: &dyn Store) -> Outcome {
+    let (path, database) = (settings.secret_key_file.display(), &settings.database);
+    let sealed = some_line(store).await?;
+    if let Some(line) = &sealed {
+        let context = lines::credentials_context(&line.line_key);
+        if vault.open(&line.sealed_credentials, &context).is_err() {
+            return Err(Failure::failed(format!(
+                "the key file {path} is not the one that {database} was made with: restore that one from your backup, or name it with --secret-key-file"
+            )));
+        }
     }
+    let mark = vault.mark();
+    let agreed = store.agree_on_key(mark.clone(), sealed.is_some()).await;
+    if agreed.map_err(Failure::failed)? != mark {
+        return Err(Failure::failed(format!(
+            "the key file {path} is not the one of the processes that use {database} already: copy theirs to this machine, or name it with --secret-key-file"
+        )));
+    }
+    Ok(())
 }
 
 /// A voice provider of any tenant, if there is one: its credentials are sealed.

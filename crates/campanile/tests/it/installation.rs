@@ -19,7 +19,7 @@ pub(crate) struct Installation {
     pub(crate) sandbox: Server,
     pub(crate) token: String,
     /// Of its database; `None`: the default, a file in its folder.
-    database_url: Option<String>,
+    pub(crate) database_url: Option<String>,
     /// Of its key, if it is not where its database expects it.
     key_file: Option<String>,
     /// Where the first server listened: later ones must be found by callbacks of its calls.

@@ -56,6 +56,23 @@ fn a_campaign_is_paused_and_ends_on_postgresql() {
 }
 
 #[test]
+fn a_second_server_with_a_key_of_its_own_is_refused() {
+    let cluster = postgres_cluster::shared();
+    let installation = on(cluster);
+    let first = installation.serve();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--secret-key-file"];
+    let other = [&serve[..], &["other.key"]].concat();
+    installation
+        .run(&other)
+        .refused(1, &["other.key", "not the one", "copy theirs"]);
+    installation.serve_beside(&[]).stop();
+    first.stop();
+    // Nothing was sealed with it.
+    let alone = Server::start(&mut installation.command(&other));
+    alone.stop();
+}
+
+#[test]
 fn a_campaign_survives_the_crash_of_its_database() {
     const LEADS: usize = 60;
     let cluster = OwnCluster::start_new();

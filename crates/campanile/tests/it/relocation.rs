@@ -253,13 +253,14 @@ fn an_installation_is_moved_half_way_through_its_campaign_and_calls_nobody_twice
     assert_eq!(held, "not on hold\n");
     let (status, log) = server.stop();
     assert_eq!(status.code(), Some(0), "{log}");
-    the_way_back_is_held(&installation.home);
+    the_way_back_is_held(installation);
     cluster.drop_database(&database);
     cluster.drop_database(&given_up);
 }
 
 /// The file is refused, says how to undo that, and is on hold when it is.
-fn the_way_back_is_held(home: &Home) {
+fn the_way_back_is_held(installation: &Installation) {
+    let home = &installation.home;
     let serve = [
         "serve",
         "--listen",
@@ -271,8 +272,15 @@ fn the_way_back_is_held(home: &Home) {
             .refused(1, &["was moved to", "serve that one", "--undo"]);
     }
     let undo = ["migrate", "--undo", "--from", "sqlite://campanile.db"];
-    let told = home.run(&undo).answer();
+    let target = installation.database_url.clone().unwrap();
+    let looking = [&undo[..], &["--to", &target]].concat();
+    let there = installation.serve_beside(&[]);
+    home.run(&looking)
+        .refused(1, &["still served", "stop every process"]);
+    there.stop();
+    let told = home.run(&looking).answer();
     assert!(told.contains("on hold"), "{told}");
+    assert!(!told.contains("nobody looked"), "{told}");
     let server = Server::start(&mut home.command(&serve));
     wait_until(|| server.get("/readyz", "").1.contains("database_went_back"));
     home.run(&["hold", "release"]).refused(1, &["not released"]);

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use store::{Gauges, StoreResult};
 
 use crate::code::{corrupt, micros};
+use crate::error::translate;
+use crate::node;
 use crate::query::{self, Db, bound};
 
 /// Most rows deleted by one sweep, so that none holds locks for long.
@@ -32,6 +34,25 @@ pub(crate) async fn ping(db: &Db<'_>, now: Timestamp) -> StoreResult<()> {
                ON CONFLICT (key) DO UPDATE SET value = excluded.value";
     query::execute(db, sql, bound![micros(now).to_string()]).await?;
     Ok(())
+}
+
+/// Keeps the mark of the key that all processes use: the first one, until nobody else lives or another one is
+/// proven. Answers the one that is kept.
+pub(crate) async fn agree_on_key(
+    db: &Db<'_>,
+    own: i64,
+    mark: &str,
+    is_proven: bool,
+) -> StoreResult<String> {
+    let others = node::living(&**db.connection().await?)
+        .await
+        .map_err(translate)?;
+    let replaces = is_proven || others.iter().all(|number| *number == own);
+    let sql = "INSERT INTO meta AS kept (key, value) VALUES ('key_mark', $1)
+               ON CONFLICT (key) DO UPDATE SET value = CASE WHEN $2 THEN excluded.value ELSE kept.value END
+               RETURNING value";
+    let kept = query::one(db, sql, bound![mark, replaces], |cells| cells.get("value")).await?;
+    kept.ok_or_else(|| corrupt("the mark of the key was not kept"))
 }
 
 /// Figures for metrics.

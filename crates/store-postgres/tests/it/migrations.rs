@@ -4,7 +4,9 @@ use domain::campaign::CampaignCommand;
 use store::conformance::Bench;
 use store::conformance::fixture::{add, later, order, tenant_with_running, tick};
 use store::{Store, StoreError};
-use store_postgres::{MigrateError, OpenError, PostgresStore, SCHEMA_VERSION, migrate_database};
+use store_postgres::{
+    MigrateError, OpenError, PostgresStore, SCHEMA_VERSION, inspect_database, migrate_database,
+};
 
 use crate::bench::PostgresBench;
 
@@ -47,6 +49,88 @@ async fn what_is_wrong_with_a_database_is_said_in_a_line() {
     let down = "postgres://nobody@127.0.0.1:1/nowhere?sslmode=disable";
     let error = migrate_database(&down.parse().unwrap()).await.unwrap_err();
     assert!(matches!(error, OpenError::Unreachable { .. }), "{error}");
+}
+
+/// What a start says of a database, and what a look at it says: the same.
+async fn refused(address: &str) -> MigrateError {
+    let address = address.parse().unwrap();
+    let (started, looked) = (
+        migrate_database(&address).await.unwrap_err(),
+        inspect_database(&address).await.unwrap_err(),
+    );
+    assert_eq!(started.to_string(), looked.to_string());
+    match started {
+        OpenError::Migrate(refused) => refused,
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn a_database_without_room_is_refused_before_anything_is_made() {
+    let cluster = postgres_cluster::shared();
+    let makes = [
+        ("CREATE TABLE leads (id int)", "table leads"),
+        ("CREATE VIEW attempts AS SELECT 1", "view attempts"),
+        (
+            "CREATE TABLE schema_versions (version int PRIMARY KEY)",
+            "table schema_versions",
+        ),
+        (
+            "CREATE TABLE schema_versions (version text PRIMARY KEY)",
+            "table schema_versions",
+        ),
+    ];
+    for (sql, taken) in makes {
+        let database = cluster.empty_database();
+        cluster.admin(&database, sql);
+        match refused(&cluster.address(&database)).await {
+            MigrateError::Taken { relation } => assert_eq!(relation, taken),
+            other => panic!("{sql}: {other}"),
+        }
+        cluster.drop_database(&database);
+    }
+    let database = cluster.empty_database();
+    cluster.admin(
+        &database,
+        &format!("ALTER DATABASE {database} SET search_path = nowhere"),
+    );
+    let error = refused(&cluster.address(&database)).await;
+    assert!(
+        matches!(&error, MigrateError::NoSchema { path } if path == "nowhere"),
+        "{error}"
+    );
+    cluster.drop_database(&database);
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_hold_every_name_is_refused() {
+    let cluster = postgres_cluster::shared();
+    let other = cluster.empty_database();
+    let database = format!("{other}_latin");
+    cluster.admin(
+        "postgres",
+        &format!("CREATE DATABASE {database} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"),
+    );
+    let error = refused(&cluster.address(&database)).await;
+    assert!(
+        matches!(&error, MigrateError::Encoding { found } if found == "LATIN1"),
+        "{error}"
+    );
+    cluster.drop_database(&database);
+    cluster.drop_database(&other);
+}
+
+#[tokio::test]
+async fn a_database_that_switches_the_walls_off_has_them_all_the_same() {
+    let bench = PostgresBench::open();
+    let database = bench.admin("SELECT current_database()");
+    bench.admin(&format!("ALTER DATABASE {database} SET row_security = off"));
+    let (caller, campaign) = tenant_with_running(bench.store(), "Acme").await;
+    add(bench.store(), caller, campaign, 1).await;
+    let second = bench.other_node();
+    assert_eq!(tick(&second, caller.now).await.len(), 1);
+    drop(second);
+    bench.check();
 }
 
 /// What the migration of a later version might do, for programs from `oldest_program` on.

@@ -319,3 +319,29 @@ async fn a_test_call_that_was_paused_before_it_was_claimed_is_not_sent() {
     drop(api);
     bench.check();
 }
+
+#[tokio::test]
+async fn processes_that_live_at_once_have_one_key() {
+    let bench = PostgresBench::open();
+    let first = bench.other_node();
+    let agreed = async |store: &PostgresStore, mark: &str, is_proven| {
+        store
+            .agree_on_key(mark.to_owned(), is_proven)
+            .await
+            .unwrap()
+    };
+    assert_eq!(agreed(&first, "one", false).await, "one");
+    assert_eq!(agreed(&first, "one", false).await, "one", "again");
+    assert_eq!(agreed(&first, "another", false).await, "another", "alone");
+    let second = bench.other_node();
+    assert_eq!(agreed(&second, "two", false).await, "another");
+    assert_eq!(agreed(&second, "another", false).await, "another");
+    assert_eq!(
+        agreed(&second, "two", true).await,
+        "two",
+        "it opens what is stored"
+    );
+    assert_eq!(agreed(&first, "another", false).await, "two");
+    drop((first, second));
+    bench.check();
+}

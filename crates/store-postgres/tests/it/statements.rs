@@ -108,7 +108,10 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             sources(&path, found);
-        } else if !path.ends_with("migrate.rs") {
+        } else if !["migrate.rs", "room.rs"]
+            .iter()
+            .any(|made| path.ends_with(made))
+        {
             found.push(path);
         }
     }
