@@ -56,18 +56,27 @@ pub(crate) async fn check_versions(client: &Client) -> Result<(), MigrateError> 
 pub(crate) async fn check(client: &Client) -> Result<(), MigrateError> {
     let failed = failed(SCHEMA_VERSION);
     let sql = "SELECT current_schema()::text, current_setting('search_path'),
-                      coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)";
+                      coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+                      EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = ANY(string_to_array(
+                          translate(current_setting('search_path'), '\" ', ''), ',')))";
     let row = client.query_one(sql, &[]).await.map_err(&failed)?;
-    let Some(schema) = row.get::<_, Option<String>>(0) else {
-        return Err(MigrateError::NoSchema { path: row.get(1) });
-    };
-    if schema == "pg_catalog" {
-        return Err(MigrateError::NoSchema { path: row.get(1) });
-    }
-    if !row.get::<_, bool>(2) {
-        return Err(MigrateError::Rights {
-            cause: format!("permission denied for schema {schema}"),
-        });
+    let (schema, path): (Option<String>, String) = (row.get(0), row.get(1));
+    let (may_create, exists): (bool, bool) = (row.get(2), row.get(3));
+    match schema {
+        Some(schema) if schema == "pg_catalog" => return Err(MigrateError::NoSchema { path }),
+        Some(_) if may_create => {}
+        Some(schema) => {
+            return Err(MigrateError::Rights {
+                cause: format!("permission denied for schema {schema}"),
+            });
+        }
+        // Whoever may not use a schema does not have it.
+        None if exists => {
+            return Err(MigrateError::Rights {
+                cause: format!("permission denied for the schemas of search_path, {path}"),
+            });
+        }
+        None => return Err(MigrateError::NoSchema { path }),
     }
     let sql = "SELECT CASE relkind WHEN 'v' THEN 'view ' WHEN 'S' THEN 'sequence ' ELSE 'table ' END || relname
                FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = ANY($1)

@@ -81,6 +81,8 @@ impl Bench {
         let ip = cluster.listen().to_string();
         let create = format!("CREATE DATABASE dial OWNER {GUARDED}");
         cluster.admin("postgres", &create);
+        let let_in = format!("GRANT CREATE ON SCHEMA public TO {ROLE}");
+        cluster.admin("dial", &let_in);
         Self {
             ours: Authority::new(&folder, "ours.pem"),
             other: Authority::new(&folder, "other.pem"),
