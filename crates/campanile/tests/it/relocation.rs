@@ -278,6 +278,15 @@ fn the_way_back_is_held(installation: &Installation) {
     home.run(&looking)
         .refused(1, &["still served", "stop every process"]);
     there.stop();
+    let cluster = postgres_cluster::shared();
+    let wrong = cluster.empty_database();
+    let elsewhere = cluster.address(&wrong);
+    home.run(&[&undo[..], &["--to", &elsewhere]].concat())
+        .refused(
+            1,
+            &["not where the file was moved to", "nothing was undone"],
+        );
+    cluster.drop_database(&wrong);
     let told = home.run(&looking).answer();
     assert!(told.contains("on hold"), "{told}");
     assert!(!told.contains("nobody looked"), "{told}");

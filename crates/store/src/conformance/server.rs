@@ -42,6 +42,11 @@ pub async fn the_feed_is_read_in_order_and_without_gaps(store: &dyn Store) {
 pub async fn a_healthy_store_answers(store: &dyn Store) {
     store.ping(morning()).await.unwrap();
     store.ping(later(1)).await.unwrap();
+    // Alone, a process may have any key.
+    for mark in ["one", "another"] {
+        let agreed = store.agree_on_key(mark.to_owned(), false).await;
+        assert_eq!(agreed.unwrap(), mark);
+    }
 }
 
 pub async fn gauges_count_what_there_is(store: &dyn Store) {
