@@ -77,6 +77,7 @@ mod idempotency;
 mod ids;
 mod instant;
 mod json;
+mod name;
 mod openapi;
 mod outside;
 mod phone;

@@ -137,7 +137,7 @@ fn body_rule(schema: &str, name: &str) -> Value {
         "start_date" | "end_date" | "not_before" | "expires_at" => json!({ "pattern": YEARS }),
         "base_url" | "webhook_url" => json!({ "format": "uri", "pattern": ADDRESS }),
         "webhook_secret" => json!({ "pattern": "^[!-~]*$" }),
-        "name" if is_campaign || schema == "TokenCreate" => json!({ "pattern": NOT_BLANK }),
+        "name" => json!({ "pattern": NOT_BLANK }),
         "assistant_id" | "phone_number_id" if is_campaign => json!({ "pattern": "^[!-~]+$" }),
         "metadata" => {
             let (entries, key_chars, value_chars) = settings::MAX_METADATA;

@@ -19,6 +19,7 @@ pub(crate) struct Parameter {
     pub(crate) name: String,
     /// `path`, `query` or `header`.
     pub(crate) place: String,
+    pub(crate) schema: Value,
 }
 
 /// An operation of the document.
@@ -214,6 +215,13 @@ impl Document {
         assert!(faults.is_empty(), "{name}: {faults:#?}\n{}", text(reply));
     }
 
+    /// What holds a value against a schema of the document, as a client would that reads it.
+    pub(crate) fn reader_of(&self, schema: &Value) -> Validator {
+        let mut whole = schema.clone();
+        whole["components"] = self.root["components"].clone();
+        strict(&whole)
+    }
+
     fn validator(&self, name: &str, schema: &Value) -> &'static Validator {
         let mut known = self.validators.lock().unwrap();
         known.entry(name.to_owned()).or_insert_with(|| {
@@ -236,6 +244,7 @@ fn operation(root: &Value, path: &str, method: &str, stated: &Value) -> Operatio
             .map(|parameter| Parameter {
                 name: parameter["name"].as_str().unwrap().to_owned(),
                 place: parameter["in"].as_str().unwrap().to_owned(),
+                schema: follow(root, &parameter["schema"]).clone(),
             })
             .collect(),
         body: (!body.is_null()).then(|| follow(root, body).clone()),

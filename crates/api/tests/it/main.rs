@@ -11,6 +11,7 @@ mod campaigns;
 mod contract;
 mod conventions;
 mod document;
+mod form;
 mod hooks;
 mod idempotency;
 mod isolation;

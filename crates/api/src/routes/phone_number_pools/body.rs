@@ -101,11 +101,6 @@ pub(crate) struct PoolNumberBody {
     enabled: Option<bool>,
 }
 
-/// The name, if it is there.
-pub(super) fn read_name(fields: &Map<String, Value>) -> Option<String> {
-    Some(fields.get("name")?.as_str()?.to_owned())
-}
-
 /// The strategy, if it is there; `sticky` is refused beside it.
 pub(super) fn read_strategy(
     fields: &Map<String, Value>,

@@ -1,13 +1,14 @@
 use axum::extract::State;
 use store::{PoolContent, PoolRecord, PoolStrategy};
 
-use super::body::{PoolCreate, read_line, read_name, read_numbers, read_strategy};
+use super::body::{PoolCreate, read_line, read_numbers, read_strategy};
 use super::numbers;
 use super::view::PoolView;
 use crate::answer::{Answer, Success};
 use crate::auth::Writer;
 use crate::body::Post;
 use crate::error::ApiResult;
+use crate::name;
 use crate::query::Query;
 use crate::state::App;
 
@@ -28,7 +29,7 @@ pub(crate) async fn create_pool(
     let skip_provider_check = query.flag("skip_provider_check");
     query.finish()?;
     let (fields, mut faults) = post.body.into_parts();
-    let name = read_name(&fields);
+    let name = name::read(&fields, &mut faults);
     let strategy = read_strategy(&fields, &mut faults).unwrap_or(PoolStrategy::LeastRecentlyUsed);
     let mut numbers = read_numbers(&fields, &mut faults).unwrap_or_default();
     let line = read_line(&app, caller.tenant_id, &fields, &mut faults).await?;

@@ -3,7 +3,7 @@ use domain::PoolId;
 use serde_json::{Map, Value};
 use store::{Caller, PoolContent, PoolRecord, StoreError};
 
-use super::body::{PoolPatch, read_line, read_name, read_numbers, read_strategy};
+use super::body::{PoolPatch, read_line, read_numbers, read_strategy};
 use super::numbers;
 use super::view::PoolView;
 use crate::answer::{Answer, Success};
@@ -13,6 +13,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::etag::{IfMatch, IfMatchParam};
 use crate::faults::Faults;
 use crate::ids::PathId;
+use crate::name;
 use crate::query::Query;
 use crate::state::App;
 
@@ -44,6 +45,7 @@ pub(crate) async fn update_pool(
     let change = Change {
         app: &app,
         caller,
+        name: name::read(&fields, &mut faults),
         strategy: read_strategy(&fields, &mut faults),
         numbers: read_numbers(&fields, &mut faults),
         fields,
@@ -75,6 +77,7 @@ pub(crate) async fn update_pool(
 struct Change<'a> {
     app: &'a App,
     caller: Caller,
+    name: Option<String>,
     fields: Map<String, Value>,
     strategy: Option<store::PoolStrategy>,
     numbers: Option<Vec<store::PoolNumber>>,
@@ -109,7 +112,7 @@ impl Change<'_> {
             faults.check()?;
         }
         Ok(PoolContent {
-            name: read_name(&self.fields).unwrap_or_else(|| current.name.clone()),
+            name: self.name.clone().unwrap_or_else(|| current.name.clone()),
             line_id,
             strategy: self.strategy.unwrap_or(current.strategy),
             numbers,

@@ -11,6 +11,7 @@ use crate::body::{Post, RequestBody, typed};
 use crate::code;
 use crate::error::ApiResult;
 use crate::instant;
+use crate::name;
 use crate::query::NoQuery;
 use crate::state::App;
 use crate::token;
@@ -18,6 +19,10 @@ use crate::token;
 /// A token to make.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "name and end are read before the rest, to tell their faults together with the schema's"
+)]
 pub(crate) struct TokenCreate {
     /// Display name.
     #[schema(min_length = 1, max_length = 200, example = "CRM sync")]
@@ -26,10 +31,6 @@ pub(crate) struct TokenCreate {
     scopes: Vec<String>,
     /// From when on it does not authenticate; never, when left out.
     #[schema(format = DateTime, example = "2027-01-31T00:00:00Z")]
-    #[expect(
-        dead_code,
-        reason = "read before the rest, to tell its faults together with the schema's"
-    )]
     expires_at: Option<String>,
 }
 
@@ -79,16 +80,13 @@ pub(crate) async fn create_token(
         },
         _ => None,
     };
-    let name = fields.get("name").and_then(Value::as_str);
-    if name.is_some_and(|name| name.trim().is_empty()) {
-        faults.add("name", code::EMPTY, "`name` must not be blank.");
-    }
-    faults.check()?;
+    let name = name::read(&fields, &mut faults);
+    let name = faults.settle(name)?;
     let body: TokenCreate = typed(fields)?;
     let scopes = Scopes::from_names(body.scopes.iter().map(String::as_str)).unwrap_or_default();
     let secret = token::generate(app.entropy.as_ref());
     let new = NewToken {
-        name: body.name,
+        name,
         scopes,
         hash: token::hash(&secret),
         masked: token::mask(&secret),

@@ -15,6 +15,7 @@ use crate::body::{Post, RequestBody};
 use crate::code;
 use crate::error::ApiResult;
 use crate::faults::Faults;
+use crate::name;
 use crate::provider_desk::ProviderDesk;
 use crate::query::NoQuery;
 use crate::state::App;
@@ -80,6 +81,7 @@ pub(crate) async fn create_voice_provider(
 }
 
 fn read(app: &App, mut fields: Map<String, Value>, faults: &mut Faults) -> Option<NewLine> {
+    let name = name::read(&fields, faults);
     let webhook_secret = text(&fields, "webhook_secret")
         .and_then(|secret| faults.take(check_webhook_secret(secret)));
     let webhook_secret = webhook_secret.map(str::to_owned);
@@ -104,7 +106,7 @@ fn read(app: &App, mut fields: Map<String, Value>, faults: &mut Faults) -> Optio
     let desk = ProviderDesk::new(app);
     Some(NewLine {
         provider: kind.as_str().to_owned(),
-        name: text(&fields, "name")?.to_owned(),
+        name: name?,
         base_url,
         sealed_credentials: desk.seal_credentials(&line_key, &credentials),
         sealed_webhook_secret: desk.seal_webhook_secret(&line_key, &webhook_secret),

@@ -16,6 +16,7 @@ use crate::error::ApiResult;
 use crate::etag::{IfMatch, IfMatchParam};
 use crate::faults::Faults;
 use crate::ids::PathId;
+use crate::name;
 use crate::provider_desk::{ProviderDesk, kind_of};
 use crate::query::NoQuery;
 use crate::state::App;
@@ -127,7 +128,7 @@ fn read(
         check_credentials(kind, credentials, faults);
     }
     Ok(LineChange {
-        name: text(&fields, "name").map(str::to_owned),
+        name: name::read(&fields, faults),
         base_url,
         sealed_credentials: credentials
             .map(|credentials| desk.seal_credentials(&line.line_key, &credentials)),

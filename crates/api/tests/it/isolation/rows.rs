@@ -7,7 +7,7 @@ use crate::contract::Operation;
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(crate) enum Scope {
     Read,
     Write,
     Admin,
@@ -30,14 +30,14 @@ impl Scope {
 }
 
 /// One operation.
-pub(super) struct Row {
+pub(crate) struct Row {
     pub(super) operation: &'static str,
-    pub(super) scope: Scope,
+    pub(crate) scope: Scope,
     /// Status of success.
     pub(super) success: u16,
     /// Which of the tenant's objects it succeeds on, where it is not the usual one.
     roles: &'static [(&'static str, &'static str)],
-    pub(super) body: Option<fn(&Tenant) -> Value>,
+    pub(crate) body: Option<fn(&Tenant) -> Value>,
     /// Whether the body finds a lead by its number.
     pub(super) by_phone: bool,
 }
@@ -80,7 +80,7 @@ impl Row {
     }
 
     /// The request of `tenant` on its own objects.
-    pub(super) fn right(&self, operation: &Operation, tenant: &Tenant) -> Ask {
+    pub(crate) fn right(&self, operation: &Operation, tenant: &Tenant) -> Ask {
         let path = operation.path_with(|name| self.own(tenant, name).to_owned());
         let ask = Ask::new(operation.method.clone(), path);
         match self.body {
@@ -91,7 +91,7 @@ impl Row {
 }
 
 /// The row of an operation.
-pub(super) fn row_of(operation: &Operation) -> &'static Row {
+pub(crate) fn row_of(operation: &Operation) -> &'static Row {
     let found = ROWS.iter().find(|row| row.operation == operation.id);
     found.unwrap_or_else(|| {
         panic!(

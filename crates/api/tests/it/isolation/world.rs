@@ -16,16 +16,16 @@ use crate::support::{Account, Reply, Server, global};
 
 /// A request that can be sent with any credential.
 #[derive(Debug, Clone)]
-pub(super) struct Ask {
-    pub(super) method: Method,
+pub(crate) struct Ask {
+    pub(crate) method: Method,
     /// With the query.
-    pub(super) path: String,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Option<String>,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Option<String>,
 }
 
 impl Ask {
-    pub(super) fn new(method: Method, path: impl Into<String>) -> Self {
+    pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
         Self {
             method,
             path: path.into(),
@@ -34,12 +34,12 @@ impl Ask {
         }
     }
 
-    pub(super) fn json(mut self, body: &Value) -> Self {
+    pub(crate) fn json(mut self, body: &Value) -> Self {
         self.body = Some(body.to_string());
         self
     }
 
-    pub(super) fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
@@ -51,7 +51,7 @@ impl Ask {
     }
 
     /// Sends it; `authorization` is the whole header.
-    pub(super) async fn send(&self, server: &Server, authorization: Option<&str>) -> Reply {
+    pub(crate) async fn send(&self, server: &Server, authorization: Option<&str>) -> Reply {
         let mut call = server
             .request(self.method.clone(), &self.path)
             .no_token()
@@ -71,14 +71,14 @@ impl Ask {
 
 /// A tenant with all it has.
 #[expect(clippy::struct_field_names, reason = "an id is named alike everywhere")]
-pub(super) struct Tenant {
+pub(crate) struct Tenant {
     /// In every text that is the tenant's.
     pub(super) word: &'static str,
     /// What all its phone numbers begin with.
     pub(super) area: &'static str,
     pub(super) tenant_id: TenantId,
     /// `Bearer` and the token of every scope.
-    pub(super) bearer: String,
+    pub(crate) bearer: String,
     /// `Bearer` and a token, by the only scope it has; `none` has none.
     pub(super) weak: BTreeMap<&'static str, String>,
     /// Global ids and keys, by path parameter, or by `parameter/role`.
@@ -149,15 +149,15 @@ impl Tenant {
 }
 
 /// The server with two tenants.
-pub(super) struct World {
-    pub(super) server: Server,
+pub(crate) struct World {
+    pub(crate) server: Server,
     pub(super) database: Database,
-    pub(super) one: Tenant,
+    pub(crate) one: Tenant,
     pub(super) other: Tenant,
 }
 
 impl World {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let server = Server::with(|options| {
             options.public_url = Some("https://campanile.example.com".to_owned());
             options.metrics = Some(Arc::new(|| "# none\n".to_owned()));
