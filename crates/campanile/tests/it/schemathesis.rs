@@ -5,8 +5,11 @@
 //! not bring. `CAMPANILE_TEST_SCHEMATHESIS_SECONDS` makes the run longer and
 //! `CAMPANILE_TEST_SCHEMATHESIS_SEED` (a number) makes other requests: for looking further. What is
 //! found so gets a test of its own; fields and the values that they misunderstood are crossed in the
-//! API's test `form`. What is checked here, and how, is in `tests/schemathesis/`. Afterwards the server's own metrics say that every operation
-//! was reached and answered with success, so that a run that only met refusals fails.
+//! API's test `form`.
+//!
+//! What is checked, and how, is in `tests/schemathesis/`. Afterwards the server's own metrics say
+//! that every operation was reached and answered with success, so that a run that only met refusals
+//! fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
