@@ -6,6 +6,7 @@
 //! program's tests); here each place and each value meet, always.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use http::StatusCode;
 use http::header::HeaderValue;
@@ -16,35 +17,32 @@ use crate::isolation::rows::{Row, Scope, row_of};
 use crate::isolation::world::{Ask, World};
 use crate::support::Reply;
 
-/// Faults of the form.
-const OF_THE_FORM: &[&str] = &[
-    "unknown_field",
-    "unknown_parameter",
-    "duplicate_parameter",
-    "invalid_type",
-    "not_nullable",
-    "out_of_range",
-    "invalid_choice",
-    "invalid_format",
-    "invalid_length",
-    "invalid_time",
-    "invalid_date",
-    "not_supported",
-    "too_short",
-    "too_long",
-    "too_many",
-    "empty",
-];
+/// Faults of the form, and rules that look like form and are not, with the reason of each.
+#[derive(serde::Deserialize)]
+struct Form {
+    codes: Vec<String>,
+    beyond_the_document: Vec<Rule>,
+}
 
-/// Rules that look like form and are not, each with the reason why the document cannot say it.
-const BEYOND_THE_DOCUMENT: &[(&str, &str)] = &[
-    // Bounds in bytes of JSON and in levels; JSON Schema counts characters and knows no depth.
-    ("custom_fields", "too_long"),
-    // Must not be below `min_gap_between_attempts`: two fields.
-    ("retry_gaps_minutes", "out_of_range"),
-    // The state of the object: an INBOUND campaign may be made, and not yet be started.
-    ("type", "not_supported"),
-];
+#[derive(serde::Deserialize)]
+struct Rule {
+    field: String,
+    code: String,
+}
+
+impl Form {
+    fn get() -> &'static Self {
+        static FORM: OnceLock<Form> = OnceLock::new();
+        FORM.get_or_init(|| serde_json::from_str(include_str!("form.json")).unwrap())
+    }
+
+    /// Whether a fault is one of the form, which the document could have said.
+    fn says(&self, field: &str, code: &str) -> bool {
+        let beyond = |rule: &Rule| rule.field == field && rule.code == code;
+        self.codes.iter().any(|of_the_form| of_the_form == code)
+            && !self.beyond_the_document.iter().any(beyond)
+    }
+}
 
 /// Texts of every kind.
 const TEXTS: &[&str] = &[
@@ -312,9 +310,8 @@ fn hold(reply: &Reply, tried: &str) {
             fault["code"].as_str().unwrap(),
         );
         let name = field.rsplit('.').next().unwrap().split('[').next().unwrap();
-        let is_form = OF_THE_FORM.contains(&code) && !BEYOND_THE_DOCUMENT.contains(&(name, code));
         assert!(
-            !is_form,
+            !Form::get().says(name, code),
             "the document allows what is refused for its form: {tried}: {}",
             reply.body
         );

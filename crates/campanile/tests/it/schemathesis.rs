@@ -35,6 +35,11 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemathesis")
 }
 
+/// Which refusals are of the form; the API's own tests say it.
+fn form() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../api/tests/it/form.json")
+}
+
 /// The program, in a virtual environment that is made once in the target folder.
 fn schemathesis() -> PathBuf {
     let requirements = folder().join("requirements.txt");
@@ -269,6 +274,7 @@ fn generated_requests_find_no_gap_between_document_and_server() {
     let report = run(Command::new(schemathesis())
         .current_dir(home.path())
         .env("CAMPANILE_TEST_WORLD", &description)
+        .env("CAMPANILE_TEST_FORM", form())
         .env("CAMPANILE_TEST_ADDRESS", &server.address)
         .env("CAMPANILE_TEST_TOKEN", token)
         .env("PYTHONDONTWRITEBYTECODE", "1")
